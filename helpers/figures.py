@@ -1,0 +1,98 @@
+"""State a lesson's figures so that they can be trusted. Introduced in lesson 1.
+
+A training run on another computer ends on slightly other numbers, and so does the same run
+with another seed. So a lesson does not print the raw number that the last run happened to
+give. It states the figure of the lesson, how far it moves by chance alone, and whether this
+run agrees.
+
+What the lessons measured lies in lesson_figures.json: lesson -> dataset -> figure -> one
+value a run. The first value is the lesson's own; the others come from other seeds and another
+number of threads. `make figures` measures them; nobody writes them by hand.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from helpers.datasets import ImageDataset
+
+STORE = Path(__file__).with_name("lesson_figures.json")
+LOG_VARIABLE = "COURSE_FIGURES_LOG"  # a file that `make figures` collects the values in
+STANDARD_DEVIATIONS = 3  # how far from the lesson's value chance alone may lead
+
+
+@dataclass(frozen=True)
+class LessonFigures:
+    """The figures of one lesson on one dataset. Made by `lesson_figures`."""
+
+    lesson: str
+    dataset: str
+    measured: dict[str, list[float]]
+
+    def state(self, name: str, value: float, *, unit: str = "%") -> None:
+        """Print the lesson's figure, its tolerance, and whether this run agrees.
+
+        Args:
+            name: of the figure, as it is stored.
+            value: what this run gave.
+            unit: "%" for a share from 0 to 1, shown as percent; anything else, or nothing,
+                is written behind the number.
+
+        Introduced in lesson 1.
+        """
+        value = float(value)
+        if log := os.environ.get(LOG_VARIABLE):
+            with open(log, "a", encoding="utf-8") as file:
+                row = [self.lesson, self.dataset, name, value]
+                file.write(json.dumps(row) + "\n")
+        if name not in self.measured:
+            print(f"{name}: {_written(value, unit)} in this run; none stored for {self.dataset}")
+            return
+        runs = self.measured[name]
+        expected = runs[0]
+        tolerance = STANDARD_DEVIATIONS * float(np.std(runs, ddof=1)) if len(runs) > 1 else 0.0
+        points = " points" if unit == "%" else ""
+        stated = f"{name}: {_written(expected, unit)} in this lesson"
+        if tolerance:
+            bare = _written(tolerance, unit).removesuffix(f" {unit}") if unit else None
+            stated += f", give or take {bare or _written(tolerance, unit)}{points}"
+        # The smallest step that is still written also counts as agreement.
+        if abs(value - expected) <= tolerance + 0.5 * _last_digit(unit):
+            print(f"{stated}. This run agrees.")
+            return
+        moved = abs(value - expected)
+        distance = _written(moved, unit).removesuffix(f" {unit}") if unit else _written(moved, unit)
+        direction = "higher" if value > expected else "lower"
+        print(
+            f"{stated}. This run: {_written(value, unit)}, {distance}{points} {direction}, "
+            "more than the noise between seeds."
+        )
+
+
+def _last_digit(unit: str) -> float:
+    return 0.001 if unit == "%" else 0.01
+
+
+def _written(value: float, unit: str) -> str:
+    if unit == "%":
+        return f"{100 * value:.1f} %"
+    return f"{value:.2f} {unit}".rstrip()
+
+
+def lesson_figures(lesson: str, dataset: ImageDataset) -> LessonFigures:
+    """The stored figures of `lesson` on `dataset`, ready to be stated.
+
+    Args:
+        lesson: the notebook's name, for example "04_training_the_model".
+        dataset: from `load_dataset`. For one that the lesson was never measured on, each
+            figure is stated as this run's alone.
+
+    Introduced in lesson 1.
+    """
+    stored = json.loads(STORE.read_text(encoding="utf-8"))
+    return LessonFigures(lesson, dataset.name, stored.get(lesson, {}).get(dataset.name, {}))

@@ -1,0 +1,69 @@
+"""The classic CNN of the course, in Keras. Introduced in lesson 3, layer by layer.
+
+Its PyTorch twin is in `helpers.torch_twin`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from helpers.datasets import ImageDataset
+from helpers.quiet import quiet_tensorflow
+
+if TYPE_CHECKING:
+    import keras
+
+SMALLEST_SIDE = 18  # pixels; the third convolution then gives 1 x 1
+
+
+def build_cnn(dataset: ImageDataset, *, seed: int = 0) -> keras.Model:
+    """Build the classic CNN for the images and classes of `dataset`, weights drawn by `seed`.
+
+        Rescaling(1/255) - Conv2D(32, 3, relu) - MaxPooling2D(2) - Conv2D(64, 3, relu)
+        - MaxPooling2D(2) - Conv2D(64, 3, relu) - Flatten - Dense(64, relu) - Dense(classes)
+
+    Takes images (batch, height, width, channels) with values 0 to 255, uint8 or float, and
+    gives logits (batch, classes) in float32: one number a class, before any softmax. It has
+    122,570 parameters for CIFAR-10 (32 x 32 x 3, 10 classes).
+
+    The model is not compiled: choose the loss and the optimizer with `model.compile`, or
+    leave it to `train`.
+
+    Args:
+        dataset: gives the image shape, at least 18 x 18 pixels, and the classes.
+        seed: sets the random state of Python, NumPy and TensorFlow, then the weights are
+            drawn, so that the same seed always gives the same weights.
+
+    Raises:
+        ValueError: the images are smaller than 18 x 18 pixels.
+
+    Source: the layers of the "Convolutional Neural Network" tutorial of TensorFlow.
+    Introduced in lesson 3.
+    """
+    height, width, channels = dataset.image_shape
+    if min(height, width) < SMALLEST_SIDE:
+        raise ValueError(
+            f"Expected images of at least {SMALLEST_SIDE} x {SMALLEST_SIDE} pixels: two poolings "
+            f"and three convolutions leave nothing of a smaller one. Received: {height} x {width}. "
+            "Enlarge the images, for a folder with load_dataset(..., image_size=(64, 64))."
+        )
+    with quiet_tensorflow():
+        import keras
+    from keras import layers
+
+    keras.utils.set_random_seed(seed)
+    return keras.Sequential(
+        [
+            keras.Input((height, width, channels), name="image"),
+            layers.Rescaling(1 / 255, name="scale"),
+            layers.Conv2D(32, 3, activation="relu", name="conv_1"),
+            layers.MaxPooling2D(2, name="pool_1"),
+            layers.Conv2D(64, 3, activation="relu", name="conv_2"),
+            layers.MaxPooling2D(2, name="pool_2"),
+            layers.Conv2D(64, 3, activation="relu", name="conv_3"),
+            layers.Flatten(name="flatten"),
+            layers.Dense(64, activation="relu", name="dense"),
+            layers.Dense(len(dataset.class_names), name="logits"),
+        ],
+        name="classic_cnn",
+    )

@@ -1,0 +1,42 @@
+"""Keep TensorFlow's start-up log out of a lesson. Introduced in lesson 1.
+
+TensorFlow's C++ code writes some lines about the processor straight to the error stream
+while it is imported, past Python. They alarm beginners and say nothing they need.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def quiet_tensorflow() -> Iterator[None]:
+    """Hide what TensorFlow logs while it is imported inside this block.
+
+        with quiet_tensorflow():
+            import keras
+
+    An error is never hidden: where the import fails, the exception is raised as always and
+    what was written to the error stream is shown after all.
+
+    Introduced in lesson 1.
+    """
+    # From here on TensorFlow logs warnings and errors only, unless the user asked for more.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as hidden:
+        error_stream = os.dup(2)
+        os.dup2(hidden.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            hidden.seek(0)
+            os.write(error_stream, hidden.read())
+            raise
+        finally:
+            os.dup2(error_stream, 2)
+            os.close(error_stream)

@@ -1,0 +1,89 @@
+"""Check that everything the lessons need is here. Used by the first notebook."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import sys
+from dataclasses import dataclass
+
+from helpers.datasets import DATA_DIR, FASHION_MNIST_FILE
+from helpers.torch_twin import INSTALL_TORCH
+
+OLDEST_PYTHON, NEWEST_PYTHON = (3, 11), (3, 13)
+PACKAGES = ("tensorflow", "keras", "torch", "numpy", "scikit-learn", "matplotlib", "jupyterlab")
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at: what, how it is, and what to do where it is not well."""
+
+    what: str
+    found: str
+    to_do: str = ""
+
+
+@dataclass(frozen=True)
+class SetupReport:
+    """Everything that was looked at. Shows itself as a table of words.
+
+    Attributes:
+        checks: one `Check` a row; one with a `to_do` needs the reader.
+    """
+
+    checks: tuple[Check, ...]
+
+    @property
+    def ready(self) -> bool:
+        """Whether the lessons can be started."""
+        return not any(check.to_do for check in self.checks)
+
+    def __repr__(self) -> str:
+        rows = [f"  {check.what:<14}{check.found}" for check in self.checks]
+        to_do = [f"  {check.what}: {check.to_do}" for check in self.checks if check.to_do]
+        verdict = ["To do:", *to_do] if to_do else ["Everything is here. Go on to lesson 1."]
+        return "\n".join([*rows, "", *verdict])
+
+
+def check_setup() -> SetupReport:
+    """Look at Python, the packages, the processor and the data, without the network.
+
+    Introduced in the notebook 00_start_here.
+    """
+    checks = [_check_python(), *map(_check_package, PACKAGES)]
+    # The CPU build of TensorFlow has a name of its own on Linux.
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    checks.append(Check("processor", f"{cores} cores, {platform.machine()}"))
+    checks.append(_check_data())
+    cifar10 = "here" if (DATA_DIR / "cifar10").is_dir() else "not here, and not needed"
+    checks.append(Check("CIFAR-10", cifar10))
+    return SetupReport(tuple(checks))
+
+
+def _check_python() -> Check:
+    found = platform.python_version()
+    if not OLDEST_PYTHON <= sys.version_info[:2] <= NEWEST_PYTHON:
+        return Check("Python", found, "use Python 3.11, 3.12 or 3.13, then run `make lab` again")
+    return Check("Python", found)
+
+
+def _check_package(name: str) -> Check:
+    for distribution in (name, f"{name}-cpu"):
+        try:
+            return Check(name, importlib.metadata.version(distribution))
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    if name == "torch":
+        return Check(name, f"not here; lesson 1 works without it. To add it: {INSTALL_TORCH}")
+    return Check(
+        name, "missing",
+        "choose the kernel `Python 3 (image classification)` in the menu Kernel, Change Kernel; "
+        "if it is still missing, run `make lab` again",
+    )  # fmt: skip
+
+
+def _check_data() -> Check:
+    if (DATA_DIR / FASHION_MNIST_FILE).is_file():
+        return Check("images", "Fashion-MNIST sample, bundled")
+    return Check("images", "missing", "get them back with `git checkout -- data`")

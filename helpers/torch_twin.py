@@ -1,0 +1,146 @@
+"""The classic CNN in PyTorch, and the bridge from Keras to it. Introduced in lesson 1.
+
+Two conventions differ between the frameworks, and everything here follows from them:
+
+    what                    Keras                           PyTorch
+    a batch of images       (batch, height, width, channel) (batch, channel, height, width)
+    a convolution's kernel  (height, width, in, out)        (out, in, height, width)
+    a dense layer's kernel  (in, out)                       (out, in)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from helpers.datasets import ImageDataset
+
+if TYPE_CHECKING:
+    import keras
+    import torch
+
+INSTALL_TORCH = "python -m pip install torch==2.13.0"
+
+
+def _import_torch():
+    try:
+        import torch
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError(
+            f"Expected PyTorch, which is not installed. Install it with: {INSTALL_TORCH}",
+            name="torch",
+        ) from None
+    return torch
+
+
+def build_torch_cnn(dataset: ImageDataset, *, seed: int = 0) -> torch.nn.Sequential:
+    """Build the PyTorch twin of `build_cnn`: the same layers for the same images and classes.
+
+    Takes what `to_torch` makes, float32 (batch, channels, height, width) with values 0 to 1,
+    and gives logits (batch, classes) in float32.
+
+    Args:
+        dataset: gives the image shape and the classes.
+        seed: of PyTorch's random state, from which the weights are drawn. They are not the
+            weights of Keras for that seed: `copy_weights` brings those over.
+
+    Raises:
+        ModuleNotFoundError: PyTorch is not installed; the message says how to install it.
+
+    Introduced in lesson 1.
+    """
+    torch = _import_torch()
+    from torch import nn
+
+    height, width, channels = dataset.image_shape
+    torch.manual_seed(seed)
+    # A 3 x 3 convolution takes 2 off each side, a pooling halves it.
+    rows, columns = (((side - 2) // 2 - 2) // 2 - 2 for side in (height, width))
+    return nn.Sequential(
+        nn.Conv2d(channels, 32, 3), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(64, 64, 3), nn.ReLU(), nn.Flatten(),
+        nn.Linear(64 * rows * columns, 64), nn.ReLU(),
+        nn.Linear(64, len(dataset.class_names)),
+    )  # fmt: skip
+
+
+def copy_weights(keras_model: keras.Model, torch_model: torch.nn.Sequential) -> None:
+    """Copy every weight of the classic CNN from Keras into its PyTorch twin, in place.
+
+    Raises:
+        ValueError: the two models do not have the same layers with weights.
+
+    Introduced in lesson 1.
+    """
+    torch = _import_torch()
+    from_layers = [layer for layer in keras_model.layers if layer.weights]
+    to_layers = [layer for layer in torch_model if hasattr(layer, "weight")]
+    if len(from_layers) != len(to_layers):
+        raise ValueError(
+            "Expected two models with the same layers. Received: "
+            f"{len(from_layers)} layers with weights in Keras, {len(to_layers)} in PyTorch. "
+            "Build both from one dataset, with build_cnn and build_torch_cnn."
+        )
+    feature_maps_shape = None  # of the last convolution, (height, width, channels)
+    for from_layer, to_layer in zip(from_layers, to_layers, strict=True):
+        kernel, bias = from_layer.get_weights()
+        if kernel.ndim == 4:
+            kernel = kernel.transpose(3, 2, 0, 1)
+            feature_maps_shape = from_layer.output.shape[1:]
+        else:
+            if feature_maps_shape is not None:
+                # Keras flattens (height, width, channel), PyTorch (channel, height, width).
+                kernel = kernel.reshape(*feature_maps_shape, -1).transpose(2, 0, 1, 3)
+                kernel = kernel.reshape(-1, kernel.shape[-1])
+                feature_maps_shape = None
+            kernel = kernel.T
+        if kernel.shape != tuple(to_layer.weight.shape):
+            raise ValueError(
+                f"Expected a kernel of shape {tuple(to_layer.weight.shape)} for {to_layer}. "
+                f"Received: {kernel.shape} from {from_layer.name!r}. "
+                "Build both models from one dataset, with build_cnn and build_torch_cnn."
+            )
+        with torch.no_grad():
+            to_layer.weight.copy_(torch.from_numpy(np.ascontiguousarray(kernel)))
+            to_layer.bias.copy_(torch.from_numpy(bias))
+
+
+def to_torch(images: np.ndarray) -> torch.Tensor:
+    """Turn uint8 images (batch, height, width, channels) into what the PyTorch twin takes:
+    float32 (batch, channels, height, width), scaled to 0..1.
+
+    Introduced in lesson 1.
+    """
+    torch = _import_torch()
+    return torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float() / 255
+
+
+def train_torch(
+    model: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    batches: Iterable[tuple[np.ndarray, np.ndarray]],
+) -> Iterator[float]:
+    """Take one training step a batch, and give the loss of each: the loop that Keras hides.
+
+    Args:
+        model: takes what `to_torch` makes and gives logits.
+        optimizer: holds the model's parameters.
+        batches: pairs of uint8 images (batch, height, width, channels) and integer labels.
+
+    Yields:
+        The mean cross-entropy of each batch, before its step changed the weights.
+
+    Introduced in lesson 1.
+    """
+    torch = _import_torch()
+    for images, labels in batches:
+        loss = torch.nn.functional.cross_entropy(
+            model(to_torch(images)), torch.from_numpy(np.asarray(labels, np.int64))
+        )
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        yield loss.item()
