@@ -1,0 +1,70 @@
+# The daily commands. `make help` lists them.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+SHELL := /bin/bash
+PYTHON_IN_VENV := .venv/bin/python
+
+# May be set on the command line: make lab LAB_ARGS="--no-browser --port 8890"
+LAB_ARGS ?=
+NOTEBOOKS ?=
+LESSONS ?=
+PINS_ARGS ?=
+
+.PHONY: help lab test test-browser outputs pins cifar10 format clean
+
+help: ## Show this list
+	@awk -F ' ## ' '/^[a-z0-9-]+:.* ## / { sub(/:.*/, "", $$1); printf "  make %-14s%s\n", $$1, $$2 }' Makefile
+	@echo
+	@echo 'Settings (make TARGET NAME=value):'
+	@echo '  LAB_ARGS="--no-browser --port 8890"   passed on to JupyterLab'
+	@echo '  PYTHON=/path/to/python3.12            the Python for .venv (3.11, 3.12 or 3.13)'
+	@echo '  TORCH=no                              leave PyTorch out; lesson 1 says how to add it'
+	@echo '  COURSE_DATASET=cifar10                run the lessons on the full-size dataset'
+	@echo
+	@echo "On Linux, pip's own PyTorch carries GPU code, several GB. pip's settings"
+	@echo '(PIP_EXTRA_INDEX_URL, PIP_FIND_LINKS) are honoured: point them at a CPU build.'
+
+lab: ## Install what is missing and open the lessons in JupyterLab (LAB_ARGS=)
+	@tools/setup.sh lab
+	@$(PYTHON_IN_VENV) tools/lab.py $(LAB_ARGS)
+
+test: ## Check everything: lint, unit tests, then every cell of every lesson
+	@tools/setup.sh test
+	@echo '== 1/4 lint'
+	@$(PYTHON_IN_VENV) -m ruff check .
+	@echo '== 2/4 format'
+	@$(PYTHON_IN_VENV) -m ruff format --check .
+	@echo '== 3/4 unit tests'
+	@$(PYTHON_IN_VENV) -m pytest tests --cov=helpers --cov-fail-under=95
+	@echo '== 4/4 lessons'
+	@$(PYTHON_IN_VENV) -m pytest --nbval --nbval-current-env --nbval-cell-timeout=120 \
+	    --nbval-sanitize-with tests/nbval_sanitize.cfg $(or $(NOTEBOOKS),notebooks/0*.ipynb)
+	@echo 'All checks passed.'
+
+test-browser: ## Run the lessons in a real browser, keep screenshots in build/ (LESSONS="03 05")
+	@tools/setup.sh test
+	@LESSONS="$(LESSONS)" $(PYTHON_IN_VENV) -m pytest -v tests/browser
+
+outputs: ## Run the lessons anew and store their outputs (NOTEBOOKS="notebooks/03_...")
+	@tools/setup.sh test
+	@$(PYTHON_IN_VENV) tools/store_outputs.py $(NOTEBOOKS)
+
+cifar10: ## Fetch the full-size dataset, or lay out the archive that lies in data/
+	@tools/setup.sh lab
+	@$(PYTHON_IN_VENV) -m helpers.datasets cifar10
+
+format: ## Format code and notebooks, and mend what the linter can
+	@tools/setup.sh test
+	@$(PYTHON_IN_VENV) -m ruff check --fix .
+	@$(PYTHON_IN_VENV) -m ruff format .
+
+pins: ## Pin the packages of requirements*.in (PINS_ARGS=--upgrade for newer versions)
+	@tools/setup.sh lab
+	@$(PYTHON_IN_VENV) -m pip install --quiet uv
+	@$(PYTHON_IN_VENV) tools/pin.py $(PINS_ARGS)
+
+clean: ## Remove .venv, build/ and caches; lessons and data stay
+	@rm -rf .venv build helpers.egg-info .pytest_cache .ruff_cache .coverage .coverage.*
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	@find notebooks -name .ipynb_checkpoints -type d -prune -exec rm -rf {} +
+	@! test -e data/cifar10 || echo 'Kept data/cifar10, which takes long to download again.'

@@ -1,0 +1,55 @@
+"""Run the lessons and store their outputs (`make outputs`, `make outputs NOTEBOOKS=...`).
+
+Each lesson runs from a fresh kernel, in a copy. The copy replaces the lesson only when all
+of it has run, so that a failure leaves the stored outputs as they were. Execution times,
+widget state and metadata that differ from run to run are left out.
+"""
+
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+EXECUTE = [
+    *("-m", "nbconvert", "--to", "notebook", "--execute", "--inplace", "--log-level=ERROR"),
+    "--ExecutePreprocessor.record_timing=False",
+    "--ExecutePreprocessor.store_widget_state=False",
+    # A learner's cell takes at most 120 s, but a whole lesson on the full-size dataset more.
+    "--ExecutePreprocessor.timeout=1800",
+]
+CLEAN = ["-m", "nbstripout", "--keep-output", "--keep-count", "--keep-id"]
+
+
+def store_outputs(notebook: Path) -> bool:
+    """Run `notebook` and write it with its new outputs; on failure leave it as it was."""
+    # The copy lies beside the lesson, because its cells may name files relative to it.
+    copy = notebook.with_name(f".running-{notebook.name}")
+    shutil.copyfile(notebook, copy)
+    try:
+        for step in (EXECUTE, CLEAN):
+            if subprocess.run([sys.executable, *step, str(copy)]).returncode:
+                return False
+        copy.replace(notebook)
+        return True
+    finally:
+        copy.unlink(missing_ok=True)
+
+
+def main(names: list[str]) -> None:
+    notebooks = [Path(name) for name in names] or sorted((ROOT / "notebooks").glob("0*.ipynb"))
+    failed = []
+    for notebook in notebooks:
+        started = time.monotonic()
+        stored = store_outputs(notebook)
+        seconds = time.monotonic() - started
+        print(f"{notebook.name}: {'stored' if stored else 'FAILED, left as it was'}, {seconds:.0f} s")
+        if not stored:
+            failed.append(notebook.name)
+    if failed:
+        sys.exit(f"Not stored: {', '.join(failed)}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
