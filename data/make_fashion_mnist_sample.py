@@ -11,7 +11,6 @@ What each file holds is checked against its hash before it is used. The sample i
 
 import gzip
 import hashlib
-import os
 import sys
 from pathlib import Path
 
@@ -49,7 +48,7 @@ def main(source: Path) -> None:
     unfinished = target.with_suffix(".part")
     with unfinished.open("wb") as file:
         np.savez_compressed(file, **arrays)
-    os.replace(unfinished, target)
+    unfinished.replace(target)
     print(f"{target.name}: {target.stat().st_size:,} bytes")
     print(f"sha256 {hashlib.sha256(target.read_bytes()).hexdigest()}")
 

@@ -329,7 +329,7 @@ def _find_or_fetch_cifar10(data_dir: Path) -> Path:
                 "The download was deleted. Try again, or get the file by another way and "
                 f"put it at {archive}."
             )
-        os.replace(part, archive)
+        part.replace(archive)
     found = _sha256(archive)
     if found != CIFAR10_SHA256:
         raise ValueError(

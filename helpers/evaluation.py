@@ -41,7 +41,8 @@ class Calibration:
     error: float
 
     def __repr__(self) -> str:
-        return f"Calibration: {len(self.counts)} groups, expected error {100 * self.error:.1f} points"
+        groups = len(self.counts)
+        return f"Calibration: {groups} groups, expected error {100 * self.error:.1f} points"
 
 
 @dataclass(frozen=True, eq=False)

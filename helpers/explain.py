@@ -13,9 +13,7 @@ if TYPE_CHECKING:
 def _layer(model: keras.Model, name: str) -> keras.layers.Layer:
     names = [layer.name for layer in model.layers]
     if name not in names:
-        raise ValueError(
-            f"Expected the name of a layer: {', '.join(names)}. Received: {name!r}."
-        )
+        raise ValueError(f"Expected the name of a layer: {', '.join(names)}. Received: {name!r}.")
     return model.get_layer(name)
 
 

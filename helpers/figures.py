@@ -47,7 +47,7 @@ class LessonFigures:
         """
         value = float(value)
         if log := os.environ.get(LOG_VARIABLE):
-            with open(log, "a", encoding="utf-8") as file:
+            with Path(log).open("a", encoding="utf-8") as file:
                 row = [self.lesson, self.dataset, name, value]
                 file.write(json.dumps(row) + "\n")
         if name not in self.measured:

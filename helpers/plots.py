@@ -153,8 +153,10 @@ def plot_images(
         )
     columns = min(columns, len(images))
     rows = -(-len(images) // columns)
-    height = 1.55 if titles else 1.2
-    axes = _new_axes(rows, columns, size=(1.25 * columns, height * rows + 0.4 * bool(title)))
+    side = 1.2 if columns > 5 else 1.7  # inches of an image; a few may be larger
+    width = max((side + 0.05) * columns, 0.1 * len(title))
+    height = (side + 0.35 * bool(titles)) * rows + 0.4 * bool(title)
+    axes = _new_axes(rows, columns, size=(width, height))
     high = 255 if images.dtype == np.uint8 else 1
     for ax in axes:
         ax.set_axis_off()
@@ -165,7 +167,7 @@ def plot_images(
     if title:
         axes[0].figure.suptitle(title)
     named = f": {', '.join(text.replace(chr(10), ' ') for text in titles)}" if titles else ""
-    heading = title or f"{len(images)} images"
+    heading = title or f"{len(images)} image{'s' * (len(images) > 1)}"
     return _picture(axes, heading, f"{heading}. {rows} rows of up to {columns} images{named}.")
 
 
@@ -202,6 +204,7 @@ def plot_matrix(
         )  # fmt: skip
     ax.set_xticks([])
     ax.set_yticks([])
+    ax.spines[:].set_visible(False)
     ax.set_title(title)
     spoken = "; ".join(" ".join(f"{number:g}" for number in row) for row in matrix)
     return _picture(ax, title or "a matrix", f"{title} {rows} by {columns} numbers: {spoken}.")
@@ -510,7 +513,9 @@ def plot_mistakes(evaluation: Evaluation, count: int = 10) -> Picture:
     """
     worst = evaluation.mistakes[:count]
     if not len(worst):
-        raise ValueError("Expected at least one mistake to show. Received: an evaluation with none.")
+        raise ValueError(
+            "Expected at least one mistake to show. Received: an evaluation with none."
+        )
     split = evaluation.split
     titles = [
         f"is {split.class_names[split.labels[index]]}\n"

@@ -1,0 +1,55 @@
+# The public names and where they live: read by helpers/__init__.py and by editors.
+
+from .datasets import ImageDataset, Split, load_dataset
+from .evaluation import Evaluation, accuracy_interval, evaluate
+from .explain import feature_maps, grad_cam
+from .figures import lesson_figures
+from .models import build_cnn
+from .plots import (
+    Picture,
+    plot_bars,
+    plot_class_counts,
+    plot_feature_maps,
+    plot_heatmaps,
+    plot_images,
+    plot_intervals,
+    plot_lines,
+    plot_matrix,
+    plot_runs,
+)
+from .quiet import quiet_tensorflow
+from .setup_check import check_setup
+from .torch_twin import build_torch_cnn, copy_weights, to_torch, train_torch
+from .training import TrainingRun, make_batches, train
+
+__all__ = [
+    "Evaluation",
+    "ImageDataset",
+    "Picture",
+    "Split",
+    "TrainingRun",
+    "accuracy_interval",
+    "build_cnn",
+    "build_torch_cnn",
+    "check_setup",
+    "copy_weights",
+    "evaluate",
+    "feature_maps",
+    "grad_cam",
+    "lesson_figures",
+    "load_dataset",
+    "make_batches",
+    "plot_bars",
+    "plot_class_counts",
+    "plot_feature_maps",
+    "plot_heatmaps",
+    "plot_images",
+    "plot_intervals",
+    "plot_lines",
+    "plot_matrix",
+    "plot_runs",
+    "quiet_tensorflow",
+    "to_torch",
+    "train",
+    "train_torch",
+]
