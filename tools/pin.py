@@ -58,9 +58,7 @@ def compile_pins(source: Path, constraints: str, uv_options: list[str]) -> list[
         subprocess.run(command, cwd=ROOT, check=True)
         lines = pins.read_text(encoding="utf-8").splitlines()
 
-    reasons = {
-        name: line.partition("  # ")[2] for name, line in requirement_lines(source).items()
-    }
+    reasons = {name: line.partition("  # ")[2] for name, line in requirement_lines(source).items()}
     pinned = []
     for line in lines:
         requirement, _, via = (part.strip() for part in line.partition("# via"))

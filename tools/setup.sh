@@ -81,7 +81,7 @@ run_pip() {
     trap 'kill $pid 2>/dev/null; wait $pid; fail "Interrupted. To go on where it stopped, type: $RERUN"' INT TERM HUP
     while kill -0 $pid 2>/dev/null; do
         progress $((SECONDS - started))
-        sleep 1
+        sleep 0.5
     done
     wait $pid || explain_pip
     trap - INT TERM HUP

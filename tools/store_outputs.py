@@ -44,7 +44,9 @@ def main(names: list[str]) -> None:
         started = time.monotonic()
         stored = store_outputs(notebook)
         seconds = time.monotonic() - started
-        print(f"{notebook.name}: {'stored' if stored else 'FAILED, left as it was'}, {seconds:.0f} s")
+        print(
+            f"{notebook.name}: {'stored' if stored else 'FAILED, left as it was'}, {seconds:.0f} s"
+        )
         if not stored:
             failed.append(notebook.name)
     if failed:
