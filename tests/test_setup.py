@@ -4,6 +4,7 @@ tools/setup.sh runs here in a temporary project against stand-ins for Python: sm
 on a PATH of their own that answer as a Python that is too old, or whose pip fails, would.
 """
 
+import ast
 import re
 import shutil
 import signal
@@ -11,7 +12,7 @@ import subprocess
 import sys
 import time
 import tomllib
-from importlib.metadata import distribution
+from importlib.metadata import distribution, packages_distributions
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,25 @@ def test_pins_satisfy_the_package():
         assert requirement.specifier.contains(pinned_version(pin)), text
 
 
+def test_the_package_names_all_that_it_imports():
+    """As dependencies of the package, and with a reason in requirements.in."""
+    imported = set()
+    for path in ROOT.glob("helpers/*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.level == 0:
+                imported.add(node.module.partition(".")[0])
+    project = PYPROJECT["project"]
+    texts = project["dependencies"] + project["optional-dependencies"]["torch"]
+    named = {canonicalize_name(Requirement(text).name) for text in texts}
+    # JupyterLab brings IPython, and the package does without it elsewhere.
+    for module in imported - set(sys.stdlib_module_names) - {"helpers", "IPython"}:
+        packages = {canonicalize_name(name) for name in packages_distributions()[module]}
+        assert packages & named, f"helpers imports {module}"
+        assert packages & (requirements("requirements.in").keys() | {"torch"}), module
+
+
 def test_conda_gets_the_same_pins():
     assert re.search(r"- pip:\n\s+- -r requirements.txt\n", ENVIRONMENT)
     assert SpecifierSet(PYPROJECT["project"]["requires-python"]).contains(CONDA_PYTHON)
@@ -185,8 +205,8 @@ def project(tmp_path):
     # The system's own tools, without any Python.
     tools = folder / "bin"
     tools.mkdir()
-    names = "bash sh awk cat cksum cp date df dirname du env find grep id mkdir rm sed sleep tail uname wc"
-    for name in names.split():
+    names = "bash sh awk cat cksum cp date df dirname du env find grep id mkdir rm sed sleep tail"
+    for name in [*names.split(), "uname", "wc"]:
         (tools / name).symlink_to(shutil.which(name))
     return folder
 
@@ -324,7 +344,7 @@ def test_folder_that_cannot_be_written(project):
 
 
 def test_interrupted_installation(project):
-    put_pip(project, 'touch "$HOME/started"; exec sleep 60')
+    put_pip(project, ': >"$HOME/started"; exec sleep 60')
     process = start_set_up(project)
     wait_for(project / "started")
     process.send_signal(signal.SIGINT)

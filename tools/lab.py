@@ -26,9 +26,7 @@ def main(arguments: list[str]) -> None:
     try:
         from jupyterlab.labapp import LabApp
     except ImportError:
-        sys.exit(
-            "JupyterLab is not installed here. Type: make lab    (without make: see README.md)"
-        )
+        sys.exit("JupyterLab is not installed here. Type: make lab    (or see README.md)")
     # The course's kernel comes before one of the same name in the home folder.
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
     settings = SETTINGS

@@ -74,11 +74,11 @@ progress() {
 
 # Run pip, its output to the log, one line on the screen.
 run_pip() {
-    local pid started=$SECONDS
-    "$PY" -m pip install --disable-pip-version-check --no-input --retries 2 "$@" >>"$LOG" 2>&1 &
-    pid=$!
+    local pid='' started=$SECONDS
     # Without this, Ctrl-C would leave pip running.
     trap 'kill $pid 2>/dev/null; wait $pid; fail "Interrupted. To go on where it stopped, type: $RERUN"' INT TERM HUP
+    "$PY" -m pip install --disable-pip-version-check --no-input --retries 2 "$@" >>"$LOG" 2>&1 &
+    pid=$!
     while kill -0 $pid 2>/dev/null; do
         progress $((SECONDS - started))
         sleep 0.5

@@ -44,9 +44,8 @@ def main(names: list[str]) -> None:
         started = time.monotonic()
         stored = store_outputs(notebook)
         seconds = time.monotonic() - started
-        print(
-            f"{notebook.name}: {'stored' if stored else 'FAILED, left as it was'}, {seconds:.0f} s"
-        )
+        outcome = "stored" if stored else "FAILED, left as it was"
+        print(f"{notebook.name}: {outcome}, {seconds:.0f} s", flush=True)
         if not stored:
             failed.append(notebook.name)
     if failed:
