@@ -14,7 +14,7 @@ from __future__ import annotations
 import base64
 import html
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -153,7 +153,7 @@ def plot_images(
         )
     columns = min(columns, len(images))
     rows = -(-len(images) // columns)
-    side = 1.2 if columns > 5 else 1.7  # inches of an image; a few may be larger
+    side = 1.2 if columns > 5 else 1.7 if columns > 2 else 2.2  # inches: a few may be larger
     width = max((side + 0.05) * columns, 0.1 * len(title))
     height = (side + 0.35 * bool(titles)) * rows + 0.4 * bool(title)
     axes = _new_axes(rows, columns, size=(width, height))
@@ -168,7 +168,7 @@ def plot_images(
         axes[0].figure.suptitle(title)
     named = f": {', '.join(text.replace(chr(10), ' ') for text in titles)}" if titles else ""
     heading = title or f"{len(images)} image{'s' * (len(images) > 1)}"
-    return _picture(axes, heading, f"{heading}. {rows} rows of up to {columns} images{named}.")
+    return _picture(axes, heading, f"{heading}, {columns} in a row{named}.")
 
 
 def plot_matrix(
@@ -202,6 +202,11 @@ def plot_matrix(
             column, row, f"{matrix[row, column]:g}", ha="center", va="center",
             color="white" if dark else "black",
         )  # fmt: skip
+    # Lines between the squares, so that a white one does not melt into the page.
+    ax.set_xticks(np.arange(columns + 1) - 0.5, minor=True)
+    ax.set_yticks(np.arange(rows + 1) - 0.5, minor=True)
+    ax.grid(which="minor", color="#999999", linewidth=0.8)
+    ax.tick_params(which="both", length=0)
     ax.set_xticks([])
     ax.set_yticks([])
     ax.spines[:].set_visible(False)
@@ -222,7 +227,8 @@ def plot_feature_maps(maps: np.ndarray, *, columns: int = 8, title: str = "") ->
     """
     channels = maps.shape[-1]
     rows = -(-channels // columns)
-    axes = _new_axes(rows, columns, size=(1.1 * columns, 1.25 * rows + 0.4))
+    side = min(1.1, 9.5 / columns)  # inches of a map
+    axes = _new_axes(rows, columns, size=(side * columns, 1.15 * side * rows + 0.4))
     for ax in axes:
         ax.set_axis_off()
     silent = 0
@@ -328,6 +334,38 @@ def plot_lines(
         ax.legend(frameon=False)
     heading = title or f"{y_label} over {x_label}"
     return _picture(ax, heading, f"{heading}. {y_label} over {x_label}. {'; '.join(spoken)}.")
+
+
+def plot_descent(
+    loss: Callable[[np.ndarray], np.ndarray],
+    paths: Mapping[str, Sequence[float]],
+    *,
+    x_label: str = "weight",
+) -> Picture:
+    """Draw the steps of gradient descent on the curve of a loss with one weight.
+
+    Args:
+        loss: gives the loss of each weight of an array.
+        paths: name -> the weight before each step and after the last; one panel a name.
+        x_label: what the weight is.
+
+    Introduced in lesson 4.
+    """
+    axes = _new_axes(1, len(paths), size=(3.4 * len(paths), 3.2))
+    reach = max(abs(weight) for path in paths.values() for weight in path)
+    weights = np.linspace(-1.1 * reach, 1.1 * reach, 200)
+    spoken = []
+    for ax, (name, path) in zip(axes, paths.items(), strict=True):
+        path = np.asarray(path, float)
+        ax.plot(weights, loss(weights), color="#777777", linewidth=1.5)
+        ax.plot(path, loss(path), color=COLOURS[1], linestyle="--", marker="o", linewidth=1.5)
+        ax.annotate("start", (path[0], loss(path)[0]), xytext=(6, 6), textcoords="offset points")
+        ax.set_title(name)
+        ax.set_xlabel(x_label)
+        ax.set_ylabel("loss")
+        walk = ", ".join(f"{weight:.2g}" for weight in path)
+        spoken.append(f"{name}: the {x_label} goes {walk}")
+    return _picture(axes, "gradient descent", f"Steps of gradient descent. {'; '.join(spoken)}.")
 
 
 def plot_bars(

@@ -52,13 +52,18 @@ def check_setup() -> SetupReport:
     Introduced in the notebook 00_start_here.
     """
     checks = [_check_python(), *map(_check_package, PACKAGES)]
-    # The CPU build of TensorFlow has a name of its own on Linux.
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    checks.append(Check("processor", f"{cores} cores, {platform.machine()}"))
+    checks.append(Check("processor", f"{usable_cores()} cores, {platform.machine()}"))
     checks.append(_check_data())
     cifar10 = "here" if (DATA_DIR / "cifar10").is_dir() else "not here, and not needed"
     checks.append(Check("CIFAR-10", cifar10))
     return SetupReport(tuple(checks))
+
+
+def usable_cores() -> int:
+    """How many processor cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _check_python() -> Check:
@@ -69,7 +74,7 @@ def _check_python() -> Check:
 
 
 def _check_package(name: str) -> Check:
-    for distribution in (name, f"{name}-cpu"):
+    for distribution in (name, f"{name}-cpu"):  # TensorFlow's build for Linux without a GPU
         try:
             return Check(name, importlib.metadata.version(distribution))
         except importlib.metadata.PackageNotFoundError:
