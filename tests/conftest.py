@@ -1,0 +1,69 @@
+"""What several test files share: small datasets, and a model that answers what a test says."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from helpers import ImageDataset, Split
+
+os.environ.setdefault("MPLBACKEND", "agg")  # no test opens a window
+
+
+def _split(name: str, shape: tuple[int, int, int], classes: tuple[str, ...], count: int) -> Split:
+    """Dark noise, with a bright band whose height tells the class."""
+    random = np.random.default_rng(len(name))
+    labels = np.arange(count, dtype=np.int64) % len(classes)
+    images = random.integers(0, 60, (count, *shape), dtype=np.uint8)
+    band = shape[0] // len(classes)
+    for image, label in zip(images, labels, strict=True):
+        image[label * band : (label + 1) * band] += 180
+    return Split(name, images, labels, classes, "bands made by the tests")
+
+
+@pytest.fixture(scope="session")
+def make_dataset() -> Callable[..., ImageDataset]:
+    """Gives a function that makes a dataset: bands that a small network learns in no time."""
+
+    def make(
+        image_shape: tuple[int, int, int] = (18, 18, 1),
+        class_names: tuple[str, ...] = ("top", "middle", "bottom"),
+        *,
+        train: int = 24,
+        validation: int = 12,
+        test: int = 12,
+    ) -> ImageDataset:
+        splits = {
+            name: _split(name, image_shape, class_names, count)
+            for name, count in (("train", train), ("validation", validation), ("test", test))
+        }
+        source = splits["train"].source
+        return ImageDataset(
+            "bands", **splits, class_names=class_names, image_shape=image_shape, source=source
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def dataset(make_dataset) -> ImageDataset:
+    """24, 12 and 12 grey images of 18 x 18 pixels and three classes."""
+    return make_dataset()
+
+
+class Answers:
+    """Stands in for a model: gives the outputs it was made with, whatever it is asked."""
+
+    def __init__(self, outputs):
+        self.outputs = np.asarray(outputs, np.float32)
+
+    def predict(self, images, **options):
+        return self.outputs
+
+
+@pytest.fixture(scope="session")
+def answers() -> type[Answers]:
+    return Answers

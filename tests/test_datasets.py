@@ -1,0 +1,623 @@
+"""Loading datasets: the bundled sample, CIFAR-10 with its download, a folder per class.
+
+Nothing here needs the network: CIFAR-10 is small made-up files in the official layout, and
+its host is a real web server on this machine, with the faults that real hosts have.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import subprocess
+import sys
+import tarfile
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from helpers import ImageDataset, Split, datasets, load_dataset
+
+RECORDS = 20  # images in each of the made-up CIFAR-10 files; the official ones have 10,000
+TEN_CLASSES = np.arange(RECORDS) % 10
+
+
+def files_under(folder: Path) -> set[str]:
+    """Everything in a folder, to see what a step left behind."""
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
+
+
+def ids(split: Split) -> list[int]:
+    """The numbers that the made-up images carry in their first pixel."""
+    return split.images[:, 0, 0, 0].tolist()
+
+
+# --------------------------------------------------------------------- the bundled sample
+
+
+@pytest.fixture(scope="module")
+def sample() -> ImageDataset:
+    return load_dataset("fashion_mnist")
+
+
+class TestBundledSample:
+    def test_it_is_the_default(self, sample):
+        assert load_dataset().name == sample.name == "fashion_mnist"
+
+    def test_shapes_and_dtypes(self, sample):
+        assert sample.image_shape == (28, 28, 1)
+        for split, count in (
+            (sample.train, 10_000),
+            (sample.validation, 2_000),
+            (sample.test, 10_000),
+        ):
+            assert split.images.shape == (count, 28, 28, 1)
+            assert split.images.dtype == np.uint8
+            assert split.labels.shape == (count,)
+            assert split.labels.dtype == np.int64
+            assert len(split) == count
+            assert split.class_names == sample.class_names
+        assert [sample.train.name, sample.validation.name, sample.test.name] == [
+            "train", "validation", "test",
+        ]  # fmt: skip
+
+    def test_it_holds_the_published_images_in_the_published_order(self):
+        # The first labels of the official files, as every tutorial on them prints.
+        everything = load_dataset("fashion_mnist", validation_images=0)
+        assert len(everything.train) == 12_000
+        assert everything.train.labels[:10].tolist() == [9, 0, 0, 3, 0, 2, 7, 2, 5, 5]
+        assert everything.test.labels[:10].tolist() == [9, 2, 1, 1, 6, 1, 4, 6, 5, 7]
+        assert everything.class_names[9] == "Ankle boot"
+
+    def test_the_official_test_images_are_1000_a_class(self, sample):
+        assert sample.test.class_counts() == dict.fromkeys(sample.class_names, 1_000)
+
+    def test_validation_has_the_same_share_of_every_class(self, sample):
+        train, validation = sample.train.class_counts(), sample.validation.class_counts()
+        for name in sample.class_names:
+            assert validation[name] == pytest.approx((train[name] + validation[name]) / 6, abs=1)
+
+    def test_the_repr_says_what_it_is(self, sample):
+        assert repr(sample).splitlines() == [
+            "ImageDataset 'fashion_mnist': a sample of Fashion-MNIST",
+            "  images      28 x 28 pixels, grey, uint8",
+            "  train       10,000 images",
+            "  validation   2,000 images",
+            "  test        10,000 images",
+            "  classes     10: T-shirt/top, Trouser, Pullover, Dress, Coat, Sandal, Shirt, "
+            "Sneaker, Bag, Ankle boot",
+        ]
+        assert repr(sample.validation) == "Split(validation: 2,000 images of 10 classes)"
+
+
+@pytest.fixture
+def small_sample(tmp_path, monkeypatch) -> Path:
+    """A data folder whose bundled file has 60 training and 20 test images, numbered."""
+
+    def images(count: int) -> np.ndarray:
+        return np.arange(count, dtype=np.uint8)[:, None, None].repeat(4, 1).repeat(4, 2)
+
+    file = tmp_path / datasets.FASHION_MNIST_FILE
+    np.savez(
+        file,
+        train_images=images(60), train_labels=(np.arange(60) % 10).astype(np.uint8),
+        test_images=images(20), test_labels=TEN_CLASSES.astype(np.uint8),
+    )  # fmt: skip
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    monkeypatch.setattr(datasets, "FASHION_MNIST_SHA256", digest)
+    return tmp_path
+
+
+class TestValidationSplit:
+    def test_every_image_is_in_exactly_one_split_and_keeps_its_label(self, small_sample):
+        loaded = load_dataset(validation_images=20, data_dir=small_sample)
+        assert sorted(ids(loaded.train) + ids(loaded.validation)) == list(range(60))
+        for split in (loaded.train, loaded.validation):
+            assert split.labels.tolist() == [number % 10 for number in ids(split)]
+
+    def test_it_is_stratified(self, small_sample):
+        loaded = load_dataset(validation_images=20, data_dir=small_sample)
+        assert set(loaded.validation.class_counts().values()) == {2}
+        assert set(loaded.train.class_counts().values()) == {4}
+
+    def test_the_order_of_the_files_is_kept(self, small_sample):
+        loaded = load_dataset(validation_images=20, data_dir=small_sample)
+        assert ids(loaded.train) == sorted(ids(loaded.train))
+        assert ids(loaded.validation) == sorted(ids(loaded.validation))
+
+    def test_the_seed_decides_which_images(self, small_sample):
+        chosen = [
+            ids(load_dataset(validation_images=20, seed=seed, data_dir=small_sample).validation)
+            for seed in (0, 0, 1)
+        ]
+        assert chosen[0] == chosen[1] != chosen[2]
+
+    def test_zero_keeps_every_image_for_training(self, small_sample):
+        loaded = load_dataset(validation_images=0, data_dir=small_sample)
+        assert ids(loaded.train) == list(range(60))
+        assert len(loaded.validation) == 0
+        assert loaded.validation.images.shape == (0, 4, 4, 1)
+        assert loaded.validation.class_counts() == dict.fromkeys(loaded.class_names, 0)
+
+    @pytest.mark.parametrize("count", [-1, 9, 51, 60, 2_000])
+    def test_a_count_that_leaves_a_class_empty_is_refused(self, small_sample, count):
+        message = (
+            "Expected a split that leaves every one of the 10 classes an image on both sides. "
+            f"Received: {count} of 60 images to set aside. .*set aside another number"
+        )
+        with pytest.raises(ValueError, match=message):
+            load_dataset(validation_images=count, data_dir=small_sample)
+
+
+class TestDamagedSample:
+    def test_missing(self, tmp_path):
+        with pytest.raises(FileNotFoundError, match="Expected the bundled images at .*git check"):
+            load_dataset(data_dir=tmp_path)
+
+    def test_one_changed_byte(self, small_sample):
+        file = small_sample / datasets.FASHION_MNIST_FILE
+        content = bytearray(file.read_bytes())
+        content[len(content) // 2] ^= 1
+        file.write_bytes(content)
+        with pytest.raises(ValueError) as refused:
+            load_dataset(data_dir=small_sample, validation_images=20)
+        assert f"with sha256 {datasets.FASHION_MNIST_SHA256}" in str(refused.value)
+        assert f"Received: {hashlib.sha256(content).hexdigest()}" in str(refused.value)
+        assert "git checkout -- data" in str(refused.value)
+
+
+# ------------------------------------------------------------------------------ CIFAR-10
+
+
+def record_file(labels, seed: int) -> bytes:
+    """One file in the official binary layout: a label byte, then 3 x 1024 pixel bytes."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (len(labels), 3072), dtype=np.uint8)
+    return np.column_stack([np.asarray(labels, np.uint8), pixels]).tobytes()
+
+
+@pytest.fixture
+def cifar10_files(monkeypatch) -> dict[str, bytes]:
+    monkeypatch.setattr(datasets, "CIFAR10_RECORDS_A_FILE", RECORDS)
+    return {
+        name: record_file(TEN_CLASSES, seed) for seed, name in enumerate(datasets.CIFAR10_FILES)
+    }
+
+
+@pytest.fixture
+def laid_out(tmp_path, cifar10_files) -> Path:
+    """A data folder with CIFAR-10 laid out in it by hand."""
+    folder = tmp_path / "cifar10"
+    folder.mkdir()
+    for name, content in cifar10_files.items():
+        (folder / name).write_bytes(content)
+    return tmp_path
+
+
+def load_cifar10(data_dir: Path) -> ImageDataset:
+    return load_dataset("cifar10", data_dir=data_dir, validation_images=10)
+
+
+class TestCifar10Layout:
+    def test_shapes_and_dtypes(self, laid_out):
+        loaded = load_cifar10(laid_out)
+        assert loaded.image_shape == (32, 32, 3)
+        assert (len(loaded.train), len(loaded.validation), len(loaded.test)) == (90, 10, 20)
+        for split in (loaded.train, loaded.validation, loaded.test):
+            assert split.images.dtype == np.uint8
+            assert split.images.shape[1:] == (32, 32, 3)
+            assert split.labels.dtype == np.int64
+        assert loaded.class_names[0] == "airplane"
+        assert loaded.class_names[9] == "truck"
+        assert "32 x 32 pixels, colour (red, green, blue), uint8" in repr(loaded)
+
+    def test_pixels_come_out_where_the_format_says(self, laid_out):
+        # "the first 1024 bytes are the red channel values, the next 1024 the green, and the
+        # final 1024 the blue. The values are stored in row-major order" (the dataset's page).
+        content = bytearray(RECORDS * 3073)
+        content[3073 + 0] = 7  # the second image's label
+        content[3073 + 1] = 10  # red, row 0, column 0
+        content[3073 + 1 + 1024 + 2 * 32 + 5] = 20  # green, row 2, column 5
+        content[3073 + 1 + 2048 + 31 * 32 + 0] = 30  # blue, row 31, column 0
+        (laid_out / "cifar10" / "test_batch.bin").write_bytes(content)
+        test = load_cifar10(laid_out).test
+        assert test.labels.tolist() == [0, 7] + [0] * 18
+        assert test.images[1, 0, 0].tolist() == [10, 0, 0]
+        assert test.images[1, 2, 5].tolist() == [0, 20, 0]
+        assert test.images[1, 31, 0].tolist() == [0, 0, 30]
+        assert test.images.sum() == 60
+
+    def test_training_images_come_in_the_order_of_the_files(self, laid_out, cifar10_files):
+        train = load_dataset("cifar10", data_dir=laid_out, validation_images=0).train
+        for number in range(5):
+            content = cifar10_files[f"data_batch_{number + 1}.bin"]
+            assert train.images[number * RECORDS, 0, 0, 0] == content[1]
+
+    def test_files_laid_out_by_hand_are_read_and_named_as_such(self, laid_out):
+        loaded = load_cifar10(laid_out)
+        assert loaded.source == "CIFAR-10 from files that are not known to be the official ones"
+        assert loaded.test.source == loaded.source
+
+    @pytest.mark.parametrize("nonsense", [b"", b"0000  data_batch_1.bin\n", b"\xff\xfe"])
+    def test_a_wrong_hash_list_does_not_make_them_official(self, laid_out, nonsense):
+        (laid_out / "cifar10" / datasets.HASH_LIST).write_bytes(nonsense)
+        assert "not known to be the official" in load_cifar10(laid_out).source
+
+    def test_a_missing_file(self, laid_out):
+        (laid_out / "cifar10" / "data_batch_3.bin").unlink()
+        message = "Expected the six CIFAR-10 files .*data_batch_3.bin is not there.*make cifar10"
+        with pytest.raises(FileNotFoundError, match=message):
+            load_cifar10(laid_out)
+
+    @pytest.mark.parametrize("change", [-1, 1, -3073])
+    def test_a_file_of_the_wrong_size(self, laid_out, cifar10_files, change):
+        file = laid_out / "cifar10" / "test_batch.bin"
+        file.write_bytes((cifar10_files["test_batch.bin"] + b"\0")[: RECORDS * 3073 + change])
+        message = rf"Expected 61,460 bytes in .*Received: {61_460 + change:,}\..*make cifar10"
+        with pytest.raises(ValueError, match=message):
+            load_cifar10(laid_out)
+
+    def test_a_label_that_no_class_has(self, laid_out):
+        content = record_file([*TEN_CLASSES[:-1], 10], seed=0)
+        (laid_out / "cifar10" / "data_batch_5.bin").write_bytes(content)
+        message = r"Expected labels 0 to 9 in .*data_batch_5\.bin.*Received: 10.*make cifar10"
+        with pytest.raises(ValueError, match=message):
+            load_cifar10(laid_out)
+
+
+def archive_of(files: dict[str, bytes]) -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+        for name, content in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
+    return packed.getvalue()
+
+
+@pytest.fixture
+def trust(monkeypatch):
+    """Gives a function that makes an archive the official one, by its hash."""
+
+    def make_official(archive: bytes) -> bytes:
+        monkeypatch.setattr(datasets, "CIFAR10_SHA256", hashlib.sha256(archive).hexdigest())
+        return archive
+
+    return make_official
+
+
+@pytest.fixture
+def archive(cifar10_files, trust) -> bytes:
+    """An archive in the official layout, taken for the official one."""
+    return trust(
+        archive_of({f"cifar-10-batches-bin/{name}": c for name, c in cifar10_files.items()})
+    )
+
+
+class TestCifar10Archive:
+    """The archive handed round on a stick and dropped into data/."""
+
+    def test_it_is_found_unpacked_and_known_to_be_official(self, tmp_path, archive, cifar10_files):
+        (tmp_path / datasets.CIFAR10_ARCHIVE).write_bytes(archive)
+        loaded = load_cifar10(tmp_path)
+        assert loaded.source == "CIFAR-10"
+        assert loaded.test.images[0, 0, 0, 0] == cifar10_files["test_batch.bin"][1]
+        expected = {f"cifar10/{name}" for name in (*cifar10_files, "SHA256SUMS")}
+        assert files_under(tmp_path) == expected | {"cifar10", datasets.CIFAR10_ARCHIVE}
+
+    def test_it_is_needed_only_once(self, tmp_path, archive):
+        (tmp_path / datasets.CIFAR10_ARCHIVE).write_bytes(archive)
+        load_cifar10(tmp_path)
+        (tmp_path / datasets.CIFAR10_ARCHIVE).unlink()
+        assert load_cifar10(tmp_path).source == "CIFAR-10"
+
+    def test_a_pixel_changed_after_unpacking_is_no_longer_official(self, tmp_path, archive):
+        (tmp_path / datasets.CIFAR10_ARCHIVE).write_bytes(archive)
+        load_cifar10(tmp_path)
+        file = tmp_path / "cifar10" / "data_batch_2.bin"
+        content = bytearray(file.read_bytes())
+        content[100] ^= 1
+        file.write_bytes(content)
+        assert "not known to be the official" in load_cifar10(tmp_path).source
+
+    @pytest.mark.parametrize("keep", [0, 1_000, -1], ids=["empty", "cut short", "one byte less"])
+    def test_a_damaged_archive_is_refused_and_kept_for_the_reader(self, tmp_path, archive, keep):
+        damaged = archive[:keep]
+        (tmp_path / datasets.CIFAR10_ARCHIVE).write_bytes(damaged)
+        with pytest.raises(ValueError) as refused:
+            load_cifar10(tmp_path)
+        message = str(refused.value)
+        assert "Expected the official CIFAR-10 archive at" in message
+        assert f"with sha256 {datasets.CIFAR10_SHA256}" in message
+        assert f"Received: {hashlib.sha256(damaged).hexdigest()}" in message
+        assert "Put the official file there, or delete this one to download it" in message
+        assert files_under(tmp_path) == {datasets.CIFAR10_ARCHIVE}
+
+    @pytest.mark.parametrize("name", ["../evil.txt", "cifar-10-batches-bin/../../evil.txt"])
+    def test_nothing_is_written_outside_the_folder(self, tmp_path, cifar10_files, trust, name):
+        data_dir = tmp_path / "course" / "data"
+        data_dir.mkdir(parents=True)
+        files = {f"cifar-10-batches-bin/{name}": c for name, c in cifar10_files.items()}
+        content = trust(archive_of({**files, name: b"!"}))
+        (data_dir / datasets.CIFAR10_ARCHIVE).write_bytes(content)
+        with pytest.raises(tarfile.FilterError):
+            load_cifar10(data_dir)
+        assert files_under(tmp_path) == {
+            "course", "course/data", f"course/data/{datasets.CIFAR10_ARCHIVE}",
+        }  # fmt: skip
+
+    def test_it_is_unpacked_whole_or_not_at_all(self, tmp_path, cifar10_files, trust):
+        del cifar10_files["test_batch.bin"]
+        files = {f"cifar-10-batches-bin/{name}": c for name, c in cifar10_files.items()}
+        (tmp_path / datasets.CIFAR10_ARCHIVE).write_bytes(trust(archive_of(files)))
+        with pytest.raises(FileNotFoundError):
+            load_cifar10(tmp_path)
+        assert files_under(tmp_path) == {datasets.CIFAR10_ARCHIVE}
+
+
+class Host:
+    """A web server with one file, and the faults that real ones have."""
+
+    def __init__(self, content: bytes):
+        self.content = content
+        self.ranges = True  # whether it can go on in the middle of the file
+        self.stop_at: int | None = None  # it breaks off before this byte of the file ...
+        self.hang = False  # ... or falls silent there, with the line still open
+        self.status = 200
+        self.asked: list[str | None] = []  # the Range header of every request
+        self.released = threading.Event()
+        host = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                host.answer(self)
+
+            def log_message(self, *args):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/cifar-10-binary.tar.gz"
+        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
+
+    def answer(self, request: BaseHTTPRequestHandler) -> None:
+        wanted = request.headers.get("Range")
+        self.asked.append(wanted)
+        if self.status != 200:
+            request.send_error(self.status)
+            return
+        start = int(wanted.removeprefix("bytes=").removesuffix("-")) if wanted else 0
+        if not self.ranges:
+            start = 0
+        if start >= len(self.content):
+            request.send_error(416)
+            return
+        if self.hang and self.stop_at == 0:
+            self.released.wait(20)
+            return
+        request.send_response(206 if wanted and self.ranges else 200)
+        request.send_header("Content-Length", str(len(self.content) - start))
+        request.end_headers()
+        request.wfile.write(self.content[start : self.stop_at])
+        request.wfile.flush()
+        if self.hang:
+            self.released.wait(20)
+
+    def close(self) -> None:
+        self.released.set()
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@pytest.fixture
+def host(archive, monkeypatch):
+    """The host of the CIFAR-10 archive, on this machine."""
+    running = Host(archive)
+    monkeypatch.setattr(datasets, "CIFAR10_URL", running.url)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    yield running
+    running.close()
+
+
+PART = f"{datasets.CIFAR10_ARCHIVE}.part"
+
+
+class TestCifar10Download:
+    def test_whole(self, tmp_path, host, archive, capsys):
+        data_dir = tmp_path / "not there yet"
+        assert load_cifar10(data_dir).source == "CIFAR-10"
+        assert host.asked == [None]
+        assert (data_dir / datasets.CIFAR10_ARCHIVE).read_bytes() == archive
+        assert not (data_dir / PART).exists()
+        shown = capsys.readouterr()
+        assert "cifar-10-binary.tar.gz: 100%" in shown.err  # the progress bar
+        assert shown.out == ""
+
+    def test_cut_in_the_middle_then_resumed(self, tmp_path, host, archive):
+        host.stop_at = len(archive) // 2
+        with pytest.raises(ConnectionError) as failed:
+            load_cifar10(tmp_path)
+        message = str(failed.value)
+        assert f"Expected to download {host.url}. Received: " in message
+        assert "the next try goes on from there" in message
+        assert f"put it at {tmp_path / datasets.CIFAR10_ARCHIVE}." in message
+        assert 'load_dataset("fashion_mnist")' in message
+        came = (tmp_path / PART).read_bytes()
+        assert 0 < len(came) <= host.stop_at
+        assert archive.startswith(came)
+        assert files_under(tmp_path) == {PART}
+
+        host.stop_at = None
+        assert load_cifar10(tmp_path).source == "CIFAR-10"
+        assert host.asked == [None, f"bytes={len(came)}-"]
+        assert not (tmp_path / PART).exists()
+
+    def test_a_host_that_cannot_resume_starts_again(self, tmp_path, host, archive):
+        (tmp_path / PART).write_bytes(archive[:5_000])
+        host.ranges = False
+        assert load_cifar10(tmp_path).source == "CIFAR-10"
+        assert host.asked == ["bytes=5000-"]
+        assert (tmp_path / datasets.CIFAR10_ARCHIVE).read_bytes() == archive
+
+    def test_a_download_that_was_complete_but_not_yet_named(self, tmp_path, host, archive):
+        (tmp_path / PART).write_bytes(archive)
+        assert load_cifar10(tmp_path).source == "CIFAR-10"
+        assert not (tmp_path / PART).exists()
+
+    @pytest.mark.parametrize("status", [404, 500, 503])
+    def test_a_host_with_an_error_leaves_what_had_come(self, tmp_path, host, status):
+        (tmp_path / PART).write_bytes(b"what came before")
+        host.status = status
+        with pytest.raises(ConnectionError, match=f"Received: {status} .*goes on from there"):
+            load_cifar10(tmp_path)
+        assert (tmp_path / PART).read_bytes() == b"what came before"
+        assert files_under(tmp_path) == {PART}
+
+    @pytest.mark.parametrize("stop_at", [0, 100_000], ids=["at once", "in the middle"])
+    def test_a_host_that_falls_silent_is_given_up(self, tmp_path, host, monkeypatch, stop_at):
+        monkeypatch.setattr(datasets._download, "__defaults__", (0.3,))  # seconds, not 30
+        host.hang, host.stop_at = True, stop_at
+        with pytest.raises(ConnectionError, match="Received: .*[Tt]ime.*goes on from there"):
+            load_cifar10(tmp_path)
+        assert files_under(tmp_path) <= {PART}
+
+    def test_nobody_there(self, tmp_path, host):
+        host.close()
+        with pytest.raises(ConnectionError, match="Expected to download .*needs no download"):
+            load_cifar10(tmp_path)
+        assert files_under(tmp_path) == set()
+
+    def test_something_else_came(self, tmp_path, host):
+        host.content = b"<html>Sign in to the Wi-Fi first</html>"
+        with pytest.raises(ValueError) as refused:
+            load_cifar10(tmp_path)
+        message = str(refused.value)
+        assert f"Expected {host.url} to have sha256 {datasets.CIFAR10_SHA256}" in message
+        assert f"Received: {hashlib.sha256(host.content).hexdigest()}" in message
+        assert "The download was deleted. Try again, or get the file by another way" in message
+        assert files_under(tmp_path) == set()
+
+
+# -------------------------------------------------------------------- a folder per class
+
+
+def write_images(folder: Path, counts: dict[str, int], size=(20, 24), first: int = 0) -> None:
+    """PNG files, losslessly: each image is all of one grey, its running number."""
+    number = first
+    for class_name, count in counts.items():
+        (folder / class_name).mkdir(parents=True, exist_ok=True)
+        for index in range(count):
+            pixels = np.full((*size, 3), number, np.uint8)
+            Image.fromarray(pixels).save(folder / class_name / f"{index:03}.png")
+            number += 1
+
+
+class TestFolder:
+    def test_the_same_pixels_come_back(self, tmp_path):
+        pixels = np.random.default_rng(0).integers(0, 256, (20, 24, 3), dtype=np.uint8)
+        write_images(tmp_path / "train", {"cat": 2, "dog": 2})
+        for name in ("cat", "dog"):
+            (tmp_path / "test" / name).mkdir(parents=True)
+            Image.fromarray(pixels).save(tmp_path / "test" / name / "one.png")
+        loaded = load_dataset(tmp_path, image_size=(20, 24), validation_images=0)
+        np.testing.assert_array_equal(loaded.test.images, np.stack([pixels, pixels]))
+        assert loaded.test.labels.tolist() == [0, 1]
+
+    def test_shapes_dtypes_and_words(self, tmp_path, capfd):
+        folder = tmp_path / "pets"
+        write_images(folder, {"dog": 10, "cat": 20})
+        loaded = load_dataset(str(folder), image_size=(30, 40))
+        assert loaded.class_names == ("cat", "dog")  # in the order of the alphabet
+        assert loaded.image_shape == (30, 40, 3)
+        assert loaded.name == str(folder)
+        assert loaded.source == "images from the folder pets"
+        for split, count in ((loaded.train, 19), (loaded.validation, 5), (loaded.test, 6)):
+            assert split.images.shape == (count, 30, 40, 3)
+            assert split.images.dtype == np.uint8
+            assert split.labels.dtype == np.int64
+        assert loaded.test.class_counts() == {"cat": 4, "dog": 2}
+        assert capfd.readouterr() == ("", "")
+
+    def test_images_are_64_by_64_unless_told_otherwise(self, tmp_path):
+        write_images(tmp_path, {"cat": 8, "dog": 8})
+        assert load_dataset(tmp_path).image_shape == (64, 64, 3)
+
+    def test_grey_images_are_read_as_colour(self, tmp_path):
+        for name in ("cat", "dog"):
+            (tmp_path / name).mkdir()
+            for number in range(8):
+                Image.fromarray(np.full((20, 20), 77, np.uint8)).save(
+                    tmp_path / name / f"{number}.png"
+                )
+        loaded = load_dataset(tmp_path, image_size=(20, 20))
+        assert loaded.image_shape == (20, 20, 3)
+        assert np.unique(loaded.train.images).tolist() == [77]
+
+    def test_every_image_is_in_exactly_one_split_with_its_label(self, tmp_path):
+        write_images(tmp_path, {"cat": 15, "dog": 10})
+        loaded = load_dataset(tmp_path, image_size=(20, 24))
+        splits = (loaded.train, loaded.validation, loaded.test)
+        assert sorted(sum(map(ids, splits), [])) == list(range(25))
+        for split in splits:
+            assert split.labels.tolist() == [int(number >= 15) for number in ids(split)]
+
+    def test_the_seed_decides_which_images_are_the_test(self, tmp_path):
+        write_images(tmp_path, {"cat": 20, "dog": 20})
+        chosen = [ids(load_dataset(tmp_path, seed=seed).test) for seed in (0, 0, 1)]
+        assert chosen[0] == chosen[1] != chosen[2]
+
+    def test_train_and_test_folders_stay_what_they_are(self, tmp_path):
+        write_images(tmp_path / "train", {"cat": 10, "dog": 10})
+        write_images(tmp_path / "test", {"cat": 3, "dog": 1}, first=100)
+        loaded = load_dataset(tmp_path)
+        assert ids(loaded.test) == [100, 101, 102, 103]
+        assert sorted(ids(loaded.train) + ids(loaded.validation)) == list(range(20))
+        assert len(loaded.validation) == 4
+
+    def test_a_folder_named_as_a_dataset_is_a_folder_when_given_as_a_path(
+        self, tmp_path, monkeypatch
+    ):
+        write_images(tmp_path / "cifar10", {"cat": 10, "dog": 10})
+        monkeypatch.chdir(tmp_path)
+        loaded = load_dataset(Path("cifar10"))
+        assert (len(loaded.train), len(loaded.validation), len(loaded.test)) == (13, 3, 4)
+
+    def test_no_such_folder(self, tmp_path):
+        message = (
+            'Expected "fashion_mnist", "cifar10" or the path of a folder. '
+            r"Received: 'fashion-mnist', and there is no folder at .*fashion-mnist\."
+        )
+        with pytest.raises(FileNotFoundError, match=message):
+            load_dataset("fashion-mnist")
+
+    def test_train_and_test_with_different_classes(self, tmp_path):
+        write_images(tmp_path / "train", {"cat": 3, "dog": 3})
+        write_images(tmp_path / "test", {"cat": 3, "hamster": 3})
+        message = "Expected the same classes .*Received: cat, dog and cat, hamster"
+        with pytest.raises(ValueError, match=message):
+            load_dataset(tmp_path)
+
+    def test_too_few_images_to_split(self, tmp_path):
+        write_images(tmp_path, {"cat": 3, "dog": 3})
+        with pytest.raises(ValueError, match="Received: 1 of 6 images to set aside. Add images"):
+            load_dataset(tmp_path)
+
+    @pytest.mark.parametrize("count", [1, 2])
+    def test_a_class_too_small_to_be_in_every_split_is_named(self, tmp_path, count):
+        write_images(tmp_path, {"cat": 40, "dog": count})
+        with pytest.raises(ValueError, match="Received: .* in 'dog'. Add images"):
+            load_dataset(tmp_path)
+
+
+def test_on_the_command_line_an_error_is_one_sentence(tmp_path):
+    """`make cifar10` runs this."""
+    finished = subprocess.run(
+        [sys.executable, "-m", "helpers.datasets", str(tmp_path / "nowhere")],
+        cwd=Path(datasets.__file__).parent.parent, capture_output=True, text=True,
+        env={**os.environ, "PYTHONWARNINGS": "error"},
+    )  # fmt: skip
+    assert finished.returncode == 1
+    assert finished.stderr.startswith('Expected "fashion_mnist", "cifar10" or the path')
+    assert "Traceback" not in finished.stderr

@@ -1,0 +1,235 @@
+"""How good a model is: every figure against one worked out by hand or published."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from helpers import Split, accuracy_interval, build_cnn, evaluate
+
+NAMES = ("cat", "dog", "owl")
+
+
+def split_of(labels, names: tuple[str, ...] = NAMES) -> Split:
+    labels = np.asarray(labels, np.int64)
+    images = np.zeros((len(labels), 2, 2, 1), np.uint8)
+    return Split("validation", images, labels, names, "a test")
+
+
+# ----------------------------------------------------------------------- accuracy_interval
+
+
+@pytest.mark.parametrize(
+    ("correct", "total", "low", "high"),
+    [
+        # R. G. Newcombe, "Two-sided confidence intervals for the single proportion: comparison
+        # of seven methods", Statistics in Medicine 17 (1998), table I, method 3 (score, without
+        # continuity correction).
+        (81, 263, 0.2553, 0.3662),
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0.0000, 0.1611),
+        (1, 29, 0.0061, 0.1718),
+    ],
+)
+def test_the_interval_is_the_published_one(correct, total, low, high):
+    assert accuracy_interval(correct, total) == pytest.approx((low, high), abs=0.00005)
+
+
+def test_the_interval_of_the_wrong_answers_mirrors_that_of_the_right_ones():
+    low, high = accuracy_interval(20, 20)
+    assert (1 - high, 1 - low) == pytest.approx(accuracy_interval(0, 20))
+
+
+def test_more_confidence_makes_it_wider():
+    # z = 2.5758 for 99 %: centre (p + z^2/2n) / (1 + z^2/n) with p = 0.8, n = 100, by hand
+    assert accuracy_interval(80, 100, 0.99) == pytest.approx((0.6802, 0.8826), abs=0.0005)
+    assert accuracy_interval(80, 100) == pytest.approx((0.7112, 0.8666), abs=0.0005)
+
+
+def test_it_takes_numpy_numbers_and_gives_plain_ones():
+    low, high = accuracy_interval(np.int64(81), np.int64(263))
+    assert type(low) is type(high) is float
+
+
+@pytest.mark.parametrize(("correct", "total"), [(-1, 10), (11, 10), (0, 0)])
+def test_impossible_counts_are_refused(correct, total):
+    message = f"Expected 0 <= correct <= total, of at least 1. Received: {correct} of {total}"
+    with pytest.raises(ValueError, match=message):
+        accuracy_interval(correct, total)
+
+
+# ------------------------------------------------------------------------------- evaluate
+
+#               said:  cat    dog   owl     is
+WORKED = np.array([
+    (0.75, 0.125, 0.125),               # cat, right
+    (0.50, 0.250, 0.250),               # cat, right
+    (0.25, 0.625, 0.125),               # cat, taken for a dog, 62.5 % sure
+    (0.125, 0.75, 0.125),               # dog, right
+    (0.0625, 0.875, 0.0625),            # dog, right
+    (0.8125, 0.0625, 0.125),            # owl, taken for a cat, 81.25 % sure
+])  # fmt: skip
+WORKED_LABELS = [0, 0, 0, 1, 1, 2]  # nothing is ever taken for an owl
+
+
+class TestWorkedByHand:
+    @pytest.fixture(params=["probabilities", "logits"])
+    def result(self, request, answers):
+        """The same answers, as probabilities and as logits that softmax turns into them."""
+        outputs = WORKED if request.param == "probabilities" else np.log(WORKED) + 3
+        return evaluate(answers(outputs), split_of(WORKED_LABELS))
+
+    def test_probabilities(self, result):
+        np.testing.assert_allclose(result.probabilities, WORKED, atol=1e-6)
+        np.testing.assert_allclose(result.probabilities.sum(axis=1), 1)
+
+    def test_predictions_and_confidences(self, result):
+        assert result.predictions.tolist() == [0, 0, 1, 1, 1, 0]
+        expected = [0.75, 0.5, 0.625, 0.75, 0.875, 0.8125]
+        np.testing.assert_allclose(result.confidences, expected, atol=1e-6)
+
+    def test_accuracy_and_its_interval(self, result):
+        assert result.accuracy == pytest.approx(4 / 6)
+        assert result.interval == accuracy_interval(4, 6)
+
+    def test_loss(self, result):
+        right = [0.75, 0.5, 0.25, 0.75, 0.875, 0.125]
+        assert result.loss == pytest.approx(-sum(map(math.log, right)) / 6, abs=1e-5)
+
+    def test_confusion(self, result):
+        assert result.confusion.tolist() == [[2, 1, 0], [0, 2, 0], [1, 0, 0]]
+        assert np.issubdtype(result.confusion.dtype, np.integer)
+
+    def test_recall_and_precision(self, result):
+        np.testing.assert_allclose(result.recall, [2 / 3, 1, 0])
+        np.testing.assert_allclose(result.precision, [2 / 3, 2 / 3, np.nan])  # never said owl
+
+    def test_mistakes_come_with_the_most_confident_first(self, result):
+        assert result.mistakes.tolist() == [5, 2]
+
+    def test_calibration(self, result):
+        # tenths: 0.5-0.6 (1 right of 1), 0.6-0.7 (0 of 1), 0.7-0.8 (2 of 2), 0.8-0.9 (1 of 2)
+        calibration = result.calibration
+        np.testing.assert_allclose(
+            calibration.confidence, [0.5, 0.625, 0.75, (0.875 + 0.8125) / 2], atol=1e-6
+        )
+        np.testing.assert_allclose(calibration.accuracy, [1, 0, 1, 0.5])
+        assert calibration.counts.tolist() == [1, 1, 2, 2]
+        by_hand = (1 * 0.5 + 1 * 0.625 + 2 * 0.25 + 2 * 0.34375) / 6
+        assert calibration.error == pytest.approx(by_hand, abs=1e-6)
+        assert repr(calibration) == "Calibration: 4 groups, expected error 38.5 points"
+
+    def test_the_repr_says_it_all(self, result):
+        assert repr(result).splitlines() == [
+            "Evaluation on 6 validation images, a test",
+            "  accuracy 66.7 %, 95 % interval 30.0 to 90.3 %; cross-entropy 0.811",
+            "         recall  precision",
+            "  cat    66.7 %    66.7 %",
+            "  dog   100.0 %    66.7 %",
+            "  owl     0.0 %     nan %",
+        ]
+
+
+class TestEdges:
+    def test_a_class_without_images_has_no_recall(self, answers):
+        result = evaluate(answers([(3, 0, 0), (0, 0, 3)]), split_of([0, 1]))
+        np.testing.assert_array_equal(result.recall, [1, 0, np.nan])
+        np.testing.assert_array_equal(result.precision, [1, np.nan, 0])
+        assert result.confusion.shape == (3, 3)
+
+    @pytest.mark.parametrize(("label", "accuracy"), [(0, 1.0), (1, 0.0)])
+    def test_all_right_and_all_wrong(self, answers, label, accuracy):
+        result = evaluate(answers([(9, 0, 0)] * 4), split_of([label] * 4))
+        assert result.accuracy == accuracy
+        assert len(result.mistakes) == 4 * (1 - accuracy)
+        assert result.calibration.counts.tolist() == [4]
+        assert result.calibration.accuracy.tolist() == [accuracy]
+        sure = result.confidences[0]
+        assert result.calibration.error == pytest.approx(abs(accuracy - sure))
+
+    def test_one_image(self, answers):
+        result = evaluate(answers([(0, 2, 1)]), split_of([1]))
+        assert result.accuracy == 1
+        assert result.loss == pytest.approx(math.log(1 + math.exp(-1) + math.exp(-2)), abs=1e-6)
+
+    def test_two_classes(self, answers):
+        result = evaluate(answers([(1, 0), (0, 1), (1, 0)]), split_of([0, 1, 1], ("no", "yes")))
+        assert result.confusion.tolist() == [[1, 0], [1, 1]]
+
+    def test_very_large_logits_do_not_overflow(self, answers):
+        result = evaluate(answers([(1e4, 0, 0), (0, 1e4, 0)]), split_of([0, 0]))
+        np.testing.assert_array_equal(result.probabilities, [[1, 0, 0], [0, 1, 0]])
+        assert math.isfinite(result.loss)
+
+    def test_logits_are_not_taken_for_probabilities_because_one_row_adds_up_to_one(self, answers):
+        result = evaluate(answers([(1, 0, 0), (5, 0, 0)]), split_of([0, 0]))
+        e = math.e
+        np.testing.assert_allclose(result.probabilities[0], [e / (e + 2), *2 * [1 / (e + 2)]])
+
+    def test_negative_numbers_are_logits_even_if_they_add_up_to_one(self, answers):
+        result = evaluate(answers([(2, -1, 0)]), split_of([0]))
+        assert result.probabilities.min() > 0
+
+    def test_equally_confident_mistakes_keep_their_order(self, answers):
+        result = evaluate(answers([(5, 0, 0)] * 30), split_of([1] * 30))
+        assert result.mistakes.tolist() == list(range(30))
+
+    def test_calibration_on_many_answers(self, answers):
+        """Against a loop over the ten groups."""
+        random = np.random.default_rng(0)
+        outputs, labels = random.normal(0, 2, (500, 3)), random.integers(0, 3, 500)
+        result = evaluate(answers(outputs), split_of(labels))
+        right, sure = result.predictions == labels, result.confidences
+        error, counts = 0.0, []
+        for tenth in range(10):
+            group = (sure > tenth / 10) & (sure <= (tenth + 1) / 10)
+            if group.any():
+                error += abs(right[group].mean() - sure[group].mean()) * group.sum() / 500
+                counts.append(group.sum())
+        assert result.calibration.error == pytest.approx(error)
+        assert result.calibration.counts.tolist() == counts
+
+    def test_an_empty_split(self, answers):
+        message = r"Expected a split with images. Received: Split\(validation: 0 images of 3"
+        with pytest.raises(ValueError, match=message):
+            evaluate(answers(np.zeros((0, 3))), split_of([]))
+
+    @pytest.mark.parametrize("shape", [(2, 2), (2, 4), (2,), (2, 3, 1)])
+    def test_a_model_for_other_classes(self, answers, shape):
+        with pytest.raises(ValueError) as refused:
+            evaluate(answers(np.zeros(shape)), split_of([0, 1]))
+        assert str(refused.value) == (
+            "Expected 3 numbers an image, one a class of "
+            "Split(validation: 2 images of 3 classes). "
+            f"Received: an output of shape {shape}. "
+            "Build the model for this dataset, with build_cnn(dataset)."
+        )
+
+    @pytest.mark.parametrize("broken", [math.nan, math.inf])
+    def test_a_model_that_diverged(self, answers, broken):
+        message = "Expected numbers .*Received: .*(nan|inf).*smaller learning rate"
+        with pytest.raises(ValueError, match=message):
+            evaluate(answers([(broken, 0, 0), (1, 0, 0)]), split_of([0, 1]))
+
+
+def test_a_real_model_is_asked_about_every_image(dataset):
+    """Against Keras' own accuracy and loss."""
+    import keras
+
+    model = build_cnn(dataset)
+    result = evaluate(model, dataset.test)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(loss=loss, metrics=["accuracy"])
+    expected = model.evaluate(dataset.test.images, dataset.test.labels, verbose=0)
+    assert [result.loss, result.accuracy] == pytest.approx(expected, abs=1e-5)
+    assert result.split is dataset.test
+
+
+def test_the_pictures_are_of_this_evaluation(answers):
+    result = evaluate(answers(WORKED), split_of(WORKED_LABELS))
+    assert "1 owl taken for cat" in result.plot_confusion().description
+    assert "is owl, said cat" in result.plot_mistakes(1).description
+    assert "is cat" not in result.plot_mistakes(1).description
+    assert "right of" in result.plot_calibration().description

@@ -1,0 +1,135 @@
+"""Stating a lesson's figures: what is printed when a run agrees and when it does not."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+
+from helpers import figures, lesson_figures
+
+LESSON = "04_training_the_model"
+STORED = {
+    LESSON: {
+        "bands": {
+            # The standard deviation of these (with n - 1) is 0.01, so the tolerance is 0.03.
+            "test accuracy": [0.85, 0.84, 0.86],
+            "loss": [1.5, 1.4, 1.6],
+            "epoch": [12.0, 11.0, 13.0],
+            "measured once": [0.5],
+            "parameters": [122_570.0, 122_570.0],
+        }
+    }
+}
+
+
+@pytest.fixture
+def stated(dataset, tmp_path, monkeypatch):
+    """The figures of a made-up store."""
+    store = tmp_path / "lesson_figures.json"
+    store.write_text(json.dumps(STORED), encoding="utf-8")
+    monkeypatch.setattr(figures, "STORE", store)
+    monkeypatch.delenv(figures.LOG_VARIABLE, raising=False)
+    return lesson_figures(LESSON, dataset)
+
+
+@pytest.mark.parametrize("value", [0.85, 0.8203, 0.8799, 0.82, 0.88])
+def test_a_run_within_the_tolerance_prints_the_same_text_on_every_machine(stated, capsys, value):
+    stated.state("test accuracy", value)
+    assert capsys.readouterr().out == (
+        "test accuracy: 85.0 % in this lesson, give or take 3.0 points. This run agrees.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "moved"),
+    [
+        (0.885, "88.5 %, 3.5 points higher"),
+        (0.815, "81.5 %, 3.5 points lower"),
+        (0.1, "10.0 %, 75.0 points lower"),
+    ],
+)
+def test_a_run_further_off_says_how_far(stated, capsys, value, moved):
+    stated.state("test accuracy", value)
+    assert capsys.readouterr().out == (
+        "test accuracy: 85.0 % in this lesson, give or take 3.0 points. "
+        f"This run: {moved}, more than the noise between seeds.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "unit", "text"),
+    [
+        ("loss", 1.45, "", "loss: 1.50 in this lesson, give or take 0.30. This run agrees."),
+        (
+            "loss", 1.0, "",
+            "loss: 1.50 in this lesson, give or take 0.30. "
+            "This run: 1.00, 0.50 lower, more than the noise between seeds.",
+        ),
+        (
+            "epoch", 20, "epochs",
+            "epoch: 12.00 epochs in this lesson, give or take 3.00. "
+            "This run: 20.00 epochs, 8.00 higher, more than the noise between seeds.",
+        ),
+    ],
+)  # fmt: skip
+def test_other_units_than_percent(stated, capsys, name, value, unit, text):
+    stated.state(name, value, unit=unit)
+    assert capsys.readouterr().out == f"{text}\n"
+
+
+def test_a_figure_measured_once_agrees_to_the_last_digit_that_is_written(stated, capsys):
+    stated.state("measured once", 0.5004)
+    assert capsys.readouterr().out == "measured once: 50.0 % in this lesson. This run agrees.\n"
+    stated.state("measured once", 0.502)
+    assert "This run: 50.2 %, 0.2 points higher" in capsys.readouterr().out
+
+
+def test_a_figure_that_never_moves_has_no_tolerance(stated, capsys):
+    stated.state("parameters", 122_570, unit="")
+    assert capsys.readouterr().out == ("parameters: 122570.00 in this lesson. This run agrees.\n")
+
+
+def test_a_run_that_diverged_does_not_agree(stated, capsys):
+    stated.state("test accuracy", math.nan)
+    assert "agrees" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("lesson", [LESSON, "01_choosing_a_library"])
+def test_a_figure_that_nobody_measured_is_stated_as_this_runs_alone(
+    stated, dataset, capsys, lesson
+):
+    lesson_figures(lesson, dataset).state("new figure", 0.123)
+    assert capsys.readouterr().out == "new figure: 12.3 % in this run; none stored for bands\n"
+
+
+def test_the_figures_of_another_dataset_are_not_used(stated, make_dataset, capsys):
+    from dataclasses import replace
+
+    lesson_figures(LESSON, replace(make_dataset(), name="pets")).state("test accuracy", 0.85)
+    assert capsys.readouterr().out == "test accuracy: 85.0 % in this run; none stored for pets\n"
+
+
+def test_what_was_stated_can_be_collected(stated, tmp_path, monkeypatch, capsys):
+    """`make figures` collects the values of several runs this way."""
+    log = tmp_path / "log"
+    monkeypatch.setenv(figures.LOG_VARIABLE, str(log))
+    stated.state("test accuracy", 0.8)
+    stated.state("new figure", 3, unit="s")
+    rows = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    assert rows == [
+        [LESSON, "bands", "test accuracy", 0.8],
+        [LESSON, "bands", "new figure", 3.0],
+    ]
+    assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+def test_the_store_that_comes_with_the_course_can_be_read():
+    stored = json.loads(figures.STORE.read_text(encoding="utf-8"))
+    for lesson, datasets in stored.items():
+        for dataset, measured in datasets.items():
+            for name, runs in measured.items():
+                where = (lesson, dataset, name)
+                assert runs, where
+                assert all(math.isfinite(value) for value in runs), where

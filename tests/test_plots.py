@@ -1,0 +1,576 @@
+"""The pictures: what is drawn, what is said in words, and that nothing else is touched."""
+
+from __future__ import annotations
+
+import base64
+import html.parser
+import io
+from types import SimpleNamespace
+
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib import pyplot
+from matplotlib.figure import Figure
+from PIL import Image
+
+from helpers import (
+    Picture,
+    Split,
+    TrainingRun,
+    evaluate,
+    plot_bars,
+    plot_class_counts,
+    plot_descent,
+    plot_feature_maps,
+    plot_heatmaps,
+    plot_images,
+    plot_intervals,
+    plot_lines,
+    plot_matrix,
+    plot_runs,
+    plots,
+)
+
+RANDOM = np.random.default_rng(0)
+GREY = RANDOM.integers(0, 256, (3, 6, 8, 1), dtype=np.uint8)
+COLOUR = RANDOM.integers(0, 256, (3, 6, 8, 3), dtype=np.uint8)
+RUN = TrainingRun(
+    {
+        "loss": (2.0, 1.0, 0.5), "accuracy": (0.25, 0.5, 0.875),
+        "val_loss": (1.8, 0.9, 1.1), "val_accuracy": (0.3, 0.6, 0.55),
+    },
+    10.0, 32, 0, "a test",
+)  # fmt: skip
+SHORT_RUN = TrainingRun({"loss": (3.0, 2.5), "accuracy": (0.1, 0.2)}, 5.0, 32, 0, "a test")
+LABELS = np.array([0, 0, 0, 1, 1, 2])
+SPLIT = Split("validation", np.concatenate([GREY, GREY]), LABELS, ("cat", "dog", "owl"), "a test")
+PROBABILITIES = np.array([
+    (0.75, 0.125, 0.125), (0.5, 0.25, 0.25), (0.25, 0.625, 0.125),
+    (0.125, 0.75, 0.125), (0.0625, 0.875, 0.0625), (0.8125, 0.0625, 0.125),
+])  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def evaluation(answers):
+    """Of six images four are right; a cat is taken for a dog, an owl for a cat."""
+    return evaluate(answers(PROBABILITIES), SPLIT)
+
+
+@pytest.fixture(scope="module")
+def perfect(answers):
+    return evaluate(answers(np.eye(3)[LABELS]), SPLIT)
+
+
+# Every function, drawn on a figure of its own, with `evaluation` where it needs one.
+EVERY_PLOT = {
+    "plot_images": lambda _: plot_images(COLOUR, ["a", "b", "c"], columns=2),
+    "plot_matrix": lambda _: plot_matrix(np.eye(3)),
+    "plot_feature_maps": lambda _: plot_feature_maps(RANDOM.random((4, 5, 6)), columns=4),
+    "plot_heatmaps": lambda _: plot_heatmaps(GREY, RANDOM.random((3, 2, 2)), ["a", "b", "c"]),
+    "plot_lines": lambda _: plot_lines([1, 2], {"a": [3, 4]}, x_label="x", y_label="y"),
+    "plot_descent": lambda _: plot_descent(np.square, {"small": [1, 0.5], "large": [1, -2]}),
+    "plot_bars": lambda _: plot_bars({"a": 1, "b": 2}, x_label="images"),
+    "plot_class_counts": lambda _: plot_class_counts(SPLIT),
+    "plot_intervals": lambda _: plot_intervals({"a": (0.5, 0.4, 0.6)}, x_label="accuracy (%)"),
+    "plot_run": lambda _: plots.plot_run(RUN),
+    "live_curves": lambda _: plots.live_curves({}, 5),
+    "plot_runs": lambda _: plot_runs({"SGD": RUN, "Adam": SHORT_RUN}, "loss"),
+    "plot_confusion": lambda evaluation: plots.plot_confusion(evaluation),
+    "plot_mistakes": lambda evaluation: plots.plot_mistakes(evaluation),
+    "plot_calibration": lambda evaluation: plots.plot_calibration(evaluation),
+}
+# Those that draw on Axes they are given.
+ON_GIVEN_AXES = {
+    "plot_matrix": lambda _, ax: plot_matrix(np.eye(3), ax=ax),
+    "plot_lines": lambda _, ax: plot_lines([1], {"a": [3]}, x_label="x", y_label="y", ax=ax),
+    "plot_bars": lambda _, ax: plot_bars({"a": 1, "b": 2}, x_label="images", ax=ax),
+    "plot_class_counts": lambda _, ax: plot_class_counts(SPLIT, ax=ax),
+    "plot_runs": lambda _, ax: plot_runs({"SGD": RUN}, "loss", ax=ax),
+    "plot_confusion": lambda evaluation, ax: plots.plot_confusion(evaluation, ax=ax),
+    "plot_calibration": lambda evaluation, ax: plots.plot_calibration(evaluation, ax=ax),
+}
+
+
+class Images(html.parser.HTMLParser):
+    """Reads the <img> elements as a browser does."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.found: list[dict[str, str]] = []
+        self.other: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attributes):
+        (self.found if tag == "img" else self.other).append(dict(attributes))
+
+    def handle_data(self, data):
+        self.other.append(data)
+
+
+def pixels_of(image: dict[str, str]) -> np.ndarray:
+    kind, content = image["src"].split(",")
+    assert kind == "data:image/png;base64"
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(content))).convert("RGB"))
+
+
+# ------------------------------------------------------------------------- every function
+
+
+def test_every_function_is_in_this_test():
+    functions = {name for name in vars(plots) if name.startswith("plot_")} | {"live_curves"}
+    assert set(EVERY_PLOT) == functions
+
+
+@pytest.mark.parametrize("name", EVERY_PLOT)
+class TestEveryPlot:
+    @pytest.fixture
+    def picture(self, name, evaluation) -> Picture:
+        return EVERY_PLOT[name](evaluation)
+
+    def test_it_gives_a_picture_that_can_be_drawn(self, picture):
+        assert isinstance(picture.figure, Figure)
+        assert all(ax.figure is picture.figure for ax in picture.axes)
+        (image,) = Images(picture.to_html()).found
+        assert len(np.unique(pixels_of(image))) > 1, "nothing was drawn"
+
+    def test_the_text_alternative_is_whole_sentences(self, picture):
+        (image,) = Images(picture.to_html()).found
+        assert image["alt"] == picture.description
+        assert picture.description.endswith(".")
+        assert picture.description == picture.description.strip()
+        assert "\n" not in picture.description
+        assert repr(picture) == f"Picture: {picture.title}"
+        assert picture.title
+
+    def test_every_axis_is_labelled(self, name, picture):
+        for ax in picture.axes:
+            if not ax.axison or name == "plot_matrix":
+                continue  # images and matrices have no axes to label
+            assert ax.get_xlabel()
+            named_ticks = [label.get_text() for label in ax.get_yticklabels()]
+            assert ax.get_ylabel() or all(label[0].isalpha() for label in named_ticks)
+
+    def test_no_global_state_is_touched(self, name, evaluation):
+        parameters, figures = dict(matplotlib.rcParams), pyplot.get_fignums()
+        EVERY_PLOT[name](evaluation).to_html()
+        assert dict(matplotlib.rcParams) == parameters
+        assert pyplot.get_fignums() == figures
+
+
+@pytest.mark.parametrize("name", ON_GIVEN_AXES)
+def test_on_given_axes_it_draws_there_and_nowhere_else(name, evaluation):
+    figure = Figure(figsize=(6, 3))
+    given, other = figure.subplots(1, 2)
+    other.set_title("untouched")
+    before = len(other.get_children()), other.get_xlim(), other.get_ylim()
+    picture = ON_GIVEN_AXES[name](evaluation, given)
+    assert picture.axes == (given,)
+    assert picture.figure is figure
+    assert given.has_data()
+    assert not other.has_data()
+    assert (len(other.get_children()), other.get_xlim(), other.get_ylim()) == before
+    assert other.get_title() == "untouched"
+    assert figure.axes == [given, other]
+
+
+# -------------------------------------------------------------------------------- Picture
+
+
+class TestPicture:
+    @pytest.mark.parametrize(
+        "description",
+        ["5 > 3 & \"quoted\" 'too'", "</img><script>alert(1)</script>", "정확도 83.8 %", "&amp;"],
+    )
+    def test_the_description_is_escaped(self, description):
+        figure = Figure()
+        picture = Picture(figure, (figure.subplots(),), "a picture", description)
+        read = Images(picture.to_html())
+        assert [image["alt"] for image in read.found] == [description]
+        assert read.other == []
+
+    def test_the_last_thing_in_a_cell_shows_itself_as_ipython_asks_it_to(self):
+        from IPython.core.formatters import DisplayFormatter
+
+        picture = plot_bars({"a": 1}, x_label="images")
+        shown, _ = DisplayFormatter().format(picture)
+        assert shown["text/plain"] == "Picture: images"
+        assert shown["text/html"].startswith('<img alt="images. Bars of images: a 1."')
+        assert set(shown) == {"text/plain", "text/html"}
+
+    def test_a_figure_made_with_pyplot_is_shown_once_only(self):
+        """pyplot shows every figure that is still open at the end of a cell."""
+        mine, ax = pyplot.subplots()
+        other = pyplot.figure()
+        try:
+            picture = plot_bars({"a": 1}, x_label="images", ax=ax)
+            assert pyplot.fignum_exists(mine.number)
+            picture._repr_mimebundle_()
+            assert not pyplot.fignum_exists(mine.number)
+            assert pyplot.fignum_exists(other.number)
+        finally:
+            pyplot.close(mine)
+            pyplot.close(other)
+
+    @pytest.mark.parametrize(("ending", "start"), [("png", b"\x89PNG"), ("svg", b"<?xml")])
+    def test_save(self, tmp_path, ending, start):
+        path = tmp_path / f"picture.{ending}"
+        plot_bars({"a": 1}, x_label="images").save(path)
+        assert path.read_bytes().startswith(start)
+
+    def test_the_background_is_white_so_that_dark_themes_can_show_it(self):
+        with matplotlib.rc_context({"figure.facecolor": "black"}):
+            (image,) = Images(plot_bars({"a": 1}, x_label="images").to_html()).found
+        assert pixels_of(image)[0, 0].tolist() == [255, 255, 255]
+
+
+# ------------------------------------------------------------------------- images, matrices
+
+
+def shown_image(ax) -> np.ndarray:
+    return np.asarray(ax.images[0].get_array())
+
+
+class TestPlotImages:
+    @pytest.mark.parametrize("images", [GREY, COLOUR])
+    def test_the_pixels_are_the_images(self, images):
+        picture = plot_images(images)
+        for ax, image in zip(picture.axes, images, strict=True):
+            np.testing.assert_array_equal(shown_image(ax), image.squeeze())
+
+    def test_grey_images_are_not_stretched_to_their_own_range(self):
+        ax = plot_images(np.full((1, 2, 2, 1), 100, np.uint8)).axes[0]
+        assert ax.images[0].get_clim() == (0, 255)
+        ax = plot_images(np.full((1, 2, 2, 1), 0.4)).axes[0]
+        assert ax.images[0].get_clim() == (0, 1)
+
+    def test_titles_and_words(self):
+        picture = plot_images(COLOUR, ["cat", "dog\n9 %", "owl"], columns=2, title="Pets")
+        assert [ax.get_title() for ax in picture.axes] == ["cat", "dog\n9 %", "owl", ""]
+        assert picture.description == "Pets. 2 rows of up to 2 images: cat, dog 9 %, owl."
+        assert picture.title == "Pets"
+
+    def test_without_titles(self):
+        picture = plot_images(COLOUR)
+        assert picture.title == "3 images"
+        assert len(picture.axes) == 3, "no more columns than images"
+
+    @pytest.mark.parametrize("shape", [(6, 8, 1), (3, 6, 8), (3, 6, 8, 2), (0, 6, 8, 1)])
+    def test_not_a_batch_of_images(self, shape):
+        with pytest.raises(ValueError) as refused:
+            plot_images(np.zeros(shape))
+        assert str(refused.value) == (
+            "Expected images of shape (images, height, width, 1 or 3), at least one. "
+            f"Received: {shape}. One image alone becomes a batch with images[:1]."
+        )
+
+    def test_not_one_title_an_image(self):
+        message = r"Expected one title an image \(3\), or none. Received: 2"
+        with pytest.raises(ValueError, match=message):
+            plot_images(GREY, ["a", "b"])
+
+
+class TestPlotMatrix:
+    def test_every_number_stands_in_its_square(self):
+        picture = plot_matrix(np.array([[0, 1.5], [-2, 255], [3, 4]]), title="kernel")
+        (ax,) = picture.axes
+        written = {text.get_position(): text.get_text() for text in ax.texts}
+        assert written == {
+            (0, 0): "0", (1, 0): "1.5", (0, 1): "-2", (1, 1): "255", (0, 2): "3", (1, 2): "4",
+        }  # fmt: skip
+        assert picture.description == "kernel 3 by 2 numbers: 0 1.5; -2 255; 3 4."
+
+    def test_numbers_can_be_read_on_dark_and_on_bright_squares(self):
+        (ax,) = plot_matrix(np.array([[0, 255]])).axes
+        assert [text.get_color() for text in ax.texts] == ["white", "black"]
+
+    @pytest.mark.parametrize("shape", [(3,), (2, 2, 2), (31, 2), (2, 31)])
+    def test_not_a_small_matrix(self, shape):
+        with pytest.raises(ValueError) as refused:
+            plot_matrix(np.zeros(shape))
+        message = str(refused.value)
+        assert "Expected a matrix (rows, columns) of at most 30 x 30." in message
+        assert f"Received: shape {shape}. Cut a piece out with matrix[:10, :10]." in message
+
+    def test_the_largest(self):
+        assert len(plot_matrix(np.zeros((30, 30))).axes[0].texts) == 900
+
+
+class TestPlotFeatureMaps:
+    def test_one_grey_image_a_channel(self):
+        maps = RANDOM.random((4, 5, 6)).astype(np.float32)
+        maps[..., 2] = 0
+        picture = plot_feature_maps(maps, columns=4)
+        for number, ax in enumerate(picture.axes[:6]):
+            np.testing.assert_array_equal(shown_image(ax), maps[..., number])
+        assert not any(ax.images for ax in picture.axes[6:])
+        assert picture.description == (
+            "6 feature maps. 6 maps of 4 by 5 places, bright where the filter answers; "
+            "1 of them are dark everywhere."
+        )
+
+    def test_each_is_scaled_by_itself(self):
+        maps = np.stack([np.eye(3), 10 * np.eye(3)], axis=-1)
+        limits = [ax.images[0].get_clim() for ax in plot_feature_maps(maps).axes[:2]]
+        assert limits == [(0, 1), (0, 10)]
+
+    def test_a_silent_map_is_black(self):
+        (image,) = plot_feature_maps(np.zeros((3, 3, 1)), columns=1).axes[0].images
+        assert image.norm(image.get_array()).max() == 0
+
+    def test_the_heading(self):
+        assert plot_feature_maps(np.ones((2, 2, 1)), title="conv_1").title == "conv_1"
+
+
+class TestPlotHeatmaps:
+    def test_the_image_above_and_with_its_heat_below(self):
+        heat = RANDOM.random((3, 2, 2))
+        picture = plot_heatmaps(GREY, heat, ["a", "b", "c"])
+        assert [ax.get_title() for ax in picture.axes] == ["a", "b", "c", "", "", ""]
+        for upper, lower, image, values in zip(
+            picture.axes[:3], picture.axes[3:], GREY, heat, strict=True
+        ):
+            np.testing.assert_array_equal(shown_image(upper), image[..., 0])
+            np.testing.assert_array_equal(shown_image(lower), image[..., 0])
+            np.testing.assert_array_equal(lower.images[1].get_array(), values)
+            # stretched over the whole image of 6 x 8 pixels, not a corner of it
+            assert lower.images[1].get_extent() == [-0.5, 7.5, 5.5, -0.5]
+            assert lower.images[1].get_clim() == (0, 1)
+
+    def test_the_brightest_place_is_said(self):
+        heat = np.zeros((3, 3, 3))
+        heat[0, 0, 0] = heat[1, 1, 1] = heat[2, 2, 0] = 1
+        description = plot_heatmaps(GREY, heat, ["cat\nsaid dog", "owl", "dog"]).description
+        assert description.endswith("cat said dog: top left; owl: middle centre; dog: bottom left.")
+
+
+# -------------------------------------------------------------------------- lines and bars
+
+
+def test_the_colours_are_those_that_colour_blind_readers_can_tell_apart():
+    # M. Okabe and K. Ito, "Color Universal Design" (2008), the palette of eight
+    okabe_ito = {
+        "#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7",
+    }  # fmt: skip
+    assert set(plots.COLOURS) <= okabe_ito
+    assert len(set(plots.COLOURS)) == len(plots.COLOURS)
+
+
+class TestPlotLines:
+    def test_values_and_words(self):
+        lines = {"SGD": [2, 1, 1.5], "Adam": [3, 0.5]}
+        picture = plot_lines([1, 2, 3], lines, x_label="epoch", y_label="loss", title="Two runs")
+        (ax,) = picture.axes
+        drawn = {
+            line.get_label(): (line.get_xdata().tolist(), line.get_ydata().tolist())
+            for line in ax.lines
+        }
+        assert drawn == {"SGD": ([1, 2, 3], [2, 1, 1.5]), "Adam": ([1, 2], [3, 0.5])}
+        assert [text.get_text() for text in ax.get_legend().get_texts()] == ["SGD", "Adam"]
+        assert picture.description == (
+            "Two runs. loss over epoch. SGD: from 2 to 1.5, lowest 1, highest 2; "
+            "Adam: from 3 to 0.5, lowest 0.5, highest 3."
+        )
+
+    def test_one_line_needs_no_legend(self):
+        (ax,) = plot_lines([1], {"a": [1]}, x_label="x", y_label="y").axes
+        assert ax.get_legend() is None
+
+    @pytest.mark.parametrize("points", [5, 100], ids=["few points", "many points"])
+    def test_lines_differ_in_more_than_their_colour(self, points):
+        lines = {str(number): [number] * points for number in range(len(plots.COLOURS))}
+        (ax,) = plot_lines(range(points), lines, x_label="x", y_label="y").axes
+        assert len({line.get_color() for line in ax.lines}) == len(lines)
+        looks = {(line.get_marker(), str(line._dash_pattern)) for line in ax.lines}
+        assert len(looks) == len(lines)
+
+    def test_what_is_not_a_number_leaves_a_gap_and_is_not_spoken(self):
+        lines = {"diverged": [1.0, np.inf, np.nan], "never": [np.nan] * 3}
+        picture = plot_lines([1, 2, 3], lines, x_label="x", y_label="y")
+        assert "diverged: from 1 to 1, lowest 1, highest 1" in picture.description
+        assert "never: no finite values" in picture.description
+
+    def test_powers_of_ten(self):
+        (ax,) = plot_lines([1, 10], {"a": [1, 2]}, x_label="x", y_label="y", log_x=True).axes
+        assert ax.get_xscale() == "log"
+
+    def test_epochs_are_whole_numbers(self):
+        picture = plot_lines([1, 2], {"a": [1, 2]}, x_label="epoch", y_label="y")
+        picture.to_html()
+        assert all(float(tick).is_integer() for tick in picture.axes[0].get_xticks())
+
+    def test_the_title_may_be_left_out(self):
+        picture = plot_lines([1], {"a": [1]}, x_label="epoch", y_label="loss")
+        assert picture.title == "loss over epoch"
+
+
+class TestPlotDescent:
+    def test_each_path_lies_on_the_curve(self):
+        picture = plot_descent(np.square, {"small": [2, 1, 0.5], "large": [1, -2]}, x_label="w")
+        for ax, path in zip(picture.axes, ([2, 1, 0.5], [1, -2]), strict=True):
+            curve, steps = ax.lines
+            assert steps.get_xdata().tolist() == path
+            assert steps.get_ydata().tolist() == np.square(path).tolist()
+            np.testing.assert_allclose(curve.get_ydata(), np.square(curve.get_xdata()))
+            assert curve.get_xdata().min() < -2 < 2 < curve.get_xdata().max()
+            assert (ax.get_xlabel(), ax.get_ylabel()) == ("w", "loss")
+        assert [ax.get_title() for ax in picture.axes] == ["small", "large"]
+        assert "small: the w goes 2, 1, 0.5; large: the w goes 1, -2." in picture.description
+
+
+class TestPlotBars:
+    def test_values_and_words(self):
+        picture = plot_bars({"cat": 1_200, "dog": 3}, x_label="images", title="Pets")
+        (ax,) = picture.axes
+        assert [bar.get_width() for bar in ax.patches] == [1_200, 3]
+        assert [label.get_text() for label in ax.get_yticklabels()] == ["cat", "dog"]
+        assert [text.get_text() for text in ax.texts] == ["1,200", "3"]
+        assert ax.yaxis_inverted(), "the first is at the top"
+        assert picture.description == "Pets. Bars of images: cat 1,200, dog 3."
+
+    def test_the_numbers_can_be_written_otherwise(self):
+        picture = plot_bars({"a": 0.5}, x_label="s", number_format="{:.2f} s")
+        assert "a 0.50 s" in picture.description
+
+    def test_class_counts(self):
+        picture = plot_class_counts(SPLIT)
+        assert picture.description == (
+            "Images a class, validation split. Bars of images: cat 3, dog 2, owl 1."
+        )
+
+
+def test_intervals_are_drawn_in_percent():
+    measured = {"A": (0.5, 0.4, 0.6), "B": (0.9, 0.85, 0.925)}
+    picture = plot_intervals(measured, x_label="accuracy (%)", title="Two models")
+    (ax,) = picture.axes
+    interval_a, point_a, interval_b, point_b = ax.lines
+    assert interval_a.get_xdata() == pytest.approx([40, 60])
+    assert point_a.get_xdata() == pytest.approx([50])
+    assert interval_b.get_xdata() == pytest.approx([85, 92.5])
+    assert point_b.get_ydata() == pytest.approx([1])
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["A", "B"]
+    assert picture.description == (
+        "Two models. A 50.0 %, from 40.0 % to 60.0 %; B 90.0 %, from 85.0 % to 92.5 %."
+    )
+
+
+# -------------------------------------------------------------- training and its evaluation
+
+
+class TestCurves:
+    def test_a_run(self):
+        picture = plots.plot_run(RUN)
+        left, right = picture.axes
+        assert [line.get_ydata().tolist() for line in left.lines] == [[2, 1, 0.5], [1.8, 0.9, 1.1]]
+        np.testing.assert_allclose(
+            [line.get_ydata() for line in right.lines], [[25, 50, 87.5], [30, 60, 55]]
+        )
+        assert left.lines[0].get_xdata().tolist() == [1, 2, 3]
+        assert (left.get_xlabel(), left.get_ylabel()) == ("epoch", "cross-entropy")
+        assert (right.get_xlabel(), right.get_ylabel()) == ("epoch", "accuracy (%)")
+        assert picture.description == (
+            "Learning curves, loss and accuracy. After epoch 3 the training loss is 0.500 and "
+            "the training accuracy 87.5 %; on the validation images 1.100 and 55.0 %, with the "
+            "lowest loss in epoch 2."
+        )
+
+    def test_a_run_without_validation(self):
+        picture = plots.plot_run(SHORT_RUN)
+        assert [len(ax.lines) for ax in picture.axes] == [1, 1]
+        assert "validation" not in picture.description
+
+    @pytest.mark.parametrize("history", [{}, {"loss": [2.0], "accuracy": [0.3]}])
+    def test_while_it_trains_there_is_room_for_all_epochs(self, history):
+        for ax in plots.live_curves(history, 10).axes:
+            assert ax.get_xlim() == (0.5, 10.5)
+            assert len(ax.lines) == len(history) // 2
+
+    @pytest.mark.parametrize(
+        ("metric", "label", "values"),
+        [
+            ("loss", "training cross-entropy", [2, 1, 0.5]),
+            ("val_loss", "validation cross-entropy", [1.8, 0.9, 1.1]),
+            ("accuracy", "training accuracy (%)", [25, 50, 87.5]),
+            ("val_accuracy", "validation accuracy (%)", [30, 60, 55]),
+        ],
+    )
+    def test_runs_side_by_side(self, metric, label, values):
+        (ax,) = plot_runs({"Adam": RUN}, metric, title="One run").axes
+        assert ax.get_ylabel() == label
+        np.testing.assert_allclose(ax.lines[0].get_ydata(), values)
+
+    def test_runs_of_different_lengths(self):
+        (ax,) = plot_runs({"short": SHORT_RUN, "long": RUN}, "loss").axes
+        assert [line.get_xdata().tolist() for line in ax.lines] == [[1, 2], [1, 2, 3]]
+
+
+class TestConfusion:
+    def test_rows_are_the_true_classes(self, evaluation):
+        (ax,) = plots.plot_confusion(evaluation).axes
+        np.testing.assert_allclose(shown_image(ax), [[2 / 3, 1 / 3, 0], [0, 1, 0], [1, 0, 0]])
+        written = {text.get_position(): text.get_text() for text in ax.texts}
+        # (column, row): an owl (row 2) was taken for a cat (column 0)
+        assert written == {(0, 0): "2", (1, 0): "1", (1, 1): "2", (0, 2): "1"}
+        for ticks in (ax.get_xticklabels(), ax.get_yticklabels()):
+            assert [label.get_text() for label in ticks] == ["cat", "dog", "owl"]
+        assert (ax.get_xlabel(), ax.get_ylabel()) == ("predicted class", "true class")
+        assert ax.get_title() == "Confusion matrix, 6 validation images"
+
+    def test_words(self, evaluation):
+        description = plots.plot_confusion(evaluation).description
+        assert description.startswith("Confusion matrix of 3 classes, 66.7 % on the diagonal.")
+        _, mistakes = description.split("Most frequent mistakes: ")
+        assert set(mistakes[:-1].split(", ")) == {"1 owl taken for cat", "1 cat taken for dog"}
+
+    def test_the_most_frequent_mistakes_come_first(self):
+        confusion = np.array([[9, 1, 0, 5], [4, 9, 0, 0], [0, 0, 0, 0], [0, 7, 0, 9]])
+        made_up = SimpleNamespace(
+            split=Split("test", np.zeros((44, 1)), np.zeros(44, int), tuple("abcd"), ""),
+            confusion=confusion, accuracy=27 / 44,
+        )  # fmt: skip
+        description = plots.plot_confusion(made_up).description
+        assert "mistakes: 7 d taken for b, 5 a taken for d, 4 b taken for a." in description
+
+    def test_no_mistakes(self, perfect):
+        assert "Most frequent mistakes: none." in plots.plot_confusion(perfect).description
+
+
+class TestMistakes:
+    def test_the_most_confident_first(self, evaluation):
+        picture = plots.plot_mistakes(evaluation)
+        titles = [ax.get_title() for ax in picture.axes if ax.get_title()]
+        assert titles == ["is owl\nsaid cat\n81.2 % sure", "is cat\nsaid dog\n62.5 % sure"]
+        np.testing.assert_array_equal(shown_image(picture.axes[0]), SPLIT.images[5, ..., 0])
+        np.testing.assert_array_equal(shown_image(picture.axes[1]), SPLIT.images[2, ..., 0])
+        assert picture.description == (
+            "The most confident mistakes: is owl, said cat, 81.2 % sure; "
+            "is cat, said dog, 62.5 % sure."
+        )
+
+    def test_as_many_as_asked_for(self, evaluation):
+        assert "dog" not in plots.plot_mistakes(evaluation, 1).description
+
+    def test_none_to_show(self, perfect):
+        message = "Expected at least one mistake to show. Received: an evaluation with none"
+        with pytest.raises(ValueError, match=message):
+            plots.plot_mistakes(perfect)
+
+
+class TestCalibration:
+    def test_how_sure_against_how_right(self, evaluation):
+        picture = plots.plot_calibration(evaluation)
+        (ax,) = picture.axes
+        diagonal, network = ax.lines
+        assert np.array_equal(diagonal.get_xdata(), diagonal.get_ydata())
+        np.testing.assert_allclose(network.get_xdata(), [50, 62.5, 75, 84.375])
+        np.testing.assert_allclose(network.get_ydata(), [100, 0, 100, 50])
+        assert ax.get_xlabel() == "how sure the network is (%)"
+        assert ax.get_ylabel() == "how often it is right (%)"
+
+    def test_words(self, evaluation):
+        assert plots.plot_calibration(evaluation).description == (
+            "How sure the network is and how often right: 50.0 % sure, 100.0 % right of 1; "
+            "62.5 % sure, 0.0 % right of 1; 75.0 % sure, 100.0 % right of 2; "
+            "84.4 % sure, 50.0 % right of 2."
+        )

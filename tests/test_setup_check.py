@@ -1,0 +1,125 @@
+"""The check of the set-up: what it finds, and what it tells the reader to do."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import sys
+from importlib.metadata import PackageNotFoundError
+
+import pytest
+
+from helpers import check_setup, setup_check
+from helpers.datasets import FASHION_MNIST_FILE
+from helpers.torch_twin import INSTALL_TORCH
+
+
+@pytest.fixture
+def installed(monkeypatch) -> dict[str, str]:
+    """The packages that seem to be installed; a test may change them."""
+    versions = dict.fromkeys(setup_check.PACKAGES, "1.2.3")
+
+    def version(name: str) -> str:
+        if name not in versions:
+            raise PackageNotFoundError(name)
+        return versions[name]
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    return versions
+
+
+@pytest.fixture
+def data_dir(monkeypatch, tmp_path):
+    """A data folder with the bundled file in it."""
+    (tmp_path / FASHION_MNIST_FILE).touch()
+    monkeypatch.setattr(setup_check, "DATA_DIR", tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def a_good_python(monkeypatch):
+    monkeypatch.setattr(sys, "version_info", (3, 12, 1, "final", 0))
+    monkeypatch.setattr("platform.python_version", lambda: "3.12.1")
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
+
+
+def found(what: str) -> setup_check.Check:
+    return next(check for check in check_setup().checks if check.what == what)
+
+
+@pytest.mark.usefixtures("a_good_python", "data_dir")
+class TestTheReport:
+    def test_everything_is_here(self, installed):
+        installed["keras"] = "3.15.1"
+        report = check_setup()
+        assert report.ready
+        assert repr(report).splitlines() == [
+            "  Python        3.12.1",
+            "  tensorflow    1.2.3",
+            "  keras         3.15.1",
+            "  torch         1.2.3",
+            "  numpy         1.2.3",
+            "  scikit-learn  1.2.3",
+            "  matplotlib    1.2.3",
+            "  jupyterlab    1.2.3",
+            "  processor     2 cores, x86_64",
+            "  images        Fashion-MNIST sample, bundled",
+            "  CIFAR-10      not here, and not needed",
+            "",
+            "Everything is here. Go on to lesson 1.",
+        ]
+
+    def test_what_is_missing_is_said_with_what_to_do(self, installed, data_dir):
+        (data_dir / FASHION_MNIST_FILE).unlink()
+        del installed["matplotlib"]
+        report = check_setup()
+        assert not report.ready
+        to_do = repr(report).split("To do:\n")[1].splitlines()
+        assert to_do == [
+            "  matplotlib: choose the kernel `Python 3 (image classification)` in the menu Kernel, "
+            "Change Kernel; if it is still missing, run `make lab` again",
+            "  images: get them back with `git checkout -- data`",
+        ]
+        assert "lesson 1" not in repr(report)
+
+
+@pytest.mark.parametrize(
+    ("version", "good"),
+    [((3, 10), False), ((3, 11), True), ((3, 12), True), ((3, 13), True), ((3, 14), False)],
+)
+def test_the_versions_of_python(monkeypatch, version, good):
+    monkeypatch.setattr(sys, "version_info", (*version, 0, "final", 0))
+    check = found("Python")
+    assert bool(check.to_do) is not good
+    if not good:
+        assert check.to_do == "use Python 3.11, 3.12 or 3.13, then run `make lab` again"
+
+
+def test_the_cpu_build_of_tensorflow_counts(installed):
+    del installed["tensorflow"]
+    installed["tensorflow-cpu"] = "2.21.0"
+    assert found("tensorflow") == setup_check.Check("tensorflow", "2.21.0")
+
+
+def test_without_pytorch_the_lessons_can_start(installed, data_dir, a_good_python):
+    del installed["torch"]
+    assert INSTALL_TORCH in found("torch").found
+    assert "lesson 1 works without it" in found("torch").found
+    assert check_setup().ready
+
+
+def test_cifar10_is_seen(data_dir):
+    (data_dir / "cifar10").mkdir()
+    assert found("CIFAR-10").found == "here"
+
+
+def test_cores_where_the_system_cannot_say_which_are_ours(monkeypatch):
+    """macOS and Windows."""
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 6)
+    assert found("processor").found.startswith("6 cores, ")
+
+
+def test_the_environment_of_these_tests_is_ready():
+    assert check_setup().ready

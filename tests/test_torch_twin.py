@@ -1,0 +1,160 @@
+"""The PyTorch twin: from the same weights, the same answers as Keras.
+
+Where PyTorch is not installed, all but the first tests are skipped, and counted.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import warnings
+
+import numpy as np
+import pytest
+
+from helpers import build_cnn, build_torch_cnn, copy_weights, make_batches, to_torch, train_torch
+from helpers.quiet import quiet_tensorflow
+from helpers.torch_twin import INSTALL_TORCH
+
+needs_torch = pytest.mark.skipif(
+    importlib.util.find_spec("torch") is None, reason="PyTorch is not installed"
+)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda dataset: build_torch_cnn(dataset),
+        lambda dataset: copy_weights(None, None),
+        lambda dataset: to_torch(dataset.test.images),
+        lambda dataset: next(train_torch(None, None, [])),
+    ],
+    ids=["build_torch_cnn", "copy_weights", "to_torch", "train_torch"],
+)
+def test_without_pytorch_the_message_says_how_to_install_it(dataset, monkeypatch, use):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(ModuleNotFoundError) as refused:
+        use(dataset)
+    assert str(refused.value) == (
+        f"Expected PyTorch, which is not installed. Install it with: {INSTALL_TORCH}"
+    )
+    assert refused.value.name == "torch"
+
+
+@needs_torch
+@pytest.mark.parametrize("shape", [(18, 18, 1), (18, 26, 3), (28, 28, 1), (32, 32, 3)])
+def test_copied_weights_give_the_same_logits(make_dataset, shape):
+    dataset = make_dataset(shape)
+    model, twin = build_cnn(dataset), build_torch_cnn(dataset)
+    copy_weights(model, twin)
+    expected = model.predict(dataset.train.images, verbose=0)
+    logits = twin(to_torch(dataset.train.images)).detach().numpy()
+    assert logits.dtype == np.float32
+    np.testing.assert_allclose(logits, expected, atol=1e-4)
+
+
+@needs_torch
+def test_ten_steps_of_sgd_give_the_same_losses(dataset):
+    import torch
+
+    with quiet_tensorflow():
+        import keras
+
+    model, twin = build_cnn(dataset), build_torch_cnn(dataset)
+    copy_weights(model, twin)
+    ten_batches = [
+        batch for _ in range(5) for batch in make_batches(dataset.train, 12).as_numpy_iterator()
+    ]
+    model.compile(
+        optimizer=keras.optimizers.SGD(0.05),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    )
+    # train_on_batch gives the mean over all batches since the last reset.
+    keras_losses = []
+    for images, labels in ten_batches:
+        model.reset_metrics()
+        keras_losses.append(float(model.train_on_batch(images, labels)))
+    torch_losses = list(train_torch(twin, torch.optim.SGD(twin.parameters(), 0.05), ten_batches))
+    assert len(torch_losses) == 10
+    np.testing.assert_allclose(torch_losses, keras_losses, atol=1e-4)
+    assert keras_losses[-1] < keras_losses[0] - 0.01, "nothing was learned: no comparison"
+
+
+@needs_torch
+class TestBuildTorchCnn:
+    def test_the_number_of_parameters(self, make_dataset):
+        dataset = make_dataset((32, 32, 3), tuple("abcdefghij"), train=0, validation=0, test=0)
+        parameters = build_torch_cnn(dataset).parameters()
+        assert sum(parameter.numel() for parameter in parameters) == 122_570
+
+    def test_the_seed_decides_the_weights(self, dataset):
+        first, same, other = (
+            next(build_torch_cnn(dataset, seed=seed).parameters()).detach().numpy()
+            for seed in (0, 0, 1)
+        )
+        np.testing.assert_array_equal(first, same)
+        assert not np.array_equal(first, other)
+
+    def test_smaller_images_are_refused_as_in_keras(self, make_dataset):
+        dataset = make_dataset((17, 18, 1), train=0, validation=0, test=0)
+        with pytest.raises(ValueError, match="at least 18 x 18 pixels.*Received: 17 x 18"):
+            build_torch_cnn(dataset)
+
+
+@needs_torch
+class TestCopyWeights:
+    def test_the_twin_keeps_its_own_copy(self, dataset):
+        model, twin = build_cnn(dataset), build_torch_cnn(dataset)
+        copy_weights(model, twin)
+        before = twin(to_torch(dataset.test.images)).detach().numpy()
+        model.set_weights([0 * weight for weight in model.get_weights()])
+        np.testing.assert_array_equal(twin(to_torch(dataset.test.images)).detach().numpy(), before)
+
+    def test_models_with_other_layers(self, dataset):
+        twin = build_torch_cnn(dataset)[:-1]
+        message = "Received: 5 layers with weights in Keras, 4 in PyTorch. Build both from one"
+        with pytest.raises(ValueError, match=message):
+            copy_weights(build_cnn(dataset), twin)
+
+    def test_models_for_other_images(self, dataset, make_dataset):
+        twin = build_torch_cnn(make_dataset((18, 18, 3)))
+        message = (
+            r"Expected a kernel of shape \(32, 3, 3, 3\) for Conv2d.*"
+            r"Received: \(32, 1, 3, 3\) from 'conv_1'. Build both models from one dataset"
+        )
+        with pytest.raises(ValueError, match=message):
+            copy_weights(build_cnn(dataset), twin)
+
+
+@needs_torch
+class TestToTorch:
+    def test_channels_come_first_and_values_are_scaled(self):
+        images = np.zeros((2, 3, 4, 3), np.uint8)
+        images[1, 2, 3] = (51, 102, 255)
+        tensor = to_torch(images)
+        assert tuple(tensor.shape) == (2, 3, 3, 4)
+        assert tensor.dtype.is_floating_point and tensor.element_size() == 4
+        assert tensor[1, :, 2, 3].tolist() == pytest.approx([0.2, 0.4, 1.0])
+        assert float(tensor.sum()) == pytest.approx(1.6)
+
+    def test_the_images_stay_as_they_are(self, dataset):
+        before = dataset.test.images.copy()
+        to_torch(dataset.test.images).zero_()
+        np.testing.assert_array_equal(dataset.test.images, before)
+
+
+@needs_torch
+def test_batches_of_tf_data_bring_no_warning(dataset):
+    """Their arrays are read-only, which PyTorch warns about; nothing here writes to them."""
+    import torch
+
+    twin = build_torch_cnn(dataset)
+    batches = make_batches(dataset.train, 12).as_numpy_iterator()
+    warn_always = torch.is_warn_always_enabled()
+    torch.set_warn_always(True)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            list(train_torch(twin, torch.optim.SGD(twin.parameters(), 0.01), batches))
+    finally:
+        torch.set_warn_always(warn_always)
