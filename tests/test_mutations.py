@@ -1,0 +1,79 @@
+"""The check of the lessons must be able to fail: it is given wrong lessons here.
+
+The beginning of lesson 4, up to its first stated figure, is run under nbval as `make test` runs
+it, in a copy of the project. Untouched it passes. Each mutation below must make it fail.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+LESSON = "04_training_the_model.ipynb"
+LAST_CELL = "untrained-measured"
+
+
+@pytest.fixture
+def project(tmp_path) -> Path:
+    """A copy of what the beginning of the lesson needs."""
+    shutil.copytree(ROOT / "helpers", tmp_path / "helpers")
+    (tmp_path / "data").symlink_to(ROOT / "data")
+    lesson = nbformat.read(ROOT / "notebooks" / LESSON, as_version=4)
+    ids = [cell.id for cell in lesson.cells]
+    lesson.cells = lesson.cells[: ids.index(LAST_CELL) + 1]
+    (tmp_path / "notebooks").mkdir()
+    nbformat.write(lesson, tmp_path / "notebooks" / LESSON)
+    return tmp_path
+
+
+def replace_in(path: Path, old: str, new: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert old in text, f"the mutation no longer fits: {old!r} is not in {path.name}"
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def nbval(project: Path) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q"]
+    command += ["--nbval", "--nbval-current-env", "--nbval-cell-timeout=120"]
+    command += ["--nbval-sanitize-with", str(ROOT / "tests" / "nbval_sanitize.cfg")]
+    command += [f"--rootdir={project}", "-c", os.devnull, str(project / "notebooks" / LESSON)]
+    environment = os.environ | {"PYTHONPATH": str(project)}
+    return subprocess.run(
+        command, cwd=project, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def test_the_untouched_lesson_passes(project):
+    result = nbval(project)
+    assert result.returncode == 0, result.stdout
+
+
+MUTATIONS = {
+    "a stored figure was changed": (f"notebooks/{LESSON}", "4.605]", "4.606]"),
+    "a stated figure was changed in its output": (f"notebooks/{LESSON}", ": 2.30 in", ": 2.31 in"),
+    "an output is stale, its code has changed": (
+        f"notebooks/{LESSON}",
+        "[0.90, 0.05",
+        "[0.80, 0.15",
+    ),
+    "a helper gives a wrong result": ("helpers/models.py", "Rescaling(1 / 255", "Rescaling(1"),
+    "a helper splits the images otherwise": (
+        "helpers/datasets.py",
+        '"fashion_mnist": 2_000',
+        '"fashion_mnist": 2_001',
+    ),
+}
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS.values(), ids=MUTATIONS)
+def test_a_wrong_lesson_fails(project, mutation):
+    path, old, new = mutation
+    replace_in(project / path, old, new)
+    result = nbval(project)
+    assert result.returncode == 1, result.stdout
+    assert "Notebook cell execution failed" in result.stdout

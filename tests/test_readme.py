@@ -1,0 +1,46 @@
+"""The README's figures are those of the stored measurements, and its links lead somewhere."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+START_HERE = (ROOT / "notebooks" / "00_start_here.ipynb").read_text(encoding="utf-8")
+LESSON_TIMES = json.loads((RESULTS / "lesson_times.json").read_text())["lessons"]
+LESSONS = [name for name in LESSON_TIMES if not name.startswith("00")]
+
+
+def rounded(seconds: float) -> str:
+    """To the next five seconds, as the lessons say it."""
+    return f"{5 * -(-seconds // 5):.0f} s"
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_every_lesson_gives_its_measured_time(lesson):
+    written = rounded(LESSON_TIMES[lesson]["seconds"])
+    row = rf"\({{}}{lesson}\.ipynb\) \|[^|]*\| {written} \|"
+    assert re.search(row.format("notebooks/"), README)
+    assert re.search(row.format(""), START_HERE)
+    assert f"Runs in {written} on two" in (ROOT / f"notebooks/{lesson}.ipynb").read_text("utf-8")
+
+
+@pytest.mark.parametrize("dataset", ["fashion_mnist", "cifar10"])
+def test_the_table_of_results_is_what_was_measured(dataset):
+    measured = json.loads((RESULTS / f"classic_example_{dataset}.json").read_text())
+    low, high = measured["interval"]
+    row = (
+        f"| {100 * measured['test_accuracy']:.1f} % | {100 * low:.1f} to {100 * high:.1f} % "
+        f"| {measured['training_seconds']:.0f} s | {measured['peak_megabytes'] / 1000:.1f} GB |"
+    )
+    assert row in README
+    assert measured["processor"] in README
+
+
+def test_links_to_files_lead_somewhere():
+    targets = re.findall(r"\]\((?!http)([^)#]+)", README)
+    assert targets
+    assert [target for target in targets if not (ROOT / target).exists()] == []
