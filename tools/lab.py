@@ -19,6 +19,8 @@ SETTINGS = [
     # overrides.json answers the question whether to fetch news. A learner's own JupyterLab
     # settings still count over it.
     f"--LabApp.app_settings_dir={ROOT / 'tools' / 'lab_settings'}",
+    # Warnings, errors and the address to open, but not the server's diary.
+    "--log-level=WARN",
 ]
 
 
@@ -34,6 +36,7 @@ def main(arguments: list[str]) -> None:
         # JupyterLab refuses root unless told. Whoever is root here, usually in a container
         # with no other user, could run any cell's code as root anyway.
         settings = [*settings, "--allow-root"]
+    print("JupyterLab starts. To stop it, press Ctrl-C here and answer y.", flush=True)
     try:
         LabApp.launch_instance([*settings, *arguments])
     except OSError as error:

@@ -210,10 +210,10 @@ done
 left_out='^-e '
 [ "${TORCH:-yes}" = no ] && left_out='^(-e |torch==)'
 grep -v -E "$left_out" requirements.txt >.venv/requirements.txt
-wanted=(-r .venv/requirements.txt)
-[ "$TARGET" = test ] && wanted+=(-r requirements-test.txt)
-TOTAL=$(cat .venv/requirements.txt requirements-test.txt | grep -c ==)
-run_pip "${wanted[@]}"
+lists=(.venv/requirements.txt)
+[ "$TARGET" = test ] && lists+=(requirements-test.txt)
+TOTAL=$(cat "${lists[@]}" | grep -c ==)
+run_pip "${lists[@]/#/-r}"
 # The course's own package comes second, built with the setuptools of the pins: pip's
 # isolated build would ask the network for another one.
 run_pip --no-deps --no-build-isolation --editable .
