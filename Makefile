@@ -10,7 +10,7 @@ NOTEBOOKS ?=
 LESSONS ?=
 PINS_ARGS ?=
 
-.PHONY: help lab test test-browser outputs pins cifar10 format clean
+.PHONY: help lab test test-browser outputs figures lesson-times pins cifar10 format clean
 
 help: ## Show this list
 	@awk -F ' ## ' '/^[a-z0-9-]+:.* ## / { sub(/:.*/, "", $$1); printf "  make %-14s%s\n", $$1, $$2 }' Makefile
@@ -48,6 +48,14 @@ test-browser: ## Run the lessons in a real browser, keep screenshots in build/ (
 outputs: ## Run the lessons anew and store their outputs (NOTEBOOKS="notebooks/03_...")
 	@tools/setup.sh test
 	@$(PYTHON_IN_VENV) tools/store_outputs.py $(NOTEBOOKS)
+
+figures: ## Measure what the lessons state, with several seeds (NOTEBOOKS=); half an hour
+	@tools/setup.sh test
+	@$(PYTHON_IN_VENV) tools/measure_figures.py $(NOTEBOOKS)
+
+lesson-times: ## Measure how long each lesson runs, for the README
+	@tools/setup.sh test
+	@$(PYTHON_IN_VENV) benchmarks/lesson_times.py
 
 cifar10: ## Fetch the full-size dataset, or lay out the archive that lies in data/
 	@tools/setup.sh lab

@@ -74,11 +74,16 @@ def grad_cam(
     import keras
     import tensorflow as tf
 
-    layer = _layer(model, layer_name)
+    _layer(model, layer_name)
     classes = model.output_shape[-1]
     if class_index is not None and not 0 <= class_index < classes:
         raise ValueError(f"Expected a class from 0 to {classes - 1}. Received: {class_index}.")
-    maps_and_logits = keras.Model(model.inputs[0], [layer.output, model.outputs[0]])
+    # A model that was loaded from a file no longer joins its layers to its outputs; a clone does.
+    clone = keras.models.clone_model(model)
+    clone.set_weights(model.get_weights())
+    maps_and_logits = keras.Model(
+        clone.inputs[0], [clone.get_layer(layer_name).output, clone.outputs[0]]
+    )
     with tf.GradientTape() as tape:
         maps, logits = maps_and_logits(_batch_of_one(model, image))
         if class_index is None:

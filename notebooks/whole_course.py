@@ -9,8 +9,9 @@ with quiet_tensorflow():
     import keras
     from keras import layers
 
+seed = int(os.environ.get("COURSE_SEED", "0"))
 dataset = load_dataset(os.environ.get("COURSE_DATASET", "fashion_mnist"))
-keras.utils.set_random_seed(0)
+keras.utils.set_random_seed(seed)
 model = keras.Sequential(
     [
         keras.Input(dataset.image_shape),
@@ -27,10 +28,11 @@ model = keras.Sequential(
 )
 loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 model.compile("adam", loss, metrics=["accuracy"])
-train_batches = make_batches(dataset.train, 32, shuffle=True, seed=0)
+train_batches = make_batches(dataset.train, 32, shuffle=True, seed=seed)
 validation_batches = make_batches(dataset.validation, 500)
 model.fit(train_batches, validation_data=validation_batches, epochs=5, shuffle=False, verbose=2)
 result = evaluate(model, dataset.test)
 print(result)
-Path("../scratch").mkdir(exist_ok=True)
-model.save("../scratch/whole_course.keras")
+folder = Path(__file__).resolve().parent.parent / "scratch"
+folder.mkdir(exist_ok=True)
+model.save(folder / "whole_course.keras")

@@ -28,6 +28,8 @@ RUNS = [  # seed, threads (0: as many as TensorFlow and PyTorch choose)
     (1, 0),
     (2, 0),
     (3, 0),
+    (4, 0),
+    (5, 0),
     (0, 1),
 ]
 SEED_LINE = re.compile(r"^SEED = 0$", re.MULTILINE)

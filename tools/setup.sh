@@ -121,8 +121,9 @@ else:
         print("fits " + version)
     except ImportError:
         print("novenv " + version)'
-    for candidate in ${PYTHON:-python3.13 python3.12 python3.11 python3}; do
-        # A name on the PATH may be a shim with no Python behind it: only running it tells.
+    for candidate in ${PYTHON:-python3.11 python3.12 python3.13 python3}; do
+        # 3.11 first: the stored outputs were made with it. A name on the PATH may be a shim
+        # with no Python behind it: only running it tells.
         answer=$("$candidate" -c "$probe" 2>/dev/null) || continue
         case $answer in
         fits*) BASE_PYTHON=$candidate; return ;;
