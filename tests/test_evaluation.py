@@ -173,8 +173,9 @@ class TestEdges:
         assert result.probabilities.min() > 0
 
     def test_equally_confident_mistakes_keep_their_order(self, answers):
-        result = evaluate(answers([(5, 0, 0)] * 30), split_of([1] * 30))
-        assert result.mistakes.tolist() == list(range(30))
+        outputs = [(5, 0, 0), (9, 0, 0)] * 100
+        result = evaluate(answers(outputs), split_of([1] * 200))
+        assert result.mistakes.tolist() == [*range(1, 200, 2), *range(0, 200, 2)]
 
     def test_calibration_on_many_answers(self, answers):
         """Against a loop over the ten groups."""

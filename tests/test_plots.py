@@ -153,9 +153,12 @@ class TestEveryPlot:
             assert ax.get_ylabel() or all(label[0].isalpha() for label in named_ticks)
 
     def test_no_global_state_is_touched(self, name, evaluation):
-        parameters, figures = dict(matplotlib.rcParams), pyplot.get_fignums()
-        EVERY_PLOT[name](evaluation).to_html()
-        assert dict(matplotlib.rcParams) == parameters
+        figures = pyplot.get_fignums()
+        with matplotlib.rc_context():
+            matplotlib.rcdefaults()
+            parameters = dict(matplotlib.rcParams)
+            EVERY_PLOT[name](evaluation).to_html()
+            assert dict(matplotlib.rcParams) == parameters
         assert pyplot.get_fignums() == figures
 
 
@@ -248,7 +251,7 @@ class TestPlotImages:
     def test_titles_and_words(self):
         picture = plot_images(COLOUR, ["cat", "dog\n9 %", "owl"], columns=2, title="Pets")
         assert [ax.get_title() for ax in picture.axes] == ["cat", "dog\n9 %", "owl", ""]
-        assert picture.description == "Pets. 2 rows of up to 2 images: cat, dog 9 %, owl."
+        assert picture.description == "Pets, 2 in a row: cat, dog 9 %, owl."
         assert picture.title == "Pets"
 
     def test_without_titles(self):

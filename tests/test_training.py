@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 import sys
 from types import SimpleNamespace
@@ -139,6 +140,37 @@ class TestTrain:
         ]
         assert histories[0] == histories[1] != histories[2]
 
+    def test_the_seed_decides_the_random_layers_too(self, make_dataset):
+        """One image, so that there is no order to decide; weights that stay."""
+
+        def losses(built_with: int, seed: int) -> tuple[float, ...]:
+            keras.utils.set_random_seed(built_with)
+            dropout = keras.Sequential(
+                [
+                    keras.Input((18, 18, 1)),
+                    keras.layers.Flatten(),
+                    keras.layers.Dropout(0.5),
+                    keras.layers.Dense(3),
+                ]
+            )
+            dropout.set_weights(dense_model().get_weights())
+            model = compiled(dropout, keras.optimizers.SGD(0.0))
+            one = make_dataset(train=1)
+            return train(model, one, epochs=3, seed=seed, progress=False).history["loss"]
+
+        first = losses(built_with=1, seed=0)
+        assert losses(built_with=2, seed=0) == first
+        assert losses(built_with=1, seed=1) != first
+
+    def test_the_seed_sets_the_random_state_of_python(self, dataset):
+        drawn = []
+        for _ in range(2):
+            train(dense_model(), dataset, epochs=1, seed=3, progress=False)
+            drawn.append(random.random())
+            random.seed(drawn[0])
+        train(dense_model(), dataset, epochs=1, seed=4, progress=False)
+        assert drawn[0] == drawn[1] != random.random()
+
     def test_a_model_that_is_not_compiled_is_compiled_as_the_classic_example(self, dataset):
         model = dense_model()
         train(model, dataset, epochs=1, progress=False)
@@ -256,6 +288,7 @@ class TestTrainingRun:
             "  validation  loss 1.100, accuracy 57.5 %",
             "  lowest validation loss in epoch 2",
         ]
+        assert run.validation_accuracy == 0.575  # after the last epoch, not the best
 
     def test_a_run_that_diverged_names_the_best_of_the_epochs_before(self):
         nan = float("nan")
