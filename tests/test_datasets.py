@@ -599,9 +599,11 @@ class TestFolder:
         with pytest.raises(ValueError, match=message):
             load_dataset(tmp_path)
 
-    def test_too_few_images_to_split(self, tmp_path):
-        write_images(tmp_path, {"cat": 3, "dog": 3})
-        with pytest.raises(ValueError, match="Received: 1 of 6 images to set aside. Add images"):
+    @pytest.mark.parametrize("count", [1, 3])
+    def test_too_few_images_to_split(self, tmp_path, count):
+        write_images(tmp_path, {"cat": count, "dog": count})
+        message = f"Received: 1 of {2 * count} images to set aside. Add images"
+        with pytest.raises(ValueError, match=message):
             load_dataset(tmp_path)
 
     @pytest.mark.parametrize("count", [1, 2])

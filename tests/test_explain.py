@@ -97,6 +97,19 @@ class TestFeatureMaps:
 
 
 @pytest.mark.parametrize("function", [feature_maps, grad_cam])
+def test_a_model_read_from_a_file_gives_the_same(dataset, tmp_path, function):
+    model, image = build_cnn(dataset), dataset.test.images[0]
+    before = model.get_weights()
+    expected = function(model, image, "conv_2")
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(function(loaded, image, "conv_2"), expected, atol=1e-6)
+    assert expected.any()
+    for weight, old in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(weight, old)
+
+
+@pytest.mark.parametrize("function", [feature_maps, grad_cam])
 class TestWrongArguments:
     def test_no_such_layer(self, linear_model, function):
         message = "Expected the name of a layer: same, flatten.*, logits. Received: 'conv_9'"

@@ -13,10 +13,10 @@ LESSON = "04_training_the_model"
 STORED = {
     LESSON: {
         "bands": {
-            # The standard deviation of these (with n - 1) is 0.01, so the tolerance is 0.03.
-            "test accuracy": [0.85, 0.84, 0.86],
-            "loss": [1.5, 1.4, 1.6],
-            "epoch": [12.0, 11.0, 13.0],
+            # The standard deviation of these (with n - 1) is 0.005, and six of them 0.03.
+            "test accuracy": [0.85, 0.845, 0.855],
+            "loss": [1.5, 1.45, 1.55],
+            "epoch": [12.0, 11.5, 12.5],
             "measured once": [0.5],
             "parameters": [122_570.0, 122_570.0],
         }

@@ -251,7 +251,7 @@ class TestPlotImages:
     def test_titles_and_words(self):
         picture = plot_images(COLOUR, ["cat", "dog\n9 %", "owl"], columns=2, title="Pets")
         assert [ax.get_title() for ax in picture.axes] == ["cat", "dog\n9 %", "owl", ""]
-        assert picture.description == "Pets, 2 in a row: cat, dog 9 %, owl."
+        assert picture.description == "Pets: 3 images, 2 in a row: cat, dog 9 %, owl."
         assert picture.title == "Pets"
 
     def test_without_titles(self):
@@ -287,6 +287,8 @@ class TestPlotMatrix:
     def test_numbers_can_be_read_on_dark_and_on_bright_squares(self):
         (ax,) = plot_matrix(np.array([[0, 255]])).axes
         assert [text.get_color() for text in ax.texts] == ["white", "black"]
+        (ax,) = plot_matrix(np.array([[0, 1]]), cmap="Reds").axes
+        assert [text.get_color() for text in ax.texts] == ["black", "white"]
 
     @pytest.mark.parametrize("shape", [(3,), (2, 2, 2), (31, 2), (2, 31)])
     def test_not_a_small_matrix(self, shape):
