@@ -182,7 +182,7 @@ def load_dataset(
         source = _read_folder(Path(name), image_size, seed)
     if validation_images is None:
         folder_default = round(len(source.train.images) * FOLDER_SHARE)
-        validation_images = VALIDATION_IMAGES.get(str(name), folder_default)
+        validation_images = VALIDATION_IMAGES.get(name, folder_default)
     train, validation = _split(source.train, validation_images, seed, source.class_names)
 
     def named(split_name: str, part: _Labelled) -> Split:
@@ -214,15 +214,22 @@ def _split(
             f"on both sides. Received: {set_aside} of {len(part.images)} images to set aside. "
             "Add images, or set aside another number."
         )
-    if counts.min() < 2:
+    everything = np.arange(len(part.labels))
+    rest, aside = everything, everything[:0]
+    if counts.min() >= 2:
+        rest, aside = train_test_split(
+            everything, test_size=set_aside, random_state=seed, stratify=part.labels
+        )
+    # A share of a small class may also round to no image at all.
+    fewest = min(
+        np.bincount(part.labels[side], minlength=len(class_names)).min() for side in (rest, aside)
+    )
+    if fewest < 1:
         name = class_names[int(counts.argmin())]
         raise ValueError(
-            "Expected at least 2 images in every class, so that each split gets one. "
+            "Expected enough images in every class that each split gets one. "
             f"Received: {counts.min()} in {name!r}. Add images to it, or leave the class out."
         )
-    rest, aside = train_test_split(
-        np.arange(len(part.labels)), test_size=set_aside, random_state=seed, stratify=part.labels
-    )
     # In the original order: shuffling is the training's business.
     rest, aside = np.sort(rest), np.sort(aside)
     return (
@@ -345,7 +352,10 @@ def _download(url: str, part: Path, timeout: float = 30) -> None:
     from tqdm.auto import tqdm
 
     done = part.stat().st_size if part.is_file() else 0
-    wanted = {"Range": f"bytes={done}-"} if done else {}
+    # Unpacked on the fly, the lengths would no longer be those of the file.
+    wanted = {"Accept-Encoding": "identity"}
+    if done:
+        wanted["Range"] = f"bytes={done}-"
     try:
         with requests.get(url, headers=wanted, stream=True, timeout=timeout) as response:
             if response.status_code == requests.codes.requested_range_not_satisfiable:
@@ -391,18 +401,19 @@ def _read_folder(folder: Path, image_size: tuple[int, int], seed: int) -> _Sourc
             'Expected "fashion_mnist", "cifar10" or the path of a folder. '
             f"Received: {str(folder)!r}, and there is no folder at {folder.resolve()}."
         )
-    description = f"images from the folder {folder.name}"
+    description = f"images from the folder {folder.resolve().name}"
     if (folder / "train").is_dir() and (folder / "test").is_dir():
         train, class_names = _read_class_folders(folder / "train", image_size)
         test, test_names = _read_class_folders(folder / "test", image_size)
         if test_names != class_names:
             raise ValueError(
                 f"Expected the same classes in {folder / 'train'} and {folder / 'test'}. "
-                f"Received: {', '.join(class_names)} and {', '.join(test_names)}."
+                f"Received: {', '.join(class_names)} and {', '.join(test_names)}. "
+                "Rename or add folders until both have the same."
             )
     else:
         everything, class_names = _read_class_folders(folder, image_size)
-        set_aside = round(len(everything.images) * FOLDER_SHARE)
+        set_aside = max(1, round(len(everything.images) * FOLDER_SHARE))
         train, test = _split(everything, set_aside, seed, class_names)
     return _Source(train, test, class_names, description)
 

@@ -159,7 +159,9 @@ def evaluate(model: keras.Model, split: Split) -> Evaluation:
     from sklearn.metrics import confusion_matrix, log_loss, precision_recall_fscore_support
 
     if not len(split):
-        raise ValueError(f"Expected a split with images. Received: {split!r}.")
+        raise ValueError(
+            f"Expected a split with images. Received: {split!r}. Choose another split."
+        )
     outputs = np.asarray(model.predict(split.images, batch_size=PREDICTION_BATCH, verbose=0))
     classes = range(len(split.class_names))
     if outputs.shape != (len(split), len(classes)):
@@ -167,6 +169,12 @@ def evaluate(model: keras.Model, split: Split) -> Evaluation:
             f"Expected {len(classes)} numbers an image, one a class of {split!r}. "
             f"Received: an output of shape {outputs.shape}. "
             "Build the model for this dataset, with build_cnn(dataset)."
+        )
+    if not np.isfinite(outputs).all():
+        broken = outputs[~np.isfinite(outputs)]
+        raise ValueError(
+            f"Expected numbers from the model. Received: {broken[0]} among {outputs.size:,} of "
+            "them, so its training diverged. Train again, with a smaller learning rate."
         )
     probabilities = _probabilities(outputs.astype(np.float64))
     predictions, confidences = probabilities.argmax(axis=1), probabilities.max(axis=1)

@@ -16,6 +16,17 @@ if TYPE_CHECKING:
 SMALLEST_SIDE = 18  # pixels; the third convolution then gives 1 x 1
 
 
+def check_image_size(dataset: ImageDataset) -> None:
+    """Raise ValueError where the classic CNN, in Keras or PyTorch, would have no pixel left."""
+    height, width, _ = dataset.image_shape
+    if min(height, width) < SMALLEST_SIDE:
+        raise ValueError(
+            f"Expected images of at least {SMALLEST_SIDE} x {SMALLEST_SIDE} pixels: two poolings "
+            f"and three convolutions leave nothing of a smaller one. Received: {height} x {width}. "
+            "Enlarge the images, for a folder with load_dataset(..., image_size=(64, 64))."
+        )
+
+
 def build_cnn(dataset: ImageDataset, *, seed: int = 0) -> keras.Model:
     """Build the classic CNN for the images and classes of `dataset`, weights drawn by `seed`.
 
@@ -40,13 +51,8 @@ def build_cnn(dataset: ImageDataset, *, seed: int = 0) -> keras.Model:
     Source: the layers of the "Convolutional Neural Network" tutorial of TensorFlow.
     Introduced in lesson 3.
     """
+    check_image_size(dataset)
     height, width, channels = dataset.image_shape
-    if min(height, width) < SMALLEST_SIDE:
-        raise ValueError(
-            f"Expected images of at least {SMALLEST_SIDE} x {SMALLEST_SIDE} pixels: two poolings "
-            f"and three convolutions leave nothing of a smaller one. Received: {height} x {width}. "
-            "Enlarge the images, for a folder with load_dataset(..., image_size=(64, 64))."
-        )
     with quiet_tensorflow():
         import keras
     from keras import layers

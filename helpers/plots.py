@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), "-")
+DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (8, 2, 2, 2)))
 STYLE = {
     "font.size": 11,
     "axes.titlesize": 12,
@@ -118,7 +118,11 @@ def _draw_image(ax: Axes, image: np.ndarray, *, low: float = 0, high: float = 25
     if image.ndim == 3 and image.shape[-1] == 1:
         image = image[..., 0]
     ax.imshow(image, cmap="gray", vmin=low, vmax=high, interpolation="nearest")
-    ax.set_axis_off()
+    # A thin frame, so that a bright image does not melt into the page.
+    ax.set_axis_on()
+    ax.set_xticks([])
+    ax.set_yticks([])
+    ax.spines[:].set(visible=True, color="#999999", linewidth=0.6)
 
 
 def plot_images(
@@ -168,7 +172,8 @@ def plot_images(
         axes[0].figure.suptitle(title)
     named = f": {', '.join(text.replace(chr(10), ' ') for text in titles)}" if titles else ""
     heading = title or f"{len(images)} image{'s' * (len(images) > 1)}"
-    return _picture(axes, heading, f"{heading}, {columns} in a row{named}.")
+    counted = f"{heading}: {len(images)} images" if title else heading
+    return _picture(axes, heading, f"{counted}, {columns} in a row{named}.")
 
 
 def plot_matrix(
@@ -212,7 +217,9 @@ def plot_matrix(
     ax.spines[:].set_visible(False)
     ax.set_title(title)
     spoken = "; ".join(" ".join(f"{number:g}" for number in row) for row in matrix)
-    return _picture(ax, title or "a matrix", f"{title} {rows} by {columns} numbers: {spoken}.")
+    return _picture(
+        ax, title or "a matrix", f"{title} {rows} by {columns} numbers: {spoken}.".lstrip()
+    )
 
 
 def plot_feature_maps(maps: np.ndarray, *, columns: int = 8, title: str = "") -> Picture:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from helpers.datasets import ImageDataset
+from helpers.models import check_image_size
 
 if TYPE_CHECKING:
     import keras
@@ -54,6 +55,7 @@ def build_torch_cnn(dataset: ImageDataset, *, seed: int = 0) -> torch.nn.Sequent
     torch = _import_torch()
     from torch import nn
 
+    check_image_size(dataset)
     height, width, channels = dataset.image_shape
     torch.manual_seed(seed)
     # A 3 x 3 convolution takes 2 off each side, a pooling halves it.
@@ -115,7 +117,7 @@ def to_torch(images: np.ndarray) -> torch.Tensor:
     Introduced in lesson 1.
     """
     torch = _import_torch()
-    return torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float() / 255
+    return torch.tensor(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float() / 255
 
 
 def train_torch(
@@ -138,7 +140,7 @@ def train_torch(
     torch = _import_torch()
     for images, labels in batches:
         loss = torch.nn.functional.cross_entropy(
-            model(to_torch(images)), torch.from_numpy(np.asarray(labels, np.int64))
+            model(to_torch(images)), torch.tensor(np.asarray(labels, np.int64))
         )
         optimizer.zero_grad()
         loss.backward()

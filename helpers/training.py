@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import sys
 import time
 from collections.abc import Mapping
@@ -54,7 +55,8 @@ class TrainingRun:
     @property
     def best_epoch(self) -> int:
         """The epoch, counted from 1, with the lowest validation loss (training loss without)."""
-        return int(np.argmin(self.history.get("val_loss", self.history["loss"]))) + 1
+        losses = self.history.get("val_loss", self.history["loss"])
+        return int(np.argmin(np.nan_to_num(losses, nan=np.inf))) + 1
 
     @property
     def validation_accuracy(self) -> float:
@@ -106,7 +108,18 @@ def make_batches(
     # Shuffling the numbers of the images is far cheaper than shuffling the images.
     numbers = tf.data.Dataset.range(len(split))
     if shuffle:
-        numbers = numbers.shuffle(len(split), seed=seed, reshuffle_each_iteration=True)
+        # Dataset.shuffle would mix TensorFlow's global seed in. This generator goes on from epoch
+        # to epoch, so each has an order of its own.
+        random = tf.random.Generator.from_seed(seed)
+
+        def shuffled(_):
+            order = tf.random.experimental.stateless_shuffle(
+                tf.range(len(split), dtype=tf.int64), seed=random.make_seeds()[:, 0]
+            )
+            return tf.data.Dataset.from_tensor_slices(order)
+
+        numbers = tf.data.Dataset.from_tensors(0).flat_map(shuffled)
+        numbers = numbers.apply(tf.data.experimental.assert_cardinality(len(split)))
     batches = numbers.batch(batch_size).map(
         lambda chosen: (tf.gather(images, chosen), tf.gather(labels, chosen))
     )
@@ -161,6 +174,10 @@ def train(
         import keras
 
     keras.utils.set_random_seed(seed)
+    # Layers such as dropout drew a seed of their own when they were built.
+    states = [v for v in model.non_trainable_variables if v.name == "seed_generator_state"]
+    for number, state in enumerate(states):
+        state.assign([seed, number])
     if not model.compiled:
         model.compile(
             optimizer="adam",
@@ -223,6 +240,7 @@ def _progress_callback(epochs: int, steps: int) -> keras.callbacks.Callback:
 
         def on_train_end(self, logs=None):
             self.view.redraw(self.history)
+            self.view.update(self._meter())
             self.view.close()
 
         def _meter(self) -> str:
@@ -266,7 +284,7 @@ class _NotebookView:
         self.meter = ""
 
     def update(self, meter: str) -> None:
-        self.meter = f'<pre role="status">{meter}</pre>'
+        self.meter = f'<pre role="status">{html.escape(meter)}</pre>'
         self._show()
 
     def redraw(self, history: Mapping[str, list[float]]) -> None:
