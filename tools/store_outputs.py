@@ -11,6 +11,8 @@ import sys
 import time
 from pathlib import Path
 
+import nbformat
+
 ROOT = Path(__file__).resolve().parent.parent
 EXECUTE = [
     *("-m", "nbconvert", "--to", "notebook", "--execute", "--inplace", "--log-level=ERROR"),
@@ -31,10 +33,27 @@ def store_outputs(notebook: Path) -> bool:
         for step in (EXECUTE, CLEAN):
             if subprocess.run([sys.executable, *step, str(copy)]).returncode:
                 return False
+        merge_streams(copy)
         copy.replace(notebook)
         return True
     finally:
         copy.unlink(missing_ok=True)
+
+
+def merge_streams(path: Path) -> None:
+    """Join what one cell printed in several pieces: where it was cut differs from run to run."""
+    notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:
+        merged = []
+        for output in cell.get("outputs", []):
+            before = merged[-1] if merged else {}
+            if output.output_type == "stream" and output.name == before.get("name"):
+                before.text += output.text
+            else:
+                merged.append(output)
+        if "outputs" in cell:
+            cell.outputs = merged
+    nbformat.write(notebook, path)
 
 
 def main(names: list[str]) -> None:
