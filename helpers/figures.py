@@ -24,9 +24,9 @@ from helpers.datasets import ImageDataset
 STORE = Path(__file__).with_name("lesson_figures.json")
 LOG_VARIABLE = "COURSE_FIGURES_LOG"  # a file that `make figures` collects the values in
 # How far from the lesson's value chance alone may lead. So many because the runs are few: of seven
-# from one normal distribution, a fresh eighth falls six standard deviations away from the first
-# about once in 600 cases.
-STANDARD_DEVIATIONS = 6
+# from one normal distribution, a fresh eighth falls five standard deviations away from the first
+# about once in 200 cases.
+STANDARD_DEVIATIONS = 5
 
 
 @dataclass(frozen=True)

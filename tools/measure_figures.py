@@ -67,9 +67,10 @@ def main(notebooks: list[Path]) -> None:
             stored.setdefault(lesson, {})[dataset] = {}
         for (lesson, dataset, figure), values in measured.items():
             stored[lesson][dataset][figure] = [float(f"{value:.6g}") for value in values]
-    unfinished = STORE.with_suffix(".part")
-    unfinished.write_text(json.dumps(stored, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    unfinished.replace(STORE)
+        unfinished = STORE.with_suffix(".part")
+        text = json.dumps(stored, indent=1, sort_keys=True) + "\n"
+        unfinished.write_text(text, encoding="utf-8")
+        unfinished.replace(STORE)
 
 
 if __name__ == "__main__":
