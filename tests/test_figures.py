@@ -30,6 +30,7 @@ def stated(dataset, tmp_path, monkeypatch):
     store = tmp_path / "lesson_figures.json"
     store.write_text(json.dumps(STORED), encoding="utf-8")
     monkeypatch.setattr(figures, "STORE", store)
+    monkeypatch.setattr(figures, "STANDARD_DEVIATIONS", 6)
     monkeypatch.delenv(figures.LOG_VARIABLE, raising=False)
     return lesson_figures(LESSON, dataset)
 
