@@ -370,8 +370,10 @@ def _download(url: str, part: Path, timeout: float = 30) -> None:
                     file.write(chunk)
                     bar.update(len(chunk))
     except requests.RequestException as error:
+        # What requests says of a missing connection is a line of nested class names.
+        reason = "no connection" if "Max retries exceeded" in str(error) else error
         raise ConnectionError(
-            f"Expected to download {url}. Received: {error}. What came is kept: the next try "
+            f"Expected to download {url}. Received: {reason}. What came is kept: the next try "
             f"goes on from there. Or get the file by another way and put it at "
             f"{part.with_suffix('')}. The bundled dataset needs no download: "
             'load_dataset("fashion_mnist").'

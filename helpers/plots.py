@@ -450,16 +450,7 @@ def plot_run(run: TrainingRun) -> Picture:
 
     Introduced in lesson 4.
     """
-    left, right = axes = _new_axes(1, 2, size=(9.5, 3.4))
-    _draw_curves(left, right, run.history)
-    last = {name: values[-1] for name, values in run.history.items()}
-    spoken = f"After epoch {run.epochs} the training loss is {last['loss']:.3f} and the "
-    spoken += f"training accuracy {_percent(last['accuracy'])}"
-    if "val_loss" in last:
-        spoken += f"; on the validation images {last['val_loss']:.3f} and "
-        spoken += f"{_percent(last['val_accuracy'])}, with the lowest loss in epoch "
-        spoken += f"{run.best_epoch}"
-    return _picture(axes, "learning curves", f"Learning curves, loss and accuracy. {spoken}.")
+    return live_curves(run.history, run.epochs)
 
 
 def _draw_curves(left: Axes, right: Axes, history: Mapping[str, Sequence[float]]) -> None:
@@ -485,7 +476,23 @@ def live_curves(history: Mapping[str, Sequence[float]], epochs: int) -> Picture:
     _draw_curves(left, right, history)
     for ax in axes:
         ax.set_xlim(0.5, epochs + 0.5)
-    return _picture(axes, "learning curves", "Learning curves, redrawn after every epoch.")
+    return _picture(
+        axes, "learning curves", f"Learning curves, loss and accuracy. {_so_far(history)}."
+    )
+
+
+def _so_far(history: Mapping[str, Sequence[float]]) -> str:
+    """The last values of a history, in words."""
+    if "loss" not in history:
+        return "No epoch has ended yet"
+    last = {name: values[-1] for name, values in history.items()}
+    spoken = f"After epoch {len(history['loss'])} the training loss is {last['loss']:.3f} and the "
+    spoken += f"training accuracy {_percent(last['accuracy'])}"
+    if "val_loss" in last:
+        best_epoch = int(np.argmin(np.nan_to_num(history["val_loss"], nan=np.inf))) + 1
+        spoken += f"; on the validation images {last['val_loss']:.3f} and "
+        spoken += f"{_percent(last['val_accuracy'])}, with the lowest loss in epoch {best_epoch}"
+    return spoken
 
 
 def plot_runs(
@@ -580,16 +587,24 @@ def plot_mistakes(evaluation: Evaluation, count: int = 10) -> Picture:
     return _picture(axes, "the most confident mistakes", f"The most confident mistakes: {spoken}.")
 
 
-def plot_calibration(evaluation: Evaluation, *, ax: Axes | None = None) -> Picture:
+def plot_calibration(
+    evaluation: Evaluation, *, smallest_group: int = 20, ax: Axes | None = None
+) -> Picture:
     """Draw how often the network is right against how sure it says it is.
+
+    Args:
+        evaluation: from `evaluate`.
+        smallest_group: groups of fewer images are not drawn, since their share right is
+            chance; the description still has them.
 
     Introduced in lesson 5.
     """
     calibration = evaluation.calibration
     ax = _one_axes(ax, (5.4, 4.2))
     ax.plot([0, 100], [0, 100], color="#777777", linestyle=":", label="as sure as right")
+    drawn = calibration.counts >= smallest_group
     ax.plot(
-        100 * calibration.confidence, 100 * calibration.accuracy, color=COLOURS[0],
+        100 * calibration.confidence[drawn], 100 * calibration.accuracy[drawn], color=COLOURS[0],
         marker=MARKERS[0], linewidth=2, label="this network",
     )  # fmt: skip
     ax.set_xlim(0, 102)

@@ -569,7 +569,7 @@ class TestMistakes:
 
 class TestCalibration:
     def test_how_sure_against_how_right(self, evaluation):
-        picture = plots.plot_calibration(evaluation)
+        picture = plots.plot_calibration(evaluation, smallest_group=1)
         (ax,) = picture.axes
         diagonal, network = ax.lines
         assert np.array_equal(diagonal.get_xdata(), diagonal.get_ydata())
@@ -577,6 +577,10 @@ class TestCalibration:
         np.testing.assert_allclose(network.get_ydata(), [100, 0, 100, 50])
         assert ax.get_xlabel() == "how sure the network is (%)"
         assert ax.get_ylabel() == "how often it is right (%)"
+
+    def test_groups_too_small_to_say_anything_are_not_drawn(self, evaluation):
+        (ax,) = plots.plot_calibration(evaluation, smallest_group=2).axes
+        np.testing.assert_allclose(ax.lines[1].get_xdata(), [75, 84.375])
 
     def test_words(self, evaluation):
         assert plots.plot_calibration(evaluation).description == (
