@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from helpers.datasets import Split
+from helpers.errors import MismatchError, UsageError
+from helpers.fit_check import batch_without_training, check_image_shape
 from helpers.plots import Picture, plot_calibration, plot_confusion, plot_mistakes
 
 if TYPE_CHECKING:
     import keras
 
-PREDICTION_BATCH = 500
 CALIBRATION_BINS = 10
 
 
@@ -128,7 +129,7 @@ def accuracy_interval(correct: int, total: int, confidence: float = 0.95) -> tup
         (low, high), shares from 0 to 1.
 
     Raises:
-        ValueError: not 0 <= correct <= total with at least one image.
+        UsageError: not 0 <= correct <= total with at least one image.
 
     Source: E. B. Wilson, "Probable Inference", JASA 22 (1927); computed by SciPy.
     Introduced in lesson 5.
@@ -136,7 +137,7 @@ def accuracy_interval(correct: int, total: int, confidence: float = 0.95) -> tup
     from scipy.stats import binomtest
 
     if not 0 <= correct <= total or total < 1:
-        raise ValueError(
+        raise UsageError(
             f"Expected 0 <= correct <= total, of at least 1. Received: {correct} of {total}."
         )
     interval = binomtest(int(correct), int(total)).proportion_ci(confidence, method="wilson")
@@ -152,27 +153,31 @@ def evaluate(model: keras.Model, split: Split) -> Evaluation:
         split: for example `dataset.validation`; `dataset.test` only once, at the end.
 
     Raises:
-        ValueError: the split is empty, or the model does not give one number a class.
+        UsageError: the split is empty.
+        MismatchError: the model takes other images, does not give one number a class, or
+            gives numbers that are not finite.
 
     Introduced in lesson 5.
     """
     from sklearn.metrics import confusion_matrix, log_loss, precision_recall_fscore_support
 
     if not len(split):
-        raise ValueError(
+        raise UsageError(
             f"Expected a split with images. Received: {split!r}. Choose another split."
         )
-    outputs = np.asarray(model.predict(split.images, batch_size=PREDICTION_BATCH, verbose=0))
+    check_image_shape(model, split.images.shape[1:])
+    batch_size = batch_without_training(model)
+    outputs = np.asarray(model.predict(split.images, batch_size=batch_size, verbose=0))
     classes = range(len(split.class_names))
     if outputs.shape != (len(split), len(classes)):
-        raise ValueError(
+        raise MismatchError(
             f"Expected {len(classes)} numbers an image, one a class of {split!r}. "
             f"Received: an output of shape {outputs.shape}. "
             "Build the model for this dataset, with build_cnn(dataset)."
         )
     if not np.isfinite(outputs).all():
         broken = outputs[~np.isfinite(outputs)]
-        raise ValueError(
+        raise MismatchError(
             f"Expected numbers from the model. Received: {broken[0]} among {outputs.size:,} of "
             "them, so its training diverged. Train again, with a smaller learning rate."
         )

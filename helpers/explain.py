@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from helpers.errors import UsageError
+
 if TYPE_CHECKING:
     import keras
 
@@ -13,14 +15,14 @@ if TYPE_CHECKING:
 def _layer(model: keras.Model, name: str) -> keras.layers.Layer:
     names = [layer.name for layer in model.layers]
     if name not in names:
-        raise ValueError(f"Expected the name of a layer: {', '.join(names)}. Received: {name!r}.")
+        raise UsageError(f"Expected the name of a layer: {', '.join(names)}. Received: {name!r}.")
     return model.get_layer(name)
 
 
 def _batch_of_one(model: keras.Model, image: np.ndarray) -> np.ndarray:
     expected = tuple(model.input_shape[1:])
     if np.shape(image) != expected:
-        raise ValueError(
+        raise UsageError(
             f"Expected one image of shape {expected}. Received: {np.shape(image)}. "
             "Take one out of a batch with images[0]."
         )
@@ -36,7 +38,7 @@ def feature_maps(model: keras.Model, image: np.ndarray, layer_name: str) -> np.n
         layer_name: a convolution or pooling layer of the model.
 
     Raises:
-        ValueError: no such layer, or not one image of the model's shape.
+        UsageError: no such layer, or not one image of the model's shape.
 
     Introduced in lesson 3.
     """
@@ -66,7 +68,7 @@ def grad_cam(
         layer speaks for the class.
 
     Raises:
-        ValueError: no such layer, no such class, or not one image of the model's shape.
+        UsageError: no such layer, no such class, or not one image of the model's shape.
 
     Source: Selvaraju et al., "Grad-CAM", ICCV 2017, https://arxiv.org/abs/1610.02391.
     Introduced in lesson 5.
@@ -77,7 +79,7 @@ def grad_cam(
     _layer(model, layer_name)
     classes = model.output_shape[-1]
     if class_index is not None and not 0 <= class_index < classes:
-        raise ValueError(f"Expected a class from 0 to {classes - 1}. Received: {class_index}.")
+        raise UsageError(f"Expected a class from 0 to {classes - 1}. Received: {class_index}.")
     # A model that was loaded from a file no longer joins its layers to its outputs; a clone does.
     clone = keras.models.clone_model(model)
     clone.set_weights(model.get_weights())

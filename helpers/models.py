@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from helpers.datasets import ImageDataset
+from helpers.errors import MismatchError
 from helpers.quiet import quiet_tensorflow
 
 if TYPE_CHECKING:
@@ -17,10 +18,10 @@ SMALLEST_SIDE = 18  # pixels; the third convolution then gives 1 x 1
 
 
 def check_image_size(dataset: ImageDataset) -> None:
-    """Raise ValueError where the classic CNN, in Keras or PyTorch, would have no pixel left."""
+    """Raise MismatchError where the classic CNN, in Keras or PyTorch, would have no pixel left."""
     height, width, _ = dataset.image_shape
     if min(height, width) < SMALLEST_SIDE:
-        raise ValueError(
+        raise MismatchError(
             f"Expected images of at least {SMALLEST_SIDE} x {SMALLEST_SIDE} pixels: two poolings "
             f"and three convolutions leave nothing of a smaller one. Received: {height} x {width}. "
             "Enlarge the images, for a folder with load_dataset(..., image_size=(64, 64))."
@@ -46,7 +47,7 @@ def build_cnn(dataset: ImageDataset, *, seed: int = 0) -> keras.Model:
             drawn, so that the same seed always gives the same weights.
 
     Raises:
-        ValueError: the images are smaller than 18 x 18 pixels.
+        MismatchError: the images are smaller than 18 x 18 pixels.
 
     Source: the layers of the "Convolutional Neural Network" tutorial of TensorFlow.
     Introduced in lesson 3.

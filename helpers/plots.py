@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from helpers.errors import UsageError
+
 if TYPE_CHECKING:
     import os
 
@@ -141,18 +143,18 @@ def plot_images(
         title: a heading for the whole grid.
 
     Raises:
-        ValueError: not a batch of images, or not one title an image.
+        UsageError: not a batch of images, or not one title an image.
 
     Introduced in lesson 2.
     """
     images = np.asarray(images)
     if images.ndim != 4 or images.shape[-1] not in (1, 3) or not len(images):
-        raise ValueError(
+        raise UsageError(
             "Expected images of shape (images, height, width, 1 or 3), at least one. "
             f"Received: {images.shape}. One image alone becomes a batch with images[:1]."
         )
     if len(titles) not in (0, len(images)):
-        raise ValueError(
+        raise UsageError(
             f"Expected one title an image ({len(images)}), or none. Received: {len(titles)}."
         )
     columns = min(columns, len(images))
@@ -187,13 +189,13 @@ def plot_matrix(
         cmap: the colours, by matplotlib's name.
 
     Raises:
-        ValueError: not a matrix, or too large to read.
+        UsageError: not a matrix, or too large to read.
 
     Introduced in lesson 3.
     """
     matrix = np.asarray(matrix)
     if matrix.ndim != 2 or max(matrix.shape) > 30:
-        raise ValueError(
+        raise UsageError(
             "Expected a matrix (rows, columns) of at most 30 x 30. "
             f"Received: shape {matrix.shape}. Cut a piece out with matrix[:10, :10]."
         )
@@ -450,7 +452,7 @@ def plot_run(run: TrainingRun) -> Picture:
 
     Introduced in lesson 4.
     """
-    return live_curves(run.history, run.epochs)
+    return live_curves(run.history, max(run.epochs, 1))
 
 
 def _draw_curves(left: Axes, right: Axes, history: Mapping[str, Sequence[float]]) -> None:
@@ -565,7 +567,7 @@ def plot_mistakes(evaluation: Evaluation, count: int = 10) -> Picture:
     """
     worst = evaluation.mistakes[:count]
     if not len(worst):
-        raise ValueError(
+        raise UsageError(
             "Expected at least one mistake to show. Received: an evaluation with none."
         )
     split = evaluation.split

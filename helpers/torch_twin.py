@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from helpers.datasets import ImageDataset
+from helpers.errors import MismatchError, MissingPackageError
 from helpers.models import check_image_size
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def _import_torch():
     try:
         import torch
     except ModuleNotFoundError:
-        raise ModuleNotFoundError(
+        raise MissingPackageError(
             f"Expected PyTorch, which is not installed. Install it with: {INSTALL_TORCH}",
             name="torch",
         ) from None
@@ -73,7 +74,7 @@ def copy_weights(keras_model: keras.Model, torch_model: torch.nn.Sequential) -> 
     """Copy every weight of the classic CNN from Keras into its PyTorch twin, in place.
 
     Raises:
-        ValueError: the two models do not have the same layers with weights.
+        MismatchError: the two models do not have the same layers with weights.
 
     Introduced in lesson 1.
     """
@@ -81,7 +82,7 @@ def copy_weights(keras_model: keras.Model, torch_model: torch.nn.Sequential) -> 
     from_layers = [layer for layer in keras_model.layers if layer.weights]
     to_layers = [layer for layer in torch_model if hasattr(layer, "weight")]
     if len(from_layers) != len(to_layers):
-        raise ValueError(
+        raise MismatchError(
             "Expected two models with the same layers. Received: "
             f"{len(from_layers)} layers with weights in Keras, {len(to_layers)} in PyTorch. "
             "Build both from one dataset, with build_cnn and build_torch_cnn."
@@ -100,7 +101,7 @@ def copy_weights(keras_model: keras.Model, torch_model: torch.nn.Sequential) -> 
                 feature_maps_shape = None
             kernel = kernel.T
         if kernel.shape != tuple(to_layer.weight.shape):
-            raise ValueError(
+            raise MismatchError(
                 f"Expected a kernel of shape {tuple(to_layer.weight.shape)} for {to_layer}. "
                 f"Received: {kernel.shape} from {from_layer.name!r}. "
                 "Build both models from one dataset, with build_cnn and build_torch_cnn."

@@ -1,18 +1,33 @@
-"""Train a model, watch it learn, keep what happened. Introduced in lesson 4."""
+"""Train a model, watch it learn, keep what happened. Introduced in lesson 4.
+
+`train` checks first that model, dataset and memory fit together (helpers/fit_check.py), then
+lets Keras' `fit` do the work. Everything random is a function of the seed and the number of
+the epoch: the order of the images, and what layers such as dropout draw. After each epoch
+the state is kept, in memory and, on request, on disk (helpers/checkpoints.py). So a training
+that was stopped, by whatever it was, goes on from there as though nothing had happened.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import html
+import json
+import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from helpers.checkpoints import Checkpoint, CheckpointFolder
 from helpers.datasets import ImageDataset, Split
+from helpers.errors import CheckpointError, MismatchError, StorageError, UsageError
+from helpers.fit_check import batch_without_training, check_batch_size, check_fit
 from helpers.plots import Picture, live_curves, plot_run
 from helpers.quiet import quiet_tensorflow
 
@@ -20,7 +35,6 @@ if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
-VALIDATION_BATCH = 500  # images; no weights change there, so larger is only faster
 SECONDS_BETWEEN_UPDATES = 0.5  # of the bar
 SECONDS_BETWEEN_PICTURES = 1.0  # of the curves, which take a tenth of a second to draw
 
@@ -37,6 +51,8 @@ class TrainingRun:
         batch_size: images a step.
         seed: of the order of the images and of every random layer.
         source: where the images come from, in words.
+        stopped: why it ended before its last epoch, in words; "" where it did not. Then the
+            model has the weights that it had after the last whole epoch.
 
     Introduced in lesson 4.
     """
@@ -46,23 +62,31 @@ class TrainingRun:
     batch_size: int
     seed: int
     source: str
+    stopped: str = ""
 
     @property
     def epochs(self) -> int:
-        """How many epochs were trained."""
-        return len(self.history["loss"])
+        """How many epochs were trained, whole ones."""
+        return len(self.history.get("loss", ()))
 
     @property
     def best_epoch(self) -> int:
-        """The epoch, counted from 1, with the lowest validation loss (training loss without)."""
-        losses = self.history.get("val_loss", self.history["loss"])
-        return int(np.argmin(np.nan_to_num(losses, nan=np.inf))) + 1
+        """The epoch, counted from 1, with the lowest validation loss (training loss without).
+
+        0 where not one epoch was trained.
+        """
+        return _best_epoch(self.history)
 
     @property
     def validation_accuracy(self) -> float:
         """Accuracy on the validation images after the last epoch, a share from 0 to 1."""
+        if not self.epochs:
+            raise UsageError(
+                "Expected a run of at least one epoch. Received: one without. "
+                f"{self.stopped or 'Train again.'}"
+            )
         if "val_accuracy" not in self.history:
-            raise ValueError(
+            raise UsageError(
                 "Expected a run with a validation split. Received: one that trained on all images. "
                 "Load the dataset without validation_images=0."
             )
@@ -85,11 +109,23 @@ class TrainingRun:
                 )
         if "val_loss" in self.history:
             lines.append(f"  lowest validation loss in epoch {self.best_epoch}")
+        if self.stopped:
+            lines.append(f"  {self.stopped}")
         return "\n".join(lines)
 
 
+def _best_epoch(history: Mapping[str, Sequence[float]]) -> int:
+    losses = history.get("val_loss", history.get("loss", ()))
+    return int(np.argmin(np.nan_to_num(losses, nan=np.inf))) + 1 if len(losses) else 0
+
+
 def make_batches(
-    split: Split, batch_size: int = 32, *, shuffle: bool = False, seed: int = 0
+    split: Split,
+    batch_size: int = 32,
+    *,
+    shuffle: bool = False,
+    seed: int = 0,
+    first_epoch: int = 0,
 ) -> tf.data.Dataset:
     """A tf.data pipeline of (uint8 images, labels) batches, prepared while the model works.
 
@@ -98,6 +134,8 @@ def make_batches(
         batch_size: images a batch; the last batch of an epoch may be smaller.
         shuffle: whether each epoch runs through the images in a new random order.
         seed: of those orders; the same seed gives the same orders.
+        first_epoch: which of those orders comes first, counted from 0. Each further run through
+            the pipeline takes the next.
 
     Introduced in lesson 2.
     """
@@ -108,13 +146,14 @@ def make_batches(
     # Shuffling the numbers of the images is far cheaper than shuffling the images.
     numbers = tf.data.Dataset.range(len(split))
     if shuffle:
-        # Dataset.shuffle would mix TensorFlow's global seed in. This generator goes on from epoch
-        # to epoch, so each has an order of its own.
-        random = tf.random.Generator.from_seed(seed)
+        # The order is a function of the seed and the epoch alone, so that a training that was
+        # stopped can go on with the order that comes next. Dataset.shuffle cannot do that.
+        epoch = tf.Variable(first_epoch, dtype=tf.int64, trainable=False)
 
         def shuffled(_):
+            this_epoch = epoch.assign_add(1) - 1
             order = tf.random.experimental.stateless_shuffle(
-                tf.range(len(split), dtype=tf.int64), seed=random.make_seeds()[:, 0]
+                tf.range(len(split), dtype=tf.int64), seed=tf.stack([seed, this_epoch])
             )
             return tf.data.Dataset.from_tensor_slices(order)
 
@@ -135,12 +174,17 @@ def train(
     patience: int | None = None,
     seed: int = 0,
     progress: bool = True,
+    resume: str | os.PathLike | None = None,
 ) -> TrainingRun:
     """Train `model` on `dataset.train`, watched on `dataset.validation`, and say what happened.
 
     A model that is not compiled yet is compiled as the classic example is: Adam, cross-entropy
     from logits, accuracy. A compiled one is trained as it is; it needs the metric "accuracy".
     Training goes on from the weights that the model has: for a fresh start, build it again.
+
+    Once the first step is taken, `train` always returns: also where the kernel is interrupted,
+    the loss is no longer a number, the memory runs out or the disk is full. The model then has
+    the weights that it had after the last whole epoch, and `stopped` says why.
 
     Args:
         model: takes images of `dataset.image_shape`, gives one logit a class.
@@ -153,104 +197,417 @@ def train(
             state of Python, NumPy and TensorFlow.
         progress: whether to show a bar with the time left and, in a notebook, the learning
             curves as they grow.
+        resume: a folder of its own for this training. After each epoch the state is kept
+            there. Called again with the same folder, after whatever stopped it, `train` goes on
+            after the last whole epoch and ends with the same weights, to the last bit, as
+            without the stop (same computer, versions and threads; random layers are Keras' own).
+            With more epochs than before it trains the rest.
 
     Returns:
         A `TrainingRun`. The model itself is changed in place.
 
     Raises:
-        ValueError: an argument is out of range, or patience without a validation split.
+        UsageError: an argument is out of range, or patience without a validation split.
+        MismatchError: model and dataset do not fit together.
+        NotEnoughMemoryError: a step would need more memory than there is.
+        CheckpointError: the folder holds another training, or one that is damaged.
+        StorageError: the folder cannot be written.
 
     Introduced in lesson 4.
     """
-    for name, value in (("epochs", epochs), ("batch_size", batch_size)):
-        if value < 1:
-            raise ValueError(f"Expected {name} of at least 1. Received: {value}.")
-    if patience is not None and not len(dataset.validation):
-        raise ValueError(
-            "Expected a validation split to stop by. Received: a dataset without one. "
-            "Load it without validation_images=0, or leave patience out."
-        )
+    settings = {"batch_size": batch_size, "patience": patience, "seed": seed}
+    _check_arguments(dataset, {"epochs": epochs, **settings}, resume)
     with quiet_tensorflow():
         import keras
 
     keras.utils.set_random_seed(seed)
-    # Layers such as dropout drew a seed of their own when they were built.
-    states = [v for v in model.non_trainable_variables if v.name == "seed_generator_state"]
-    for number, state in enumerate(states):
-        state.assign([seed, number])
-    if not model.compiled:
+    if isinstance(model, keras.Model) and not model.compiled:
         model.compile(
             optimizer="adam",
             loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             metrics=["accuracy"],
         )
-    callbacks = []
-    if patience is not None:
-        callbacks.append(
-            keras.callbacks.EarlyStopping("val_loss", patience=patience, restore_best_weights=True)
+    check_fit(model, dataset)
+    check_batch_size(model, batch_size, len(dataset.train))
+    folder = None if resume is None else CheckpointFolder(Path(resume))
+    with folder.locked() if folder else contextlib.nullcontext():
+        training = _Training(model, dataset, settings, epochs, folder)
+        training.begin()
+        if not training.over:
+            _fit(training, progress)
+        run = training.end()
+    if run.stopped:
+        print(run.stopped)
+    return run
+
+
+def _check_arguments(
+    dataset: ImageDataset, numbers: Mapping[str, int | None], resume: str | os.PathLike | None
+) -> None:
+    for name, value in numbers.items():
+        least = 0 if name == "seed" else 1
+        if value is None and name == "patience":
+            continue
+        if not isinstance(value, int | np.integer) or isinstance(value, bool):
+            raise UsageError(f"Expected a whole number as {name}. Received: {value!r}.")
+        if value < least:
+            raise UsageError(f"Expected {name} of at least {least}. Received: {value}.")
+    if numbers["seed"] >= 2**32:
+        raise UsageError(f"Expected a seed below 2**32. Received: {numbers['seed']}.")
+    if numbers["patience"] and isinstance(dataset, ImageDataset) and not len(dataset.validation):
+        raise UsageError(
+            "Expected a validation split to stop by. Received: a dataset without one. "
+            "Load it without validation_images=0, or leave patience out."
         )
-    if progress:
-        steps = -(-len(dataset.train) // batch_size)
-        callbacks.append(_progress_callback(epochs, steps))
+    if resume == "" or not isinstance(resume, str | os.PathLike | None):
+        raise UsageError(
+            'Expected the name of a folder as resume, for example "my_training". '
+            f"Received: {resume!r}."
+        )
+
+
+class _Stop(Exception):
+    """Ends Keras' fit at once; its text says why."""
+
+
+class _Training:
+    """One training: what it was begun with, how far it is, and its last good state.
+
+    That state, `kept`, is a `Checkpoint`, the same in memory and on disk. Its arrays are all
+    variables of the model and of the optimizer and, with patience, the model's best ones.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        dataset: ImageDataset,
+        settings: Mapping[str, Any],
+        epochs: int,
+        folder: CheckpointFolder | None,
+    ):
+        self.model, self.dataset, self.epochs, self.folder = model, dataset, int(epochs), folder
+        self.settings = settings  # batch_size, patience, seed
+        self.stopped = ""
+        self.seconds = 0.0
+        self.kept: Checkpoint | None = None
+
+    @property
+    def history(self) -> dict[str, list[float]]:
+        return self.kept.facts["history"]
+
+    @property
+    def over(self) -> bool:
+        """Whether there is nothing left to train."""
+        patience = self.settings["patience"]
+        waited = self.kept.epoch - _best_epoch(self.history)
+        return self.kept.epoch >= self.epochs or (patience is not None and waited >= patience)
+
+    def begin(self) -> None:
+        """Start from the model as it is, or from what the folder holds."""
+        self.model.optimizer.build(self.model.trainable_variables)
+        begun_with = _begun_with(self.model, self.dataset, self.settings) if self.folder else {}
+        found, damaged = self.folder.newest() if self.folder else (None, [])
+        if found is None:
+            if not _all_finite(_copies("model", self.model.variables)):
+                raise MismatchError(
+                    "Expected a model whose weights are finite numbers. Received: weights that "
+                    "are nan or inf, from a training that diverged. Build the model again."
+                )
+            self.keep({}, begun_with)
+            return
+        _check_same(found, begun_with, self.epochs, self.folder.folder)
+        self.kept, self.seconds = found, found.facts["seconds"]
+        self.go_back()
+        for name in damaged:
+            print(f"The checkpoint {name} is damaged. The one before it is whole.")
+        how = "All is trained already:" if self.over else "Going on after"
+        print(
+            f"{how} epoch {found.epoch} of {self.epochs}, kept in {self.folder.folder.as_posix()}."
+        )
+        if found.facts["versions"] != _versions():
+            print("It was begun with other versions of the libraries: the last digits may differ.")
+
+    def keep(self, history: Mapping[str, list[float]], begun_with: Mapping[str, Any]) -> None:
+        """Make the present state the last good one, in memory and on disk."""
+        model = _copies("model", self.model.variables)
+        if not _all_finite(model):
+            raise _Stop("a weight is no longer a finite number")
+        epoch = len(history.get("loss", ()))
+        best = {}
+        if self.settings["patience"] is not None:
+            improved = _best_epoch(history) == epoch
+            best = _renamed(model, "best") if improved else _part(self.kept.arrays, "best")
+        optimizer = _copies("optimizer", self.model.optimizer.variables)
+        facts = {
+            "history": history,
+            "seconds": self.seconds,
+            "versions": _versions(),
+            "begun_with": begun_with,
+        }
+        self.kept = Checkpoint(epoch, {**model, **optimizer, **best}, facts)
+        if self.folder:
+            self.folder.save(self.kept)
+
+    def go_back(self) -> None:
+        """Give model and optimizer the last good state again."""
+        _assign(self.model.variables, _part(self.kept.arrays, "model"))
+        _assign(self.model.optimizer.variables, _part(self.kept.arrays, "optimizer"))
+
+    def stop(self, reason: str, to_do: str = "") -> None:
+        """End before the last epoch, with the last good state, and say so."""
+        self.go_back()
+        self.stopped = (
+            f"Stopped in epoch {self.kept.epoch + 1} of {self.epochs}: {reason}. "
+            f"The model has the weights that it had {_after(self.kept.epoch)}. {to_do}"
+        ).strip()
+
+    def end(self) -> TrainingRun:
+        if self.over and self.settings["patience"] is not None:
+            _assign(self.model.variables, _part(self.kept.arrays, "best"))
+        history = {name: tuple(values) for name, values in self.history.items()}
+        return TrainingRun(
+            MappingProxyType(history), self.seconds, self.settings["batch_size"],
+            self.settings["seed"], self.dataset.source, self.stopped,
+        )  # fmt: skip
+
+
+def _fit(training: _Training, progress: bool) -> None:
+    """Let Keras train what is left; whatever ends it early becomes `training.stopped`."""
+    import tensorflow as tf
+
+    model, dataset, settings = training.model, training.dataset, training.settings
+    first, batch_size, seed = training.kept.epoch, settings["batch_size"], settings["seed"]
     validation = None
     if len(dataset.validation):
-        validation = make_batches(dataset.validation, VALIDATION_BATCH)
-    start = time.perf_counter()
-    fitted = model.fit(
-        make_batches(dataset.train, batch_size, shuffle=True, seed=seed),
-        validation_data=validation,
-        epochs=epochs,
-        shuffle=False,  # the pipeline shuffles
-        callbacks=callbacks,
-        verbose=0,
-    )
-    seconds = time.perf_counter() - start
-    history = {name: tuple(map(float, values)) for name, values in fitted.history.items()}
-    return TrainingRun(MappingProxyType(history), seconds, batch_size, seed, dataset.source)
+        validation = make_batches(dataset.validation, batch_without_training(model))
+    # A fit that was interrupted leaves the validation images of that time behind.
+    model.__dict__.pop("_eval_epoch_iterator", None)
+    shown = _Progress(training) if progress else None
+    rate = float(model.optimizer.learning_rate)
+    try:
+        model.fit(
+            make_batches(dataset.train, batch_size, shuffle=True, seed=seed, first_epoch=first),
+            validation_data=validation,
+            initial_epoch=first,
+            epochs=training.epochs,
+            shuffle=False,  # the pipeline shuffles
+            callbacks=[_keeper_callback(training), *([shown.callback()] if shown else [])],
+            verbose=0,
+        )
+    except KeyboardInterrupt:
+        again = "Run the same cell again to go on." if training.folder else ""
+        if not training.over:
+            training.stop("you interrupted it", again)
+    except _Stop as stop:
+        training.stop(str(stop), f"Try a tenth of the learning rate: {rate / 10:g}, not {rate:g}.")
+    except StorageError as error:
+        training.stop(f"it could not be kept on disk. {error}".rstrip("."))
+    except (MemoryError, tf.errors.ResourceExhaustedError):
+        fewer = max(batch_size // 4, 1)
+        training.stop("the memory ran out", f"Try smaller batches: batch_size={fewer}.")
+    finally:
+        if shown:
+            shown.finish()
 
 
-def _progress_callback(epochs: int, steps: int) -> keras.callbacks.Callback:
+def _keeper_callback(training: _Training) -> keras.callbacks.Callback:
     import keras
-    from tqdm import tqdm
 
-    class Progress(keras.callbacks.Callback):
-        """A bar over all steps of all epochs; in a notebook, the learning curves with it."""
+    class Keeper(keras.callbacks.Callback):
+        """Makes each epoch a function of its number, and keeps what came of it."""
 
         def on_train_begin(self, logs=None):
-            self.done, self.start = 0, time.perf_counter()
-            self.bar_shown = self.curves_shown = self.start
-            self.history: dict[str, list[float]] = {}
-            self.view = _NotebookView(epochs) if _in_notebook() else _TerminalView()
-            self.view.redraw(self.history)
+            self.before, self.start = training.seconds, time.perf_counter()
+
+        def on_epoch_begin(self, epoch, logs=None):
+            # Layers such as dropout drew a seed of their own when they were built.
+            states = [v for v in self.model.variables if v.name == "seed_generator_state"]
+            for number, state in enumerate(states):
+                words = np.random.SeedSequence([training.settings["seed"], epoch, number])
+                state.assign(words.generate_state(2))
 
         def on_train_batch_end(self, batch, logs=None):
-            self.done += 1
-            now = time.perf_counter()
-            if now - self.bar_shown >= SECONDS_BETWEEN_UPDATES:
-                self.bar_shown = now
-                self.view.update(self._meter())
+            self._check(logs["loss"], "the loss")
 
         def on_epoch_end(self, epoch, logs=None):
-            for name, value in logs.items():
-                self.history.setdefault(name, []).append(float(value))
-            now = time.perf_counter()
-            if now - self.curves_shown >= SECONDS_BETWEEN_PICTURES:
-                self.curves_shown = now
-                self.view.redraw(self.history)
+            self._check(logs.get("val_loss", 0), "the validation loss")
+            history = {
+                name: [*training.history.get(name, ()), float(value)]
+                for name, value in logs.items()
+            }
+            training.seconds = self.before + time.perf_counter() - self.start
+            training.keep(history, training.kept.facts["begun_with"])
+            self.model.stop_training = training.over
 
-        def on_train_end(self, logs=None):
-            self.view.redraw(self.history)
+        def _check(self, loss, name):
+            if not np.isfinite(float(loss)):
+                raise _Stop(f"{name} is no longer a finite number ({float(loss)})")
+
+    return Keeper()
+
+
+def _after(epoch: int) -> str:
+    return f"after epoch {epoch}" if epoch else "before the first epoch"
+
+
+# ------------------------------------------------------------ the state of a training
+
+
+def _copies(prefix: str, variables: Sequence[keras.Variable]) -> dict[str, np.ndarray]:
+    import keras
+
+    values = map(keras.ops.convert_to_numpy, variables)
+    return {f"{prefix}/{n}": value.copy() for n, value in enumerate(values)}
+
+
+def _part(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    return {name: array for name, array in arrays.items() if name.startswith(f"{prefix}/")}
+
+
+def _renamed(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    return {f"{prefix}/{n}": array for n, array in enumerate(arrays.values())}
+
+
+def _assign(variables: Sequence[keras.Variable], arrays: Mapping[str, np.ndarray]) -> None:
+    for variable, array in zip(variables, arrays.values(), strict=True):
+        if array.dtype.kind == "V":  # NumPy does not know bfloat16 when it reads it
+            array = array.view(variable.dtype)
+        variable.assign(array)
+
+
+def _all_finite(arrays: Mapping[str, np.ndarray]) -> bool:
+    return all(np.isfinite(array).all() for array in arrays.values() if array.dtype.kind != "V")
+
+
+def _versions() -> dict[str, str]:
+    import keras
+    import tensorflow as tf
+
+    return {"keras": keras.__version__, "tensorflow": tf.__version__}
+
+
+def _begun_with(
+    model: keras.Model, dataset: ImageDataset, settings: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What a training must have in common with the one that it continues."""
+    try:
+        described = json.loads(model.to_json())
+    except (NotImplementedError, TypeError, ValueError):  # a model class of the user's own
+        described = {"class": type(model).__name__}
+    facts = {
+        "model": _without_names(described.get("config", described), {}),
+        "compiled": _without_names(described.get("compile_config", {}), {}),
+        "weights": [[*variable.shape] for variable in model.variables],
+        **{name: settings[name] for name in ("batch_size", "patience", "seed")},
+        "training images": _digest(dataset.train),
+        "validation images": _digest(dataset.validation),
+    }
+    return json.loads(json.dumps(facts))  # as it comes back from a file
+
+
+def _digest(split: Split) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for array in (split.images, split.labels):
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
+def _without_names(value: Any, numbers: dict[str, str]) -> Any:
+    """A model's description with its layers numbered: Keras counts their names up."""
+    if isinstance(value, dict):
+        if isinstance(value.get("name"), str):
+            numbers.setdefault(value["name"], f"#{len(numbers) + 1}")
+        return {key: _without_names(inner, numbers) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_without_names(inner, numbers) for inner in value]
+    return numbers.get(value, value) if isinstance(value, str) else value
+
+
+def _check_same(
+    found: Checkpoint, begun_with: Mapping[str, Any], epochs: int, folder: Path
+) -> None:
+    before, now = dict(_leaves(found.facts["begun_with"])), dict(_leaves(begun_with))
+    changed = [key for key in {**before, **now} if before.get(key) != now.get(key)]
+    if changed:
+        shown = [f"{key}: {_short(now.get(key))}, not {_short(before.get(key))}" for key in changed]
+        more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
+        raise CheckpointError(
+            f"Expected the training that is kept in {folder.as_posix()}. Received: another one "
+            f"({'; '.join(shown[:3])}{more}). Nothing was changed. Choose another folder for it, or "
+            "set back what you changed."
+        )
+    if found.epoch > epochs:
+        raise CheckpointError(
+            f"Expected at least the {found.epoch} epochs that are kept in {folder.as_posix()}. "
+            f"Received: epochs={epochs}. Choose another folder for a shorter training."
+        )
+
+
+def _short(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Every single value in nested dictionaries and lists, with the way to it."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, item in inner:
+        way = f"{path} {key}".strip()
+        if isinstance(item, dict | list) and item:
+            yield from _leaves(item, way)
+        else:
+            yield way, item
+
+
+# ---------------------------------------------------------------- what is shown meanwhile
+
+
+class _Progress:
+    """A bar over all steps of all epochs; in a notebook, the learning curves with it."""
+
+    def __init__(self, training: _Training):
+        self.training = training
+        self.steps = -(-len(training.dataset.train) // training.settings["batch_size"])
+        self.first = self.done = training.kept.epoch * self.steps
+        self.start = self.bar_shown = self.curves_shown = time.perf_counter()
+        self.view = _NotebookView(training.epochs) if _in_notebook() else _TerminalView()
+        self.view.redraw(training.history)
+
+    def callback(self) -> keras.callbacks.Callback:
+        import keras
+
+        return keras.callbacks.LambdaCallback(
+            on_train_batch_end=lambda batch, logs: self._step(),
+            on_epoch_end=lambda epoch, logs: self._epoch(),
+        )
+
+    def finish(self) -> None:
+        """Show how it ended, however it ended."""
+        self.view.redraw(self.training.history)
+        self.view.update(self._meter())
+        self.view.close()
+
+    def _step(self) -> None:
+        self.done += 1
+        now = time.perf_counter()
+        if now - self.bar_shown >= SECONDS_BETWEEN_UPDATES:
+            self.bar_shown = now
             self.view.update(self._meter())
-            self.view.close()
 
-        def _meter(self) -> str:
-            epoch = min(self.done // steps + 1, epochs)
-            return tqdm.format_meter(
-                self.done, epochs * steps, time.perf_counter() - self.start, unit="step",
-                ncols=90, prefix=f"epoch {epoch} of {epochs}",
-            )  # fmt: skip
+    def _epoch(self) -> None:
+        now = time.perf_counter()
+        if now - self.curves_shown >= SECONDS_BETWEEN_PICTURES:
+            self.curves_shown = now
+            self.view.redraw(self.training.history)
 
-    return Progress()
+    def _meter(self) -> str:
+        from tqdm import tqdm
+
+        epochs = self.training.epochs
+        epoch = min(self.done // self.steps + 1, epochs)
+        return tqdm.format_meter(
+            self.done, epochs * self.steps, time.perf_counter() - self.start, unit="step",
+            initial=self.first, ncols=90, prefix=f"epoch {epoch} of {epochs}",
+        )  # fmt: skip
 
 
 def _in_notebook() -> bool:

@@ -1,0 +1,58 @@
+"""What a training step takes in memory, beside what helpers/fit_check.py expects.
+
+    python benchmarks/batch_memory.py
+
+Each row is a process of its own that trains two steps of the classic CNN, first with a
+small batch, then with a large one, and reads how far its peak memory rose.
+"""
+
+import json
+import subprocess
+import sys
+
+CASES = [(28, 1, 500), (28, 1, 4_000), (32, 3, 4_000), (96, 3, 250), (224, 3, 40), (224, 3, 120)]
+
+
+def measure(side: int, channels: int, batch_size: int) -> dict[str, float]:
+    import resource
+
+    import numpy as np
+
+    from helpers import Split, build_cnn, quiet_tensorflow
+    from helpers.datasets import ImageDataset
+    from helpers.fit_check import TRAINING_FACTOR, bytes_an_image
+
+    with quiet_tensorflow():
+        import keras
+
+    images = np.zeros((batch_size, side, side, channels), np.uint8)
+    labels = np.arange(batch_size) % 10
+    names = tuple("abcdefghij")
+    split = Split("train", images, labels, names, "zeros")
+    dataset = ImageDataset("zeros", split, split, split, names, images.shape[1:], "zeros")
+    model = build_cnn(dataset)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(optimizer="adam", loss=loss)
+
+    def peak() -> float:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+    model.train_on_batch(images[:2], labels[:2])
+    before = peak()
+    for _ in range(2):
+        model.train_on_batch(images, labels)
+    rise = peak() - before
+    outputs = bytes_an_image(model) * batch_size
+    return {"GB": rise / 1e9, "times outputs": rise / outputs, "expected": TRAINING_FACTOR}
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        print(json.dumps(measure(*map(int, sys.argv[1:]))))
+    else:
+        for case in CASES:
+            command = [sys.executable, __file__, *map(str, case)]
+            finished = subprocess.run(command, check=True, capture_output=True, text=True)
+            figures = json.loads(finished.stdout.splitlines()[-1])
+            shown = ", ".join(f"{name} {value:.2f}" for name, value in figures.items())
+            print(f"{case[0]:4} pixels, {case[1]} channels, batch {case[2]:5}: {shown}")

@@ -1,0 +1,151 @@
+"""Keep a training on disk, so that a killed kernel costs one epoch at most.
+
+A checkpoint is one .npz file of plain arrays (nothing in it can run), named by its epoch
+and by the first half of its own SHA-256 hash:
+
+    epoch_00007_5891b5b522d5df086d0ff0b110fbd9d2.npz
+
+It is written beside the others, brought to the disk, then renamed into place, so it is
+there whole or not at all. Two generations are kept. Whoever reads takes the newest whose
+content still gives the hash in its name. Used by `train`, introduced in lesson 4.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from helpers.errors import CheckpointError
+from helpers.files import sha256, storage_errors_in_words, written_whole
+
+NAME = re.compile(r"epoch_(\d{5,})_([0-9a-f]{32})\.npz")
+LOCK = ".lock"
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """A training as it stood after an epoch.
+
+    Attributes:
+        epoch: how many epochs were trained; 0 before the first.
+        arrays: name -> numbers: all that changes while a model is trained.
+        facts: what JSON can hold: the history, and what the training was begun with.
+    """
+
+    epoch: int
+    arrays: Mapping[str, np.ndarray]
+    facts: Mapping[str, Any]
+
+
+class CheckpointFolder:
+    """The checkpoints of one training, in a folder of their own."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self._newest_whole: Path | None = None
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep every other program from training into this folder.
+
+        The system opens the lock again when the process ends, however it ends.
+
+        Raises:
+            CheckpointError: another program trains here, or the folder holds other files.
+            StorageError: nothing may be written here.
+        """
+        import filelock
+
+        if self.folder.exists() and not self.folder.is_dir():
+            raise CheckpointError(
+                f"Expected a folder for the checkpoints. Received: the file {self.folder}. "
+                "Choose another name."
+            )
+        with storage_errors_in_words(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            strangers = sorted(path.name for path in self.folder.iterdir() if not _is_ours(path))
+            if strangers:
+                raise CheckpointError(
+                    "Expected an empty folder, or that of an earlier training, for the "
+                    f"checkpoints. Received: {self.folder}, which holds {strangers[0]!r}. "
+                    "Nothing was changed. Choose another folder."
+                )
+            lock = filelock.FileLock(self.folder / LOCK, timeout=0)
+            try:
+                lock.acquire()
+            except filelock.Timeout:
+                raise CheckpointError(
+                    f"Expected to be the only program that trains into {self.folder}. Received: "
+                    "another one is at it, perhaps this notebook opened twice. Stop that one, or "
+                    "choose another folder."
+                ) from None
+        try:
+            for leftover in self.folder.glob(".*.part.*"):  # of a program that was killed
+                leftover.unlink(missing_ok=True)
+            yield
+        finally:
+            lock.release()
+
+    def newest(self) -> tuple[Checkpoint | None, list[str]]:
+        """The newest checkpoint that is whole, and the names of newer ones that are not.
+
+        Raises:
+            CheckpointError: there are checkpoints, but every one is damaged.
+        """
+        damaged = []
+        for path in reversed(self._files()):
+            match = NAME.fullmatch(path.name)
+            if sha256(path).startswith(match[2]):
+                self._newest_whole = path
+                return _read(path, int(match[1])), damaged
+            damaged.append(path.name)
+        if damaged:
+            raise CheckpointError(
+                f"Expected a whole checkpoint in {self.folder}. Received: {', '.join(damaged)}, "
+                "damaged after being written. Nothing was changed. Delete the folder to begin "
+                "anew, or choose another."
+            )
+        return None, []
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Write a checkpoint; then remove all but the newest two.
+
+        Raises:
+            StorageError: the disk does not take it. The earlier checkpoints are unchanged.
+        """
+        facts = np.frombuffer(json.dumps(checkpoint.facts).encode(), np.uint8)
+        content = io.BytesIO()
+        np.savez(content, facts=facts, **checkpoint.arrays)
+        digest = hashlib.sha256(content.getbuffer()).hexdigest()[:32]
+        path = self.folder / f"epoch_{checkpoint.epoch:05}_{digest}.npz"
+        with written_whole(path) as temporary:
+            temporary.write_bytes(content.getbuffer())
+        for old in self._files():
+            if old not in (path, self._newest_whole):
+                old.unlink(missing_ok=True)
+        self._newest_whole = path
+
+    def _files(self) -> list[Path]:
+        """All checkpoints, the oldest first."""
+        files = [path for path in self.folder.iterdir() if NAME.fullmatch(path.name)]
+        return sorted(files, key=lambda path: (int(NAME.fullmatch(path.name)[1]), path.name))
+
+
+def _is_ours(path: Path) -> bool:
+    return bool(NAME.fullmatch(path.name)) or path.name.startswith(".")
+
+
+def _read(path: Path, epoch: int) -> Checkpoint:
+    with np.load(path, allow_pickle=False) as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    facts = json.loads(arrays.pop("facts").tobytes())
+    return Checkpoint(epoch, arrays, facts)

@@ -1,0 +1,69 @@
+"""The errors that the helpers raise. Introduced in lesson 2.
+
+The class of an error says which kind it is; its text says what was expected, what was
+received and what to do. Each is also one of Python's own kinds, so `except ValueError` and
+`except OSError` work as everywhere.
+
+In a notebook such an error shows as its own words and the line of the cell that led to it.
+The long list of calls in between would only hide what it says.
+"""
+
+from __future__ import annotations
+
+import traceback
+
+
+class CourseError(Exception):
+    """Any error that the helpers explain in words. Introduced in lesson 2."""
+
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows instead of the whole traceback."""
+        lines = []
+        for frame in traceback.extract_tb(self.__traceback__):
+            if "ipykernel" in frame.filename or frame.filename.startswith("<ipython"):
+                lines = [f"line {frame.lineno} of the cell: {frame.line}", ""]
+        return [*lines, f"{type(self).__name__}: {self}"]
+
+
+class UsageError(CourseError, ValueError):
+    """An argument that makes no sense."""
+
+
+class FolderError(CourseError, ValueError):
+    """A folder of images that cannot be used as it is."""
+
+
+class MissingFileError(CourseError, FileNotFoundError):
+    """A file or folder that is not there."""
+
+
+class DamagedFileError(CourseError, ValueError):
+    """A file that is not what it should be: changed, cut short or of another kind."""
+
+
+class DownloadError(CourseError, ConnectionError):
+    """A download that did not come through."""
+
+
+class StorageError(CourseError, OSError):
+    """A disk that is full, or a place where nothing may be written."""
+
+
+class CheckpointError(CourseError, ValueError):
+    """A saved training that cannot be continued as asked."""
+
+
+class ModelFileError(CourseError, ValueError):
+    """A model file that cannot be loaded safely."""
+
+
+class MissingPackageError(CourseError, ModuleNotFoundError):
+    """A package that is not installed."""
+
+
+class MismatchError(CourseError, ValueError):
+    """A model and a dataset that do not fit together."""
+
+
+class NotEnoughMemoryError(CourseError, MemoryError):
+    """Something that would need more memory than there is."""
