@@ -53,6 +53,9 @@ class CheckpointFolder:
         self.folder = folder
         self._newest_whole: Path | None = None
 
+    def __str__(self) -> str:
+        return self.folder.as_posix()
+
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Keep every other program from training into this folder.
@@ -67,7 +70,7 @@ class CheckpointFolder:
 
         if self.folder.exists() and not self.folder.is_dir():
             raise CheckpointError(
-                f"Expected a folder for the checkpoints. Received: the file {self.folder}. "
+                f"Expected a folder for the checkpoints. Received: the file {self}. "
                 "Choose another name."
             )
         with storage_errors_in_words(self.folder):
@@ -76,7 +79,7 @@ class CheckpointFolder:
             if strangers:
                 raise CheckpointError(
                     "Expected an empty folder, or that of an earlier training, for the "
-                    f"checkpoints. Received: {self.folder}, which holds {strangers[0]!r}. "
+                    f"checkpoints. Received: {self}, which holds {strangers[0]!r}. "
                     "Nothing was changed. Choose another folder."
                 )
             lock = filelock.FileLock(self.folder / LOCK, timeout=0)
@@ -84,7 +87,7 @@ class CheckpointFolder:
                 lock.acquire()
             except filelock.Timeout:
                 raise CheckpointError(
-                    f"Expected to be the only program that trains into {self.folder}. Received: "
+                    f"Expected to be the only program that trains into {self}. Received: "
                     "another one is at it, perhaps this notebook opened twice. Stop that one, or "
                     "choose another folder."
                 ) from None
@@ -110,7 +113,7 @@ class CheckpointFolder:
             damaged.append(path.name)
         if damaged:
             raise CheckpointError(
-                f"Expected a whole checkpoint in {self.folder}. Received: {', '.join(damaged)}, "
+                f"Expected a whole checkpoint in {self}. Received: {', '.join(damaged)}, "
                 "damaged after being written. Nothing was changed. Delete the folder to begin "
                 "anew, or choose another."
             )

@@ -315,17 +315,15 @@ class _Training:
                 )
             self.keep({}, begun_with)
             return
-        _check_same(found, begun_with, self.epochs, self.folder.folder)
+        _check_same(found, begun_with, self.epochs, self.folder)
         self.kept, self.seconds = found, found.facts["seconds"]
         self.go_back()
         for name in damaged:
             print(f"The checkpoint {name} is damaged. The one before it is whole.")
         how = "All is trained already:" if self.over else "Going on after"
-        print(
-            f"{how} epoch {found.epoch} of {self.epochs}, kept in {self.folder.folder.as_posix()}."
-        )
+        print(f"{how} epoch {found.epoch} of {self.epochs}, kept in {self.folder}.")
         if found.facts["versions"] != _versions():
-            print("It was begun with other versions of the libraries: the last digits may differ.")
+            print("It was begun with other versions of Keras: the last digits may differ.")
 
     def keep(self, history: Mapping[str, list[float]], begun_with: Mapping[str, Any]) -> None:
         """Make the present state the last good one, in memory and on disk."""
@@ -524,7 +522,7 @@ def _without_names(value: Any, numbers: dict[str, str]) -> Any:
 
 
 def _check_same(
-    found: Checkpoint, begun_with: Mapping[str, Any], epochs: int, folder: Path
+    found: Checkpoint, begun_with: Mapping[str, Any], epochs: int, folder: CheckpointFolder
 ) -> None:
     before, now = dict(_leaves(found.facts["begun_with"])), dict(_leaves(begun_with))
     changed = [key for key in {**before, **now} if before.get(key) != now.get(key)]
@@ -532,13 +530,13 @@ def _check_same(
         shown = [f"{key}: {_short(now.get(key))}, not {_short(before.get(key))}" for key in changed]
         more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
         raise CheckpointError(
-            f"Expected the training that is kept in {folder.as_posix()}. Received: another one "
-            f"({'; '.join(shown[:3])}{more}). Nothing was changed. Choose another folder for it, or "
-            "set back what you changed."
+            f"Expected the training that is kept in {folder}. Received: another one "
+            f"({'; '.join(shown[:3])}{more}). Nothing was changed. Choose another folder for it, "
+            "or set back what you changed."
         )
     if found.epoch > epochs:
         raise CheckpointError(
-            f"Expected at least the {found.epoch} epochs that are kept in {folder.as_posix()}. "
+            f"Expected at least the {found.epoch} epochs that are kept in {folder}. "
             f"Received: epochs={epochs}. Choose another folder for a shorter training."
         )
 
