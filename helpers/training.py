@@ -217,10 +217,12 @@ def train(
     """
     settings = {"batch_size": batch_size, "patience": patience, "seed": seed}
     _check_arguments(dataset, {"epochs": epochs, **settings}, resume)
+    # Keras and JSON want Python's own numbers, not those of NumPy.
+    settings = {name: None if value is None else int(value) for name, value in settings.items()}
     with quiet_tensorflow():
         import keras
 
-    keras.utils.set_random_seed(seed)
+    keras.utils.set_random_seed(settings["seed"])
     if isinstance(model, keras.Model) and not model.compiled:
         model.compile(
             optimizer="adam",
@@ -228,7 +230,7 @@ def train(
             metrics=["accuracy"],
         )
     check_fit(model, dataset)
-    check_batch_size(model, batch_size, len(dataset.train))
+    check_batch_size(model, settings["batch_size"], len(dataset.train))
     folder = None if resume is None else CheckpointFolder(Path(resume))
     with folder.locked() if folder else contextlib.nullcontext():
         training = _Training(model, dataset, settings, epochs, folder)
@@ -355,12 +357,12 @@ class _Training:
         """End before the last epoch, with the last good state, and say so."""
         self.go_back()
         self.stopped = (
-            f"Stopped in epoch {self.kept.epoch + 1} of {self.epochs}: {reason}. "
+            f"Stopped in epoch {min(self.kept.epoch + 1, self.epochs)} of {self.epochs}: {reason}. "
             f"The model has the weights that it had {_after(self.kept.epoch)}. {to_do}"
         ).strip()
 
     def end(self) -> TrainingRun:
-        if self.over and self.settings["patience"] is not None:
+        if self.over and not self.stopped and self.settings["patience"] is not None:
             _assign(self.model.variables, _part(self.kept.arrays, "best"))
         history = {name: tuple(values) for name, values in self.history.items()}
         return TrainingRun(
@@ -399,13 +401,14 @@ def _fit(training: _Training, progress: bool) -> None:
     except _Stop as stop:
         training.stop(str(stop), f"Try a tenth of the learning rate: {rate / 10:g}, not {rate:g}.")
     except StorageError as error:
-        training.stop(f"it could not be kept on disk. {error}".rstrip("."))
+        training.stop(f"epoch {training.kept.epoch} could not be kept. {error}".rstrip("."))
     except (MemoryError, tf.errors.ResourceExhaustedError):
         fewer = max(batch_size // 4, 1)
         training.stop("the memory ran out", f"Try smaller batches: batch_size={fewer}.")
     finally:
         if shown:
-            shown.finish()
+            with contextlib.suppress(KeyboardInterrupt):  # all is trained, only not yet drawn
+                shown.finish()
 
 
 def _keeper_callback(training: _Training) -> keras.callbacks.Callback:
@@ -474,7 +477,7 @@ def _assign(variables: Sequence[keras.Variable], arrays: Mapping[str, np.ndarray
 
 
 def _all_finite(arrays: Mapping[str, np.ndarray]) -> bool:
-    return all(np.isfinite(array).all() for array in arrays.values() if array.dtype.kind != "V")
+    return all(np.isfinite(array).all() for array in arrays.values())
 
 
 def _versions() -> dict[str, str]:
@@ -511,11 +514,17 @@ def _digest(split: Split) -> str:
 
 
 def _without_names(value: Any, numbers: dict[str, str]) -> Any:
-    """A model's description with its layers numbered: Keras counts their names up."""
+    """A model's description with its layers numbered: Keras counts their names up.
+
+    Without the seeds of layers and first weights too: some layers draw one when they are
+    built, and none of them decides anything here.
+    """
     if isinstance(value, dict):
         if isinstance(value.get("name"), str):
             numbers.setdefault(value["name"], f"#{len(numbers) + 1}")
-        return {key: _without_names(inner, numbers) for key, inner in value.items()}
+        return {
+            key: _without_names(inner, numbers) for key, inner in value.items() if key != "seed"
+        }
     if isinstance(value, list):
         return [_without_names(inner, numbers) for inner in value]
     return numbers.get(value, value) if isinstance(value, str) else value
@@ -527,7 +536,11 @@ def _check_same(
     before, now = dict(_leaves(found.facts["begun_with"])), dict(_leaves(begun_with))
     changed = [key for key in {**before, **now} if before.get(key) != now.get(key)]
     if changed:
-        shown = [f"{key}: {_short(now.get(key))}, not {_short(before.get(key))}" for key in changed]
+        shown = [
+            f"{key.replace('compiled ', '').replace(' config', '')}: {_short(now.get(key))}, "
+            f"not {_short(before.get(key))}"
+            for key in changed
+        ]
         more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
         raise CheckpointError(
             f"Expected the training that is kept in {folder}. Received: another one "

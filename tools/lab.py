@@ -7,6 +7,7 @@ the network is off: the check for updates, the news, the list of extensions.
 
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -24,7 +25,20 @@ SETTINGS = [
 ]
 
 
+def make_home_writable() -> None:
+    """Where nothing may be written at home, as on some shared computers, use a folder for now."""
+    try:
+        with tempfile.TemporaryFile(dir=Path.home()):
+            return
+    except OSError:
+        home = tempfile.mkdtemp(prefix="image_classification_home_")
+    print(f"Nothing may be written in your home folder {Path.home()}.")
+    print(f"JupyterLab keeps its settings in {home} this time. Your lessons are not affected.")
+    os.environ["HOME"] = home
+
+
 def main(arguments: list[str]) -> None:
+    make_home_writable()
     try:
         from jupyterlab.labapp import LabApp
     except ImportError:
