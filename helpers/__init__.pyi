@@ -1,9 +1,12 @@
 # The public names and where they live: read by helpers/__init__.py and by editors.
 
 from .datasets import ImageDataset, Split, load_dataset
+from .errors import CourseError
 from .evaluation import Evaluation, accuracy_interval, evaluate
 from .explain import feature_maps, grad_cam
 from .figures import lesson_figures
+from .folders import FolderReport, check_folder
+from .model_files import load_model, save_model
 from .models import build_cnn
 from .plots import (
     Picture,
@@ -24,7 +27,9 @@ from .torch_twin import build_torch_cnn, copy_weights, to_torch, train_torch
 from .training import TrainingRun, make_batches, train
 
 __all__ = [
+    "CourseError",
     "Evaluation",
+    "FolderReport",
     "ImageDataset",
     "Picture",
     "Split",
@@ -32,6 +37,7 @@ __all__ = [
     "accuracy_interval",
     "build_cnn",
     "build_torch_cnn",
+    "check_folder",
     "check_setup",
     "copy_weights",
     "evaluate",
@@ -39,6 +45,7 @@ __all__ = [
     "grad_cam",
     "lesson_figures",
     "load_dataset",
+    "load_model",
     "make_batches",
     "plot_bars",
     "plot_class_counts",
@@ -51,6 +58,7 @@ __all__ = [
     "plot_matrix",
     "plot_runs",
     "quiet_tensorflow",
+    "save_model",
     "to_torch",
     "train",
     "train_torch",

@@ -6,9 +6,9 @@
 
 `load_dataset` is the one door. Behind it stand three readers, one a kind of source:
 the bundled Fashion-MNIST sample, CIFAR-10 in its official binary layout, and a folder
-of images with one sub-folder a class. Each reader gives the same two things, labelled
-training images and labelled test images; the validation split is cut from the training
-images in one place, the same way for all.
+of images with one sub-folder a class. The first two give labelled training images, of
+which the validation split is cut off here, and labelled test images. A folder may lack a
+test split too: `helpers.folders` checks it, and cuts off what it lacks in the same way.
 
 Pixels stay uint8 (0 to 255) all the way to the model, whose first layer scales them.
 
@@ -18,17 +18,37 @@ CIFAR-10, https://www.cs.toronto.edu/~kriz/cifar.html (A. Krizhevsky, 2009).
 
 from __future__ import annotations
 
-import hashlib
+import gzip
+import operator
 import os
 import shutil
 import sys
 import tarfile
-import tempfile
+import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
+
+from helpers.downloads import fetch, one_at_a_time
+from helpers.errors import (
+    CourseError,
+    DamagedFileError,
+    DownloadError,
+    MissingFileError,
+    UsageError,
+)
+from helpers.files import sha256, storage_errors_in_words, sync_folder
+from helpers.folders import (
+    FolderReport,
+    check_folder,
+    check_split,
+    cut_parts,
+    read_images,
+    split_by_class,
+)
 
 DATA_DIR = Path(__file__).resolve().parent.parent / "data"
 
@@ -41,6 +61,7 @@ FASHION_MNIST_CLASSES = (
 
 CIFAR10_URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
 CIFAR10_ARCHIVE = "cifar-10-binary.tar.gz"
+CIFAR10_BYTES = 170_052_171
 CIFAR10_SHA256 = "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"
 CIFAR10_CLASSES = (
     "airplane", "automobile", "bird", "cat", "deer",
@@ -50,10 +71,12 @@ CIFAR10_TRAIN_FILES = tuple(f"data_batch_{number}.bin" for number in range(1, 6)
 CIFAR10_FILES = (*CIFAR10_TRAIN_FILES, "test_batch.bin")
 CIFAR10_RECORD_BYTES = 1 + 3 * 32 * 32  # a label, then the red, green and blue planes
 CIFAR10_RECORDS_A_FILE = 10_000
+CIFAR10_FOLDER_IN_ARCHIVE = "cifar-10-batches-bin"
+CIFAR10_UNPACKING = "cifar-10-unpacking"  # beside the folder that it becomes
+CIFAR10_NOTES_BYTES = 1_000_000  # room for what else is in the archive: two short texts
 HASH_LIST = "SHA256SUMS"  # written when the official archive is unpacked
 
 VALIDATION_IMAGES = {"fashion_mnist": 2_000, "cifar10": 5_000}
-FOLDER_SHARE = 0.2  # of a folder's images, for the test split, then for validation
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +121,7 @@ class ImageDataset:
         class_names: the classes, in the order of their labels.
         image_shape: (height, width, channels) of every image.
         source: where the images come from, in words.
+        report: what the check of a folder found; None for the named datasets.
 
     Introduced in lesson 2.
     """
@@ -109,10 +133,12 @@ class ImageDataset:
     class_names: tuple[str, ...]
     image_shape: tuple[int, int, int]
     source: str
+    report: FolderReport | None = None
 
     def __repr__(self) -> str:
         height, width, channels = self.image_shape
         colours = {1: "grey", 3: "colour (red, green, blue)"}[channels]
+        checked = self.report.in_words() if self.report else ""
         return "\n".join(
             [
                 f"ImageDataset {self.name!r}: {self.source}",
@@ -121,6 +147,7 @@ class ImageDataset:
                 f"  validation  {len(self.validation):6,} images",
                 f"  test        {len(self.test):6,} images",
                 f"  classes     {len(self.class_names)}: {', '.join(self.class_names)}",
+                *([f"  report      {checked}: see dataset.report"] if checked else []),
             ]
         )
 
@@ -137,6 +164,8 @@ class _Source(NamedTuple):
     test: _Labelled
     class_names: tuple[str, ...]
     description: str
+    validation: _Labelled | None = None  # None: still to be cut off the training images
+    report: FolderReport | None = None
 
 
 def load_dataset(
@@ -144,6 +173,7 @@ def load_dataset(
     *,
     validation_images: int | None = None,
     image_size: tuple[int, int] = (64, 64),
+    set_aside: bool = False,
     seed: int = 0,
     data_dir: str | os.PathLike | None = None,
 ) -> ImageDataset:
@@ -153,12 +183,16 @@ def load_dataset(
         name: "fashion_mnist" (bundled, no network needed), "cifar10" (read from
             data/cifar10/, else from the official archive in data/, else downloaded once:
             170 MB), or the path of a folder. A folder holds either one sub-folder a class,
-            or `train` and `test` folders that each hold one sub-folder a class.
+            or `train` and any of `validation` (also `val`, `valid`) and `test`, each with
+            one sub-folder a class. It is checked as `check_folder` does.
         validation_images: how many training images to set aside for validation, the same
             share of every class. Default: 2,000 of fashion_mnist, 5,000 of cifar10, a fifth
-            of a folder's. 0 keeps all of them for training.
+            of a folder's. 0 keeps all of them for training. Without effect where a folder
+            gives the validation images itself.
         image_size: (height, width) in pixels that a folder's images are resized to.
             The named datasets have a size of their own.
+        set_aside: whether to go on without the files of a folder that cannot be used. They
+            stay where they are; the dataset's report lists them.
         seed: decides which images become validation (and, in a folder without `test`, test).
         data_dir: where the data lies; the project's data/ folder by default.
 
@@ -166,7 +200,10 @@ def load_dataset(
         An `ImageDataset` of uint8 images; a folder's are read as colour.
 
     Raises:
-        FileNotFoundError: the folder or the bundled file is not there.
+        MissingFileError: the folder or a bundled file is not there.
+        FolderError: the folder cannot be used as it is; the text lists every problem.
+        UsageError: image_size is no size, or validation_images is impossible.
+        NotEnoughMemoryError: a folder's images would not fit into the memory.
         ValueError: the files are there but are not what they should be (wrong hash, wrong
             size, a label that no class has, too few images to split).
         ConnectionError: CIFAR-10 could not be downloaded.
@@ -179,11 +216,12 @@ def load_dataset(
     elif name == "cifar10":
         source = _read_cifar10(data_dir)
     else:
-        source = _read_folder(Path(name), image_size, seed)
-    if validation_images is None:
-        folder_default = round(len(source.train.images) * FOLDER_SHARE)
-        validation_images = VALIDATION_IMAGES.get(name, folder_default)
-    train, validation = _split(source.train, validation_images, seed, source.class_names)
+        source = _read_folder(name, image_size, validation_images, set_aside, seed)
+    train, validation = source.train, source.validation
+    if validation is None:
+        if validation_images is None:
+            validation_images = VALIDATION_IMAGES[name]
+        train, validation = _split(train, validation_images, seed, source.class_names)
 
     def named(split_name: str, part: _Labelled) -> Split:
         return Split(split_name, *part, source.class_names, source.description)
@@ -196,6 +234,7 @@ def load_dataset(
         class_names=source.class_names,
         image_shape=source.train.images.shape[1:],
         source=source.description,
+        report=source.report,
     )
 
 
@@ -205,33 +244,8 @@ def _split(
     """Cut `set_aside` images off `part`, the same share of every class."""
     if set_aside == 0:
         return part, _Labelled(part.images[:0], part.labels[:0])
-    from sklearn.model_selection import train_test_split
-
-    counts = np.bincount(part.labels, minlength=len(class_names))
-    if not len(class_names) <= set_aside <= len(part.images) - len(class_names):
-        raise ValueError(
-            f"Expected a split that leaves every one of the {len(class_names)} classes an image "
-            f"on both sides. Received: {set_aside} of {len(part.images)} images to set aside. "
-            "Add images, or set aside another number."
-        )
-    everything = np.arange(len(part.labels))
-    rest, aside = everything, everything[:0]
-    if counts.min() >= 2:
-        rest, aside = train_test_split(
-            everything, test_size=set_aside, random_state=seed, stratify=part.labels
-        )
-    # A share of a small class may also round to no image at all.
-    fewest = min(
-        np.bincount(part.labels[side], minlength=len(class_names)).min() for side in (rest, aside)
-    )
-    if fewest < 1:
-        name = class_names[int(counts.argmin())]
-        raise ValueError(
-            "Expected enough images in every class that each split gets one. "
-            f"Received: {counts.min()} in {name!r}. Add images to it, or leave the class out."
-        )
-    # In the original order: shuffling is the training's business.
-    rest, aside = np.sort(rest), np.sort(aside)
+    check_split(set_aside, len(part.labels), len(class_names))
+    rest, aside = split_by_class(part.labels, set_aside, seed, class_names)
     return (
         _Labelled(part.images[rest], part.labels[rest]),
         _Labelled(part.images[aside], part.labels[aside]),
@@ -244,13 +258,13 @@ def _split(
 def _read_fashion_mnist(data_dir: Path) -> _Source:
     path = data_dir / FASHION_MNIST_FILE
     if not path.is_file():
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"Expected the bundled images at {path}. The file is not there: "
             "get it back with `git checkout -- data`, or clone the project again."
         )
-    found = _sha256(path)
+    found = sha256(path)
     if found != FASHION_MNIST_SHA256:
-        raise ValueError(
+        raise DamagedFileError(
             f"Expected the bundled images in {path} with sha256 {FASHION_MNIST_SHA256}. "
             f"Received: {found}. The file was changed or damaged: "
             "get it back with `git checkout -- data`."
@@ -271,8 +285,14 @@ def _read_fashion_mnist(data_dir: Path) -> _Source:
 
 def _read_cifar10(data_dir: Path) -> _Source:
     folder = data_dir / "cifar10"
+    for place in (data_dir, folder):
+        if place.exists() and not place.is_dir():
+            raise MissingFileError(
+                f"Expected a folder at {place}. Received: a file. Move it to another place, "
+                "then try again."
+            )
     if not folder.is_dir():
-        _unpack_cifar10(_find_or_fetch_cifar10(data_dir), folder)
+        _find_or_fetch_cifar10(data_dir / CIFAR10_ARCHIVE, folder)
     train = [_read_cifar10_file(folder / name) for name in CIFAR10_TRAIN_FILES]
     test = _read_cifar10_file(folder / "test_batch.bin")
     train = _Labelled(*(np.concatenate(arrays) for arrays in zip(*train, strict=True)))
@@ -285,19 +305,19 @@ def _read_cifar10(data_dir: Path) -> _Source:
 def _read_cifar10_file(path: Path) -> _Labelled:
     expected = CIFAR10_RECORDS_A_FILE * CIFAR10_RECORD_BYTES
     if not path.is_file():
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"Expected the six CIFAR-10 files {', '.join(CIFAR10_FILES)} in {path.parent}. "
             f"{path.name} is not there: delete the folder and run `make cifar10`."
         )
     if path.stat().st_size != expected:
-        raise ValueError(
+        raise DamagedFileError(
             f"Expected {expected:,} bytes in {path}. Received: {path.stat().st_size:,}. "
             f"Delete the folder {path.parent} and run `make cifar10`."
         )
     records = np.fromfile(path, np.uint8).reshape(-1, CIFAR10_RECORD_BYTES)
     labels = records[:, 0].astype(np.int64)
     if labels.max() >= len(CIFAR10_CLASSES):
-        raise ValueError(
+        raise DamagedFileError(
             f"Expected labels 0 to 9 in {path}. Received: {labels.max()}, so this is not "
             f"CIFAR-10. Delete the folder {path.parent} and run `make cifar10`."
         )
@@ -309,136 +329,135 @@ def _is_official(folder: Path) -> bool:
     """Whether the files are still the ones that came out of the official archive."""
     try:
         listed = (folder / HASH_LIST).read_text(encoding="ascii").split()
-    except (FileNotFoundError, UnicodeDecodeError):
+    except (OSError, UnicodeDecodeError):
         return False
     return listed == _hash_list(folder).split()
 
 
 def _hash_list(folder: Path) -> str:
     """The hashes of the files, in the format of the sha256sum command."""
-    return "".join(f"{_sha256(folder / name)}  {name}\n" for name in CIFAR10_FILES)
+    return "".join(f"{sha256(folder / name)}  {name}\n" for name in CIFAR10_FILES)
 
 
-def _find_or_fetch_cifar10(data_dir: Path) -> Path:
-    """The official archive in data/, put there by hand or downloaded now, its hash checked."""
-    archive = data_dir / CIFAR10_ARCHIVE
-    if not archive.is_file():
-        import pooch
-
-        data_dir.mkdir(parents=True, exist_ok=True)
-        part = archive.with_name(archive.name + ".part")
-        _download(CIFAR10_URL, part)
-        if not pooch.hashes.hash_matches(part, CIFAR10_SHA256):
-            found = _sha256(part)
-            part.unlink()
-            raise ValueError(
-                f"Expected {CIFAR10_URL} to have sha256 {CIFAR10_SHA256}. Received: {found}. "
-                "The download was deleted. Try again, or get the file by another way and "
-                f"put it at {archive}."
-            )
-        part.replace(archive)
-    found = _sha256(archive)
-    if found != CIFAR10_SHA256:
-        raise ValueError(
-            f"Expected the official CIFAR-10 archive at {archive} with sha256 {CIFAR10_SHA256}. "
-            f"Received: {found}. Put the official file there, or delete this one to download it."
-        )
-    return archive
-
-
-def _download(url: str, part: Path, timeout: float = 30) -> None:
-    """Download into `part`, going on where an earlier try stopped, with a progress bar."""
-    import requests
-    from tqdm.auto import tqdm
-
-    done = part.stat().st_size if part.is_file() else 0
-    # Unpacked on the fly, the lengths would no longer be those of the file.
-    wanted = {"Accept-Encoding": "identity"}
-    if done:
-        wanted["Range"] = f"bytes={done}-"
-    try:
-        with requests.get(url, headers=wanted, stream=True, timeout=timeout) as response:
-            if response.status_code == requests.codes.requested_range_not_satisfiable:
-                return  # it was complete; the hash decides
-            response.raise_for_status()
-            resumed = response.status_code == requests.codes.partial_content
-            done = done if resumed else 0
-            total = done + int(response.headers.get("Content-Length", 0)) or None
-            bar = tqdm(total=total, initial=done, unit="B", unit_scale=True, desc=part.stem)
-            with bar, part.open("ab" if resumed else "wb") as file:
-                for chunk in response.iter_content(1 << 16):
-                    file.write(chunk)
-                    bar.update(len(chunk))
-    except requests.RequestException as error:
-        # What requests says of a missing connection is a line of nested class names.
-        reason = "no connection" if "Max retries exceeded" in str(error) else error
-        raise ConnectionError(
-            f"Expected to download {url}. Received: {reason}. What came is kept: the next try "
-            f"goes on from there. Or get the file by another way and put it at "
-            f"{part.with_suffix('')}. The bundled dataset needs no download: "
-            'load_dataset("fashion_mnist").'
-        ) from None
+def _find_or_fetch_cifar10(archive: Path, folder: Path) -> None:
+    """Unpack the official archive, put there by hand or downloaded now, its hash checked."""
+    with one_at_a_time(archive):
+        if folder.is_dir():  # another program was quicker
+            return
+        unpacked = len(CIFAR10_FILES) * CIFAR10_RECORDS_A_FILE * CIFAR10_RECORD_BYTES
+        try:
+            fetch(CIFAR10_URL, archive, sha256=CIFAR10_SHA256, size=CIFAR10_BYTES, room=unpacked)
+        except DownloadError as error:
+            raise DownloadError(
+                f'{error} The bundled dataset needs no download: load_dataset("fashion_mnist").'
+            ) from None
+        _unpack_cifar10(archive, folder)
 
 
 def _unpack_cifar10(archive: Path, folder: Path) -> None:
     """Unpack whole or not at all: into a folder of its own first, then renamed."""
-    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch, tarfile.open(archive) as tar:
-        tar.extractall(scratch, filter="data")
-        unpacked = Path(scratch) / "cifar-10-batches-bin"
-        (unpacked / HASH_LIST).write_text(_hash_list(unpacked), encoding="ascii")
-        shutil.move(unpacked, folder)
+    scratch = folder.with_name(CIFAR10_UNPACKING)
+    shutil.rmtree(scratch, ignore_errors=True)  # of a program that was stopped here
+    try:
+        with storage_errors_in_words(folder):
+            scratch.mkdir()
+            _take_cifar10_files(archive, scratch)
+            (scratch / HASH_LIST).write_text(_hash_list(scratch), encoding="ascii")
+            sync_folder(scratch)
+            scratch.rename(folder)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _take_cifar10_files(archive: Path, target: Path) -> None:
+    """Copy the six files out of the archive, and nothing else of it."""
+    missing = set(CIFAR10_FILES)
+    try:
+        with tarfile.open(archive) as tar:
+            for member in _known_members(tar, archive):
+                name = PurePosixPath(member.name).name
+                if name in missing:
+                    with tar.extractfile(member) as packed, (target / name).open("wb") as file:
+                        shutil.copyfileobj(packed, file)
+                        file.flush()
+                        os.fsync(file.fileno())
+                    missing.remove(name)
+    except (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError) as error:
+        raise _damaged_archive(archive, f"a damaged archive ({error})") from None
+    if missing:
+        raise _damaged_archive(archive, f"no {', '.join(sorted(missing))}")
+
+
+def _known_members(tar: tarfile.TarFile, archive: Path) -> Iterator[tarfile.TarInfo]:
+    """The members, as long as each is what the archive may hold: checked before it is read."""
+    size = CIFAR10_RECORDS_A_FILE * CIFAR10_RECORD_BYTES
+    room = len(CIFAR10_FILES) * size + CIFAR10_NOTES_BYTES
+    for member in tar:
+        path = PurePosixPath(member.name)
+        room -= member.size + tarfile.BLOCKSIZE  # every member has a block that names it
+        if not (
+            path.parts[:1] == (CIFAR10_FOLDER_IN_ARCHIVE,)
+            and len(path.parts) <= 2
+            and ".." not in path.parts
+            and (member.isdir() or member.isreg())
+            and (member.size == size if path.name in CIFAR10_FILES else member.size >= 0)
+            and room >= 0
+        ):
+            kind = "an entry" if member.isdir() or member.isreg() else "a link or device"
+            raise _damaged_archive(archive, f"{kind} {member.name!r} of {member.size:,} bytes")
+        yield member
+
+
+def _damaged_archive(archive: Path, received: str) -> DamagedFileError:
+    return DamagedFileError(
+        f"Expected the six CIFAR-10 files, each in its size, in the folder "
+        f"{CIFAR10_FOLDER_IN_ARCHIVE} of {archive}. Received: {received}. Nothing was unpacked. "
+        "Put the official file there, or delete this one to download it."
+    )
 
 
 # -------------------------------------------------------------------- a folder per class
 
 
-def _read_folder(folder: Path, image_size: tuple[int, int], seed: int) -> _Source:
-    if not folder.is_dir():
-        raise FileNotFoundError(
-            'Expected "fashion_mnist", "cifar10" or the path of a folder. '
-            f"Received: {str(folder)!r}, and there is no folder at {folder.resolve()}."
-        )
-    description = f"images from the folder {folder.resolve().name}"
-    if (folder / "train").is_dir() and (folder / "test").is_dir():
-        train, class_names = _read_class_folders(folder / "train", image_size)
-        test, test_names = _read_class_folders(folder / "test", image_size)
-        if test_names != class_names:
-            raise ValueError(
-                f"Expected the same classes in {folder / 'train'} and {folder / 'test'}. "
-                f"Received: {', '.join(class_names)} and {', '.join(test_names)}. "
-                "Rename or add folders until both have the same."
-            )
-    else:
-        everything, class_names = _read_class_folders(folder, image_size)
-        set_aside = max(1, round(len(everything.images) * FOLDER_SHARE))
-        train, test = _split(everything, set_aside, seed, class_names)
-    return _Source(train, test, class_names, description)
-
-
-def _read_class_folders(
-    folder: Path, image_size: tuple[int, int]
-) -> tuple[_Labelled, tuple[str, ...]]:
-    from helpers.quiet import quiet_tensorflow
-
-    with quiet_tensorflow():
-        import keras
-
-    batches = keras.utils.image_dataset_from_directory(
-        folder, image_size=image_size, shuffle=False, verbose=False
+def _read_folder(
+    folder: str | os.PathLike,
+    image_size: tuple[int, int],
+    validation_images: int | None,
+    set_aside: bool,
+    seed: int,
+) -> _Source:
+    _check_image_size(image_size)
+    report = check_folder(folder, set_aside=set_aside, validation_images=validation_images)
+    report.raise_problems()
+    parts = cut_parts(
+        report.images, report.class_names, validation_images=validation_images, seed=seed
     )
-    images, labels = zip(*batches.as_numpy_iterator(), strict=True)
-    images = np.concatenate(images).round().clip(0, 255).astype(np.uint8)
-    labels = np.concatenate(labels).astype(np.int64)
-    return _Labelled(images, labels), tuple(batches.class_names)
+    read = {
+        part: _Labelled(
+            read_images(files, image_size), np.array([file.label for file in files], np.int64)
+        )
+        for part, files in parts.items()
+    }
+    description = f"images from the folder {Path(folder).resolve().name}"
+    return _Source(**read, class_names=report.class_names, description=description, report=report)
+
+
+def _check_image_size(image_size: tuple[int, int]) -> None:
+    try:
+        height, width = map(operator.index, image_size)
+    except (TypeError, ValueError):
+        height = width = 0
+    if min(height, width) < 1:
+        raise UsageError(
+            "Expected image_size as (height, width), two whole numbers of pixels from 1 on. "
+            f"Received: {image_size!r}. Give for example (64, 64)."
+        )
 
 
 if __name__ == "__main__":  # python -m helpers.datasets cifar10, for `make cifar10`
     try:
-        print(load_dataset(sys.argv[1]))
-    except (OSError, ValueError) as error:
+        print(load_dataset(*sys.argv[1:2]))
+    except (CourseError, OSError) as error:
         sys.exit(str(error))
+    except KeyboardInterrupt:
+        sys.exit("Stopped. What came is kept: the next try goes on from there.")

@@ -11,6 +11,7 @@ The long list of calls in between would only hide what it says.
 from __future__ import annotations
 
 import traceback
+from pathlib import Path
 
 
 class CourseError(Exception):
@@ -20,7 +21,9 @@ class CourseError(Exception):
         """What IPython shows instead of the whole traceback."""
         lines = []
         for frame in traceback.extract_tb(self.__traceback__):
-            if "ipykernel" in frame.filename or frame.filename.startswith("<ipython"):
+            # ipykernel gives a cell the name /tmp/ipykernel_123/456.py, IPython alone another.
+            place = Path(frame.filename).parent.name
+            if place.startswith("ipykernel_") or frame.filename.startswith("<ipython"):
                 lines = [f"line {frame.lineno} of the cell: {frame.line}", ""]
         return [*lines, f"{type(self).__name__}: {self}"]
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from helpers import ImageDataset, Split
+from helpers import ImageDataset, Split, datasets
 
 os.environ.setdefault("MPLBACKEND", "agg")  # no test opens a window
 
@@ -67,3 +67,24 @@ class Answers:
 @pytest.fixture(scope="session")
 def answers() -> type[Answers]:
     return Answers
+
+
+@pytest.fixture(scope="session")
+def record_file() -> Callable[..., bytes]:
+    """Gives a function that makes one CIFAR-10 file: a label byte, then 3 x 1024 pixel bytes."""
+
+    def make(labels, seed: int) -> bytes:
+        pixels = np.random.default_rng(seed).integers(0, 256, (len(labels), 3072), dtype=np.uint8)
+        return np.column_stack([np.asarray(labels, np.uint8), pixels]).tobytes()
+
+    return make
+
+
+@pytest.fixture
+def cifar10_files(record_file, monkeypatch) -> dict[str, bytes]:
+    """The six files of a made-up CIFAR-10, with 20 images each; the official ones have 10,000."""
+    monkeypatch.setattr(datasets, "CIFAR10_RECORDS_A_FILE", 20)
+    return {
+        name: record_file(np.arange(20) % 10, seed)
+        for seed, name in enumerate(datasets.CIFAR10_FILES)
+    }

@@ -7,13 +7,9 @@ its host is a real web server on this machine, with the faults that real hosts h
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 import subprocess
 import sys
-import tarfile
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +17,7 @@ import pytest
 from PIL import Image
 
 from helpers import ImageDataset, Split, datasets, load_dataset
+from helpers.errors import FolderError, UsageError
 
 RECORDS = 20  # images in each of the made-up CIFAR-10 files; the official ones have 10,000
 TEN_CLASSES = np.arange(RECORDS) % 10
@@ -173,20 +170,6 @@ class TestDamagedSample:
 # ------------------------------------------------------------------------------ CIFAR-10
 
 
-def record_file(labels, seed: int) -> bytes:
-    """One file in the official binary layout: a label byte, then 3 x 1024 pixel bytes."""
-    pixels = np.random.default_rng(seed).integers(0, 256, (len(labels), 3072), dtype=np.uint8)
-    return np.column_stack([np.asarray(labels, np.uint8), pixels]).tobytes()
-
-
-@pytest.fixture
-def cifar10_files(monkeypatch) -> dict[str, bytes]:
-    monkeypatch.setattr(datasets, "CIFAR10_RECORDS_A_FILE", RECORDS)
-    return {
-        name: record_file(TEN_CLASSES, seed) for seed, name in enumerate(datasets.CIFAR10_FILES)
-    }
-
-
 @pytest.fixture
 def laid_out(tmp_path, cifar10_files) -> Path:
     """A data folder with CIFAR-10 laid out in it by hand."""
@@ -260,244 +243,12 @@ class TestCifar10Layout:
         with pytest.raises(ValueError, match=message):
             load_cifar10(laid_out)
 
-    def test_a_label_that_no_class_has(self, laid_out):
+    def test_a_label_that_no_class_has(self, laid_out, record_file):
         content = record_file([*TEN_CLASSES[:-1], 10], seed=0)
         (laid_out / "cifar10" / "data_batch_5.bin").write_bytes(content)
         message = r"Expected labels 0 to 9 in .*data_batch_5\.bin.*Received: 10.*make cifar10"
         with pytest.raises(ValueError, match=message):
             load_cifar10(laid_out)
-
-
-def archive_of(files: dict[str, bytes]) -> bytes:
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
-        for name, content in files.items():
-            entry = tarfile.TarInfo(name)
-            entry.size = len(content)
-            tar.addfile(entry, io.BytesIO(content))
-    return packed.getvalue()
-
-
-@pytest.fixture
-def trust(monkeypatch):
-    """Gives a function that makes an archive the official one, by its hash."""
-
-    def make_official(archive: bytes) -> bytes:
-        monkeypatch.setattr(datasets, "CIFAR10_SHA256", hashlib.sha256(archive).hexdigest())
-        return archive
-
-    return make_official
-
-
-@pytest.fixture
-def archive(cifar10_files, trust) -> bytes:
-    """An archive in the official layout, taken for the official one."""
-    return trust(
-        archive_of({f"cifar-10-batches-bin/{name}": c for name, c in cifar10_files.items()})
-    )
-
-
-class TestCifar10Archive:
-    """The archive handed round on a stick and dropped into data/."""
-
-    def test_it_is_found_unpacked_and_known_to_be_official(self, tmp_path, archive, cifar10_files):
-        (tmp_path / datasets.CIFAR10_ARCHIVE).write_bytes(archive)
-        loaded = load_cifar10(tmp_path)
-        assert loaded.source == "CIFAR-10"
-        assert loaded.test.images[0, 0, 0, 0] == cifar10_files["test_batch.bin"][1]
-        expected = {f"cifar10/{name}" for name in (*cifar10_files, "SHA256SUMS")}
-        assert files_under(tmp_path) == expected | {"cifar10", datasets.CIFAR10_ARCHIVE}
-
-    def test_it_is_needed_only_once(self, tmp_path, archive):
-        (tmp_path / datasets.CIFAR10_ARCHIVE).write_bytes(archive)
-        load_cifar10(tmp_path)
-        (tmp_path / datasets.CIFAR10_ARCHIVE).unlink()
-        assert load_cifar10(tmp_path).source == "CIFAR-10"
-
-    def test_a_pixel_changed_after_unpacking_is_no_longer_official(self, tmp_path, archive):
-        (tmp_path / datasets.CIFAR10_ARCHIVE).write_bytes(archive)
-        load_cifar10(tmp_path)
-        file = tmp_path / "cifar10" / "data_batch_2.bin"
-        content = bytearray(file.read_bytes())
-        content[100] ^= 1
-        file.write_bytes(content)
-        assert "not known to be the official" in load_cifar10(tmp_path).source
-
-    @pytest.mark.parametrize("keep", [0, 1_000, -1], ids=["empty", "cut short", "one byte less"])
-    def test_a_damaged_archive_is_refused_and_kept_for_the_reader(self, tmp_path, archive, keep):
-        damaged = archive[:keep]
-        (tmp_path / datasets.CIFAR10_ARCHIVE).write_bytes(damaged)
-        with pytest.raises(ValueError) as refused:
-            load_cifar10(tmp_path)
-        message = str(refused.value)
-        assert "Expected the official CIFAR-10 archive at" in message
-        assert f"with sha256 {datasets.CIFAR10_SHA256}" in message
-        assert f"Received: {hashlib.sha256(damaged).hexdigest()}" in message
-        assert "Put the official file there, or delete this one to download it" in message
-        assert files_under(tmp_path) == {datasets.CIFAR10_ARCHIVE}
-
-    @pytest.mark.parametrize("name", ["../evil.txt", "cifar-10-batches-bin/../../evil.txt"])
-    def test_nothing_is_written_outside_the_folder(self, tmp_path, cifar10_files, trust, name):
-        data_dir = tmp_path / "course" / "data"
-        data_dir.mkdir(parents=True)
-        files = {f"cifar-10-batches-bin/{name}": c for name, c in cifar10_files.items()}
-        content = trust(archive_of({**files, name: b"!"}))
-        (data_dir / datasets.CIFAR10_ARCHIVE).write_bytes(content)
-        with pytest.raises(tarfile.FilterError):
-            load_cifar10(data_dir)
-        assert files_under(tmp_path) == {
-            "course", "course/data", f"course/data/{datasets.CIFAR10_ARCHIVE}",
-        }  # fmt: skip
-
-    def test_it_is_unpacked_whole_or_not_at_all(self, tmp_path, cifar10_files, trust):
-        del cifar10_files["test_batch.bin"]
-        files = {f"cifar-10-batches-bin/{name}": c for name, c in cifar10_files.items()}
-        (tmp_path / datasets.CIFAR10_ARCHIVE).write_bytes(trust(archive_of(files)))
-        with pytest.raises(FileNotFoundError):
-            load_cifar10(tmp_path)
-        assert files_under(tmp_path) == {datasets.CIFAR10_ARCHIVE}
-
-
-class Host:
-    """A web server with one file, and the faults that real ones have."""
-
-    def __init__(self, content: bytes):
-        self.content = content
-        self.ranges = True  # whether it can go on in the middle of the file
-        self.stop_at: int | None = None  # it breaks off before this byte of the file ...
-        self.hang = False  # ... or falls silent there, with the line still open
-        self.status = 200
-        self.asked: list[str | None] = []  # the Range header of every request
-        self.released = threading.Event()
-        host = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self):
-                host.answer(self)
-
-            def log_message(self, *args):
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}/cifar-10-binary.tar.gz"
-        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
-
-    def answer(self, request: BaseHTTPRequestHandler) -> None:
-        wanted = request.headers.get("Range")
-        self.asked.append(wanted)
-        if self.status != 200:
-            request.send_error(self.status)
-            return
-        start = int(wanted.removeprefix("bytes=").removesuffix("-")) if wanted else 0
-        if not self.ranges:
-            start = 0
-        if start >= len(self.content):
-            request.send_error(416)
-            return
-        if self.hang and self.stop_at == 0:
-            self.released.wait(20)
-            return
-        request.send_response(206 if wanted and self.ranges else 200)
-        request.send_header("Content-Length", str(len(self.content) - start))
-        request.end_headers()
-        request.wfile.write(self.content[start : self.stop_at])
-        request.wfile.flush()
-        if self.hang:
-            self.released.wait(20)
-
-    def close(self) -> None:
-        self.released.set()
-        self.server.shutdown()
-        self.server.server_close()
-
-
-@pytest.fixture
-def host(archive, monkeypatch):
-    """The host of the CIFAR-10 archive, on this machine."""
-    running = Host(archive)
-    monkeypatch.setattr(datasets, "CIFAR10_URL", running.url)
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    yield running
-    running.close()
-
-
-PART = f"{datasets.CIFAR10_ARCHIVE}.part"
-
-
-class TestCifar10Download:
-    def test_whole(self, tmp_path, host, archive, capsys):
-        data_dir = tmp_path / "not there yet"
-        assert load_cifar10(data_dir).source == "CIFAR-10"
-        assert host.asked == [None]
-        assert (data_dir / datasets.CIFAR10_ARCHIVE).read_bytes() == archive
-        assert not (data_dir / PART).exists()
-        shown = capsys.readouterr()
-        assert "cifar-10-binary.tar.gz: 100%" in shown.err  # the progress bar
-        assert shown.out == ""
-
-    def test_cut_in_the_middle_then_resumed(self, tmp_path, host, archive):
-        host.stop_at = len(archive) // 2
-        with pytest.raises(ConnectionError) as failed:
-            load_cifar10(tmp_path)
-        message = str(failed.value)
-        assert f"Expected to download {host.url}. Received: " in message
-        assert "the next try goes on from there" in message
-        assert f"put it at {tmp_path / datasets.CIFAR10_ARCHIVE}." in message
-        assert 'load_dataset("fashion_mnist")' in message
-        came = (tmp_path / PART).read_bytes()
-        assert 0 < len(came) <= host.stop_at
-        assert archive.startswith(came)
-        assert files_under(tmp_path) == {PART}
-
-        host.stop_at = None
-        assert load_cifar10(tmp_path).source == "CIFAR-10"
-        assert host.asked == [None, f"bytes={len(came)}-"]
-        assert not (tmp_path / PART).exists()
-
-    def test_a_host_that_cannot_resume_starts_again(self, tmp_path, host, archive):
-        (tmp_path / PART).write_bytes(archive[:5_000])
-        host.ranges = False
-        assert load_cifar10(tmp_path).source == "CIFAR-10"
-        assert host.asked == ["bytes=5000-"]
-        assert (tmp_path / datasets.CIFAR10_ARCHIVE).read_bytes() == archive
-
-    def test_a_download_that_was_complete_but_not_yet_named(self, tmp_path, host, archive):
-        (tmp_path / PART).write_bytes(archive)
-        assert load_cifar10(tmp_path).source == "CIFAR-10"
-        assert not (tmp_path / PART).exists()
-
-    @pytest.mark.parametrize("status", [404, 500, 503])
-    def test_a_host_with_an_error_leaves_what_had_come(self, tmp_path, host, status):
-        (tmp_path / PART).write_bytes(b"what came before")
-        host.status = status
-        with pytest.raises(ConnectionError, match=f"Received: {status} .*goes on from there"):
-            load_cifar10(tmp_path)
-        assert (tmp_path / PART).read_bytes() == b"what came before"
-        assert files_under(tmp_path) == {PART}
-
-    @pytest.mark.parametrize("stop_at", [0, 100_000], ids=["at once", "in the middle"])
-    def test_a_host_that_falls_silent_is_given_up(self, tmp_path, host, monkeypatch, stop_at):
-        monkeypatch.setattr(datasets._download, "__defaults__", (0.3,))  # seconds, not 30
-        host.hang, host.stop_at = True, stop_at
-        with pytest.raises(ConnectionError, match="Received: .*[Tt]ime.*goes on from there"):
-            load_cifar10(tmp_path)
-        assert files_under(tmp_path) <= {PART}
-
-    def test_nobody_there(self, tmp_path, host):
-        host.close()
-        with pytest.raises(ConnectionError, match="Expected to download .*needs no download"):
-            load_cifar10(tmp_path)
-        assert files_under(tmp_path) == set()
-
-    def test_something_else_came(self, tmp_path, host):
-        host.content = b"<html>Sign in to the Wi-Fi first</html>"
-        with pytest.raises(ValueError) as refused:
-            load_cifar10(tmp_path)
-        message = str(refused.value)
-        assert f"Expected {host.url} to have sha256 {datasets.CIFAR10_SHA256}" in message
-        assert f"Received: {hashlib.sha256(host.content).hexdigest()}" in message
-        assert "The download was deleted. Try again, or get the file by another way" in message
-        assert files_under(tmp_path) == set()
 
 
 # -------------------------------------------------------------------- a folder per class
@@ -516,13 +267,13 @@ def write_images(folder: Path, counts: dict[str, int], size=(20, 24), first: int
 
 class TestFolder:
     def test_the_same_pixels_come_back(self, tmp_path):
-        pixels = np.random.default_rng(0).integers(0, 256, (20, 24, 3), dtype=np.uint8)
+        pixels = np.random.default_rng(0).integers(0, 256, (2, 20, 24, 3), dtype=np.uint8)
         write_images(tmp_path / "train", {"cat": 2, "dog": 2})
-        for name in ("cat", "dog"):
+        for name, picture in zip(("cat", "dog"), pixels, strict=True):
             (tmp_path / "test" / name).mkdir(parents=True)
-            Image.fromarray(pixels).save(tmp_path / "test" / name / "one.png")
+            Image.fromarray(picture).save(tmp_path / "test" / name / "one.png")
         loaded = load_dataset(tmp_path, image_size=(20, 24), validation_images=0)
-        np.testing.assert_array_equal(loaded.test.images, np.stack([pixels, pixels]))
+        np.testing.assert_array_equal(loaded.test.images, pixels)
         assert loaded.test.labels.tolist() == [0, 1]
 
     def test_shapes_dtypes_and_words(self, tmp_path, capfd):
@@ -545,15 +296,16 @@ class TestFolder:
         assert load_dataset(tmp_path).image_shape == (64, 64, 3)
 
     def test_grey_images_are_read_as_colour(self, tmp_path):
-        for name in ("cat", "dog"):
-            (tmp_path / name).mkdir()
-            for number in range(8):
-                Image.fromarray(np.full((20, 20), 77, np.uint8)).save(
-                    tmp_path / name / f"{number}.png"
-                )
+        for number in range(16):
+            name = ("cat", "dog")[number % 2]
+            (tmp_path / name).mkdir(exist_ok=True)
+            grey = np.full((20, 20), 50 + number, np.uint8)
+            Image.fromarray(grey).save(tmp_path / name / f"{number}.png")
         loaded = load_dataset(tmp_path, image_size=(20, 20))
         assert loaded.image_shape == (20, 20, 3)
-        assert np.unique(loaded.train.images).tolist() == [77]
+        splits = (loaded.train, loaded.validation, loaded.test)
+        assert sorted(sum(map(ids, splits), [])) == list(range(50, 66))
+        assert (loaded.train.images == loaded.train.images[:, :1, :1, :1]).all()
 
     def test_every_image_is_in_exactly_one_split_with_its_label(self, tmp_path):
         write_images(tmp_path, {"cat": 15, "dog": 10})
@@ -592,25 +344,74 @@ class TestFolder:
         with pytest.raises(FileNotFoundError, match=message):
             load_dataset("fashion-mnist")
 
+    def test_a_given_validation_folder_is_used_as_it_is(self, tmp_path):
+        write_images(tmp_path / "train", {"cat": 10, "dog": 10})
+        write_images(tmp_path / "val", {"cat": 2, "dog": 3}, first=100)
+        loaded = load_dataset(tmp_path)
+        assert ids(loaded.validation) == [100, 101, 102, 103, 104]
+        assert (len(loaded.train), len(loaded.test)) == (16, 4)
+
     def test_train_and_test_with_different_classes(self, tmp_path):
         write_images(tmp_path / "train", {"cat": 3, "dog": 3})
-        write_images(tmp_path / "test", {"cat": 3, "hamster": 3})
-        message = "Expected the same classes .*Received: cat, dog and cat, hamster"
-        with pytest.raises(ValueError, match=message):
+        write_images(tmp_path / "test", {"cat": 3, "hamster": 3}, first=100)
+        with pytest.raises(FolderError) as refused:
             load_dataset(tmp_path)
+        assert "  test: It has no image of dog, and another part has." in str(refused.value)
+        assert "  train: It has no image of hamster, and another part has." in str(refused.value)
 
     @pytest.mark.parametrize("count", [1, 3])
     def test_too_few_images_to_split(self, tmp_path, count):
         write_images(tmp_path, {"cat": count, "dog": count})
-        message = f"Received: 1 of {2 * count} images to set aside. Add images"
-        with pytest.raises(ValueError, match=message):
+        message = rf"(?s)  cat: It has {count} different .* 7 are enough.*  dog: It has {count} "
+        with pytest.raises(FolderError, match=message):
             load_dataset(tmp_path)
 
     @pytest.mark.parametrize("count", [1, 2])
     def test_a_class_too_small_to_be_in_every_split_is_named(self, tmp_path, count):
         write_images(tmp_path, {"cat": 40, "dog": count})
-        with pytest.raises(ValueError, match="Received: .* in 'dog'. Add images"):
+        with pytest.raises(FolderError, match="dog: .* 7 are enough. Add images") as refused:
             load_dataset(tmp_path)
+        assert "cat: " not in str(refused.value)
+
+    @pytest.mark.parametrize("count", [-1, 1, 15, 2_000])
+    def test_validation_images_that_no_split_can_have_are_refused(self, tmp_path, count):
+        write_images(tmp_path, {"cat": 10, "dog": 10})
+        with pytest.raises(UsageError, match=f"Received: {count} of 16 images to set aside"):
+            load_dataset(tmp_path, validation_images=count)
+
+    @pytest.mark.parametrize("size", [64, (64,), (0, 64), (64, -1), (6.5, 64), "ab", None])
+    def test_an_image_size_that_is_none_is_refused(self, tmp_path, size):
+        write_images(tmp_path, {"cat": 10, "dog": 10})
+        with pytest.raises(UsageError, match=r"Expected image_size as \(height, width\)"):
+            load_dataset(tmp_path, image_size=size)
+
+    def test_every_problem_is_told_at_once_and_can_be_set_aside(self, tmp_path):
+        folder = tmp_path / "pets"
+        write_images(folder, {"cat": 10, "dog": 10})
+        (folder / "cat" / "empty.jpg").touch()
+        (folder / "dog" / "words.png").write_text("not a picture")
+        (folder / "dog" / "notes.txt").write_text("mine")
+        with pytest.raises(FolderError) as refused:
+            load_dataset(folder)
+        assert str(refused.value).splitlines() == [
+            f"Expected a folder of images that can be used. Received: {folder} with 2 problems:",
+            "  dog/words.png: Its name ends in .png, but it holds no image. "
+            "Copy it again from where it came from, or delete it.",
+            "  cat/empty.jpg: It is empty: 0 bytes. "
+            "Copy it again from where it came from, or delete it.",
+            "set_aside=True goes on without 2 of them, and touches no file: "
+            "no image content, zero bytes.",
+        ]
+        loaded = load_dataset(folder, set_aside=True)
+        assert len(loaded.train) + len(loaded.validation) + len(loaded.test) == 20
+        assert repr(loaded).splitlines()[-1] == (
+            "  report      1 note, 2 files set aside: see dataset.report"
+        )
+        assert (folder / "cat" / "empty.jpg").exists()
+
+    def test_the_named_datasets_have_no_report(self, sample):
+        assert sample.report is None
+        assert "report" not in repr(sample)
 
 
 def test_on_the_command_line_an_error_is_one_sentence(tmp_path):

@@ -22,7 +22,8 @@ HEAVY = {
 }  # fmt: skip
 # Data flows one way, and so do the imports: each module may import those before it.
 ORDER = (
-    "quiet", "datasets", "figures", "plots", "models", "torch_twin", "training", "evaluation",
+    "quiet", "errors", "files", "memory", "folders", "downloads", "datasets", "figures", "plots",
+    "models", "model_files", "torch_twin", "fit_check", "checkpoints", "training", "evaluation",
     "explain", "setup_check",
 )  # fmt: skip
 
