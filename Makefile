@@ -10,7 +10,7 @@ NOTEBOOKS ?=
 LESSONS ?=
 PINS_ARGS ?=
 
-.PHONY: help lab test test-browser outputs figures lesson-times pins cifar10 format clean
+.PHONY: help lab test test-browser fuzz outputs figures lesson-times pins cifar10 format clean
 
 help: ## Show this list
 	@awk -F ' ## ' '/^[a-z0-9-]+:.* ## / { sub(/:.*/, "", $$1); printf "  make %-14s%s\n", $$1, $$2 }' Makefile
@@ -44,6 +44,11 @@ test: ## Check everything: lint, unit tests, then every cell of every lesson
 test-browser: ## Run the lessons in a real browser, keep screenshots in build/ (LESSONS="03 05")
 	@tools/setup.sh test
 	@LESSONS="$(LESSONS)" $(PYTHON_IN_VENV) -m pytest -v tests/browser
+
+fuzz: ## Damage thousands of images, folders, archives, checkpoints and model files (FUZZ=20)
+	@tools/setup.sh test
+	@FUZZ=$(or $(FUZZ),20) KILLS=$(or $(KILLS),200) $(PYTHON_IN_VENV) -m pytest -q tests/test_fuzz.py \
+	    tests/test_kills.py tests/test_model_files.py
 
 outputs: ## Run the lessons anew and store their outputs (NOTEBOOKS="notebooks/03_...")
 	@tools/setup.sh test

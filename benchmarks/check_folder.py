@@ -1,0 +1,91 @@
+#!/usr/bin/env python3
+"""Measure how long the check of a folder takes, and whether its memory grows with the folder.
+
+    python benchmarks/check_folder.py
+
+All 60,000 images of CIFAR-10 are written as JPEG files, one folder a class, into a temporary
+folder. Then processes of their own check a quarter, a half and all of them. Seconds,
+processor seconds and peak memory go into benchmarks/results/check_folder.json. It needs the
+full CIFAR-10 in data/ (`make cifar10`).
+"""
+
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+COUNTS = (15_000, 30_000, 60_000)
+REPEATS = 3
+RESULT = Path(__file__).parent / "results" / "check_folder.json"
+
+
+def write_images(folder: Path, count: int) -> None:
+    """The first `count` images as JPEG files, one folder a class."""
+    import numpy as np
+    from PIL import Image
+
+    from helpers import load_dataset
+
+    dataset = load_dataset("cifar10", validation_images=0)
+    images = np.concatenate([dataset.train.images, dataset.test.images])
+    labels = np.concatenate([dataset.train.labels, dataset.test.labels])
+    for name in dataset.class_names:
+        (folder / name).mkdir(parents=True)
+    for number in range(count):
+        path = folder / dataset.class_names[labels[number]] / f"{number:05}.jpg"
+        Image.fromarray(images[number]).save(path, quality=90)
+
+
+def check(folder: Path) -> dict[str, float]:
+    """Check the folder in this process, and say what it took."""
+    from helpers import check_folder
+
+    before = resource.getrusage(resource.RUSAGE_SELF)
+    start = time.perf_counter()
+    report = check_folder(folder, progress=False)
+    seconds = time.perf_counter() - start
+    after = resource.getrusage(resource.RUSAGE_SELF)
+    return {
+        "images": len(report.images),
+        "findings": len(report.findings),
+        "seconds": seconds,
+        "cpu_seconds": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
+        "peak_megabytes": after.ru_maxrss / 1024,
+    }
+
+
+def main() -> None:
+    from classic_example import processor
+
+    from helpers.setup_check import usable_cores
+
+    rows = []
+    for count in COUNTS:
+        with tempfile.TemporaryDirectory() as folder:
+            write_images(Path(folder), count)
+            runs = []
+            for _ in range(REPEATS):
+                command = [sys.executable, __file__, folder]
+                finished = subprocess.run(command, check=True, capture_output=True, text=True)
+                runs.append(json.loads(finished.stdout))
+        # The median run by its seconds, whole, so that its figures belong together.
+        rows.append(sorted(runs, key=lambda run: run["seconds"])[REPEATS // 2])
+        print({name: round(value, 1) for name, value in rows[-1].items()}, flush=True)
+    result = {
+        "images": "CIFAR-10 as JPEG files of quality 90, one folder a class",
+        "processor": processor(),
+        "cores": usable_cores(),
+        "repeats": REPEATS,
+        "median_runs": [{name: round(value, 1) for name, value in row.items()} for row in rows],
+    }
+    RESULT.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        print(json.dumps(check(Path(sys.argv[1]))))
+    else:
+        main()
