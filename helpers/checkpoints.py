@@ -28,6 +28,7 @@ from helpers.errors import CheckpointError
 from helpers.files import sha256, storage_errors_in_words, written_whole
 
 NAME = re.compile(r"epoch_(\d{5,})_([0-9a-f]{32})\.npz")
+LEFTOVER = re.compile(rf"\.\d+\.part\.{NAME.pattern}")  # see files.written_whole
 LOCK = ".lock"
 
 
@@ -68,13 +69,14 @@ class CheckpointFolder:
         """
         import filelock
 
-        if self.folder.exists() and not self.folder.is_dir():
-            raise CheckpointError(
-                f"Expected a folder for the checkpoints. Received: the file {self}. "
-                "Choose another name."
-            )
         with storage_errors_in_words(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+            except (FileExistsError, NotADirectoryError):
+                raise CheckpointError(
+                    f"Expected a folder for the checkpoints. Received: {self}, where a file is in "
+                    "the way. Choose another name."
+                ) from None
             strangers = sorted(path.name for path in self.folder.iterdir() if not _is_ours(path))
             if strangers:
                 raise CheckpointError(
@@ -92,8 +94,9 @@ class CheckpointFolder:
                     "choose another folder."
                 ) from None
         try:
-            for leftover in self.folder.glob(".*.part.*"):  # of a program that was killed
-                leftover.unlink(missing_ok=True)
+            for path in self.folder.iterdir():
+                if LEFTOVER.fullmatch(path.name):  # of a program that was killed
+                    path.unlink(missing_ok=True)
             yield
         finally:
             lock.release()

@@ -9,6 +9,7 @@ Introduced in lesson 4.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -99,27 +100,40 @@ def _check_outputs(model: keras.Model, dataset: ImageDataset) -> None:
     try:
         output = model(keras.KerasTensor(asked, dtype=dataset.train.images.dtype.name))
     except Exception as error:  # whatever a layer says of a shape that it cannot take
-        cause = str(error).strip().splitlines()[0]
         raise MismatchError(
             f"Expected a model for images of {_shape(dataset.image_shape)}. Received: one whose "
-            f"layers cannot take them: {cause} Build it for this dataset."
+            f"layers cannot take them: {_cause(error)}. Build it for this dataset."
         ) from error
     gives = getattr(output, "shape", None)
     classes = len(dataset.class_names)
-    binary = classes == 2 and gives == (None, 1) and "Binary" in _loss_name(model)
+    binary = classes == 2 and gives == (None, 1) and "binary" in _plain(_loss_name(model))
     if gives != (None, classes) and not binary:
+        received = f"an output of shape {gives}" if gives else "several outputs"
         raise MismatchError(
-            f"Expected {classes} numbers an image from the model, one a class. Received: an "
-            f"output of shape {gives}. Make its last layer Dense({classes})."
+            f"Expected {classes} numbers an image from the model, one a class. Received: "
+            f"{received}. Make its last layer Dense({classes})."
         )
-    _check_compiled(model)
+    _check_compiled(model, binary)
 
 
-def _check_compiled(model: keras.Model) -> None:
+def _cause(error: Exception) -> str:
+    """What a layer said, without the frame of words and the bold letters of Keras."""
+    said = re.sub(r"\x1b\[\d*m", "", str(error)).partition("Arguments received by")[0]
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    lines = [line for line in lines if not line.startswith("Exception encountered when calling")]
+    return (lines[0] if lines else type(error).__name__).rstrip(".")
+
+
+def _check_compiled(model: keras.Model, binary: bool) -> None:
+    import keras
+
     if not model.compiled:
         return
     name = _loss_name(model)
-    if name.lower().replace("_", "") in ("categoricalcrossentropy", "none"):
+    # Of the losses of Keras, all others want one number a class, or a sigmoid. What a loss of
+    # the user's own wants is not known.
+    known = {"none", *map(_plain, dir(keras.losses))}
+    if _plain(name) in known and "sparse" not in _plain(name) and not binary:
         raise MismatchError(
             f"Expected a loss for labels that are whole numbers. Received: {name}. Compile with "
             "loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True)."
@@ -134,7 +148,14 @@ def _check_compiled(model: keras.Model) -> None:
 
 
 def _loss_name(model: keras.Model) -> str:
-    return _name(model.get_compile_config().get("loss")) if model.compiled else ""
+    import keras
+
+    if not model.compiled:
+        return ""
+    loss = model.get_compile_config().get("loss")
+    if isinstance(loss, str):  # "mse" is a name too
+        loss = getattr(keras.losses.get(loss), "__name__", loss)
+    return _name(loss)
 
 
 def _name(serialised: object) -> str:
@@ -144,6 +165,11 @@ def _name(serialised: object) -> str:
         named = config.get("name") if isinstance(config, dict) else config
         return str(named or serialised.get("class_name"))
     return str(serialised)
+
+
+def _plain(name: str) -> str:
+    """A name in one spelling: Keras takes "mean_squared_error" and MeanSquaredError."""
+    return name.lower().replace("_", "")
 
 
 def _same_shape(takes: tuple, asked: tuple) -> bool:

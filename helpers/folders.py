@@ -105,6 +105,7 @@ UPRIGHT = {
 THUMBNAIL = (8, 8)
 NEAR = 12.0  # grey levels, root mean square over the thumbnail
 NEAR_SHARE = 0.25  # of the thumbnail's contrast
+PIECE = 4_096  # thumbnails that are compared at once
 PLAIN = 8.0  # grey levels of contrast; a thumbnail with less says too little
 
 PROBLEM, SET_ASIDE, NOTE = LEVELS = ("problem", "set aside", "note")
@@ -901,12 +902,10 @@ def _nearly_the_same(usable: list[_Seen]) -> list[Finding]:
     images = list({one.digest: one for one in usable}.values())  # copies are known already
     points = np.frombuffer(b"".join(one.thumbnail for one in images), np.uint8)
     points = points.reshape(-1, 3 * math.prod(THUMBNAIL))
-    colours = points.reshape(-1, math.prod(THUMBNAIL), 3)
-    contrast = colours.std(axis=1, dtype=np.float32).mean(axis=1)
+    contrast = _in_pieces(_contrast, points)
     telling = np.flatnonzero(contrast >= PLAIN)
     one, other = telling[_neighbours(points[telling])]
-    apart = np.subtract(points[one], points[other], dtype=np.float32)
-    distance = np.sqrt(np.square(apart, out=apart).mean(axis=1))
+    distance = _in_pieces(lambda i, j: _distance(points[i], points[j]), one, other)
     allowed = np.minimum(NEAR, NEAR_SHARE * np.minimum(contrast[one], contrast[other]))
     close = distance <= allowed
     return [
@@ -919,15 +918,35 @@ def _nearly_the_same(usable: list[_Seen]) -> list[Finding]:
     ]
 
 
+def _contrast(points: np.ndarray) -> np.ndarray:
+    """How much the colours of each thumbnail vary, in grey levels."""
+    return points.reshape(len(points), math.prod(THUMBNAIL), 3).std(axis=1).mean(axis=1)
+
+
+def _distance(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """The root mean square difference of thumbnails, in grey levels."""
+    return np.sqrt(np.square(np.subtract(one, other, dtype=np.float32)).mean(axis=1))
+
+
+def _in_pieces(work: Callable[..., np.ndarray], *arrays: np.ndarray) -> np.ndarray:
+    """What `work` makes of whole arrays, a piece at a time: as floats they would be large."""
+    starts = range(0, max(len(arrays[0]), 1), PIECE)
+    return np.concatenate([work(*(array[at : at + PIECE] for array in arrays)) for at in starts])
+
+
 def _neighbours(points: np.ndarray) -> np.ndarray:
     """Pairs of points that may be near each other, as two rows of indices."""
     from scipy.spatial import cKDTree
 
     if len(points) < 2:
         return np.empty((2, 0), int)
-    centred = points - points.mean(axis=0, dtype=np.float32)
-    _, directions = np.linalg.eigh(centred.T @ centred)
-    main = centred @ directions[:, -12:]
+    middle = points.mean(axis=0)
+    spread = sum(
+        (piece - middle).T @ (piece - middle)
+        for piece in np.array_split(points, -(-len(points) // PIECE))
+    )
+    _, directions = np.linalg.eigh(spread)
+    main = _in_pieces(lambda piece: (piece - middle) @ directions[:, -12:], points)
     radius = NEAR * math.sqrt(points.shape[1])
     _, nearest = cKDTree(main).query(main, k=4, distance_upper_bound=radius, workers=-1)
     one, rank = np.nonzero(nearest < len(points))  # the others are too far away

@@ -16,7 +16,7 @@ def available_memory() -> int:
     import psutil
 
     limits = [psutil.virtual_memory().available, _left_in_container(), _left_to_process()]
-    return min(limit for limit in limits if limit is not None)
+    return max(min(limit for limit in limits if limit is not None), 0)
 
 
 def _left_in_container() -> int | None:

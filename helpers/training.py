@@ -14,7 +14,9 @@ import hashlib
 import html
 import json
 import os
+import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -234,10 +236,11 @@ def train(
     folder = None if resume is None else CheckpointFolder(Path(resume))
     with folder.locked() if folder else contextlib.nullcontext():
         training = _Training(model, dataset, settings, epochs, folder)
-        training.begin()
-        if not training.over:
-            _fit(training, progress)
-        run = training.end()
+        with _interrupts_held_back(training):
+            training.begin()
+            if not training.over:
+                _fit(training, progress)
+            run = training.end()
     if run.stopped:
         print(run.stopped)
     return run
@@ -289,6 +292,7 @@ class _Training:
     ):
         self.model, self.dataset, self.epochs, self.folder = model, dataset, int(epochs), folder
         self.settings = settings  # batch_size, patience, seed
+        self.interrupted = False
         self.stopped = ""
         self.seconds = 0.0
         self.kept: Checkpoint | None = None
@@ -380,8 +384,6 @@ def _fit(training: _Training, progress: bool) -> None:
     validation = None
     if len(dataset.validation):
         validation = make_batches(dataset.validation, batch_without_training(model))
-    # A fit that was interrupted leaves the validation images of that time behind.
-    model.__dict__.pop("_eval_epoch_iterator", None)
     shown = _Progress(training) if progress else None
     rate = float(model.optimizer.learning_rate)
     try:
@@ -407,8 +409,30 @@ def _fit(training: _Training, progress: bool) -> None:
         training.stop("the memory ran out", f"Try smaller batches: batch_size={fewer}.")
     finally:
         if shown:
-            with contextlib.suppress(KeyboardInterrupt):  # all is trained, only not yet drawn
-                shown.finish()
+            shown.finish()
+
+
+@contextlib.contextmanager
+def _interrupts_held_back(training: _Training) -> Iterator[None]:
+    """Note an interrupt, for the end of the step.
+
+    In the middle of one, TensorFlow may turn it into an error of another kind. And nothing is
+    half done where none comes.
+    """
+
+    def note(number, frame):
+        training.interrupted = True
+
+    handler = signal.getsignal(signal.SIGINT)
+    mine = threading.current_thread() is threading.main_thread()  # only that one is interrupted
+    if not mine or handler is not signal.default_int_handler:
+        yield
+        return
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
 
 
 def _keeper_callback(training: _Training) -> keras.callbacks.Callback:
@@ -429,6 +453,11 @@ def _keeper_callback(training: _Training) -> keras.callbacks.Callback:
 
         def on_train_batch_end(self, batch, logs=None):
             self._check(logs["loss"], "the loss")
+            self.on_test_batch_end(batch)
+
+        def on_test_batch_end(self, batch, logs=None):
+            if training.interrupted:
+                raise KeyboardInterrupt
 
         def on_epoch_end(self, epoch, logs=None):
             self._check(logs.get("val_loss", 0), "the validation loss")

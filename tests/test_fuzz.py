@@ -26,7 +26,8 @@ from helpers.folders import read_images
 FUZZ = int(os.environ.get("FUZZ", "1"))
 SEED = int(os.environ.get("FUZZ_SEED", "0"))
 FORMATS = {
-    "jpg": {"quality": 90}, "png": {}, "webp": {}, "bmp": {}, "gif": {}, "jpeg": {"progressive": True},
+    "jpg": {"quality": 90}, "jpeg": {"progressive": True}, "png": {}, "webp": {},
+    "bmp": {}, "gif": {},
 }  # fmt: skip
 
 

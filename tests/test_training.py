@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import random
 import re
+import shutil
+import signal
 import sys
+import threading
+import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from helpers import Split, TrainingRun, make_batches, quiet_tensorflow, train, training
+from helpers import (
+    Split,
+    TrainingRun,
+    checkpoints,
+    make_batches,
+    quiet_tensorflow,
+    train,
+    training,
+)
+from helpers.checkpoints import CheckpointFolder
+from helpers.errors import CheckpointError, MismatchError, StorageError, UsageError
 
 with quiet_tensorflow():
     import keras
@@ -436,3 +453,584 @@ def test_ipython_without_a_kernel_is_a_terminal(dataset, notebook, capsys, every
     train(dense_model(), dataset, epochs=1)
     assert notebook == []
     assert "epoch 1 of 1" in capsys.readouterr().err
+
+
+# ----------------------------------------------------------- training that survives
+
+EPOCHS = 4
+STEPS = 3  # 24 images in batches of 8
+
+
+def random_model(optimizer="adam") -> keras.Model:
+    """All that makes going on hard: augmentation, batch norm, dropout, Adam."""
+    keras.utils.set_random_seed(0)
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            keras.Input((9, 9, 1)),
+            layers.RandomFlip(),
+            layers.Rescaling(1 / 255),
+            layers.Conv2D(2, 3),
+            layers.BatchNormalization(),
+            layers.Flatten(),
+            layers.Dropout(0.3),
+            layers.Dense(3),
+        ]
+    )
+    return compiled(model, optimizer)
+
+
+def go(model, small, folder=None, **options) -> TrainingRun:
+    options = {"epochs": EPOCHS, "batch_size": 8, "patience": 50, "progress": False} | options
+    return train(model, small, resume=folder, **options)
+
+
+def bits(arrays) -> list[bytes]:
+    return [np.asarray(array).tobytes() for array in arrays]
+
+
+def bits_of(model: keras.Model) -> list[bytes]:
+    return bits([*model.variables, *model.optimizer.variables])
+
+
+def files_of(folder) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.fixture(scope="module")
+def small(make_dataset):
+    return make_dataset((9, 9, 1))
+
+
+@pytest.fixture(scope="module")
+def reference(small, tmp_path_factory) -> SimpleNamespace:
+    """A training that nothing disturbed: its end, and its state after each epoch."""
+    states, save = {}, CheckpointFolder.save
+
+    def remember(self, checkpoint):
+        kept = checkpoint.arrays.items()
+        states[checkpoint.epoch] = bits(a for name, a in kept if not name.startswith("best"))
+        save(self, checkpoint)
+
+    model, folder = random_model(), tmp_path_factory.mktemp("reference")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(CheckpointFolder, "save", remember)
+        run = go(model, small, folder)
+    return SimpleNamespace(run=run, states=states, end=bits_of(model), folder=folder)
+
+
+def ends_as(reference, run: TrainingRun, model: keras.Model) -> None:
+    assert run.stopped == ""
+    assert dict(run.history) == dict(reference.run.history)
+    assert bits_of(model) == reference.end
+
+
+def at_call(monkeypatch, owner, name: str, number: int, do) -> list[str]:
+    """Do something in place of the call of this number (from 1); gives the list of all calls."""
+    function, calls = getattr(owner, name), []
+
+    def counting(*args, **options):
+        calls.append(name)
+        return do() if len(calls) == number else function(*args, **options)
+
+    monkeypatch.setattr(owner, name, counting)
+    return calls
+
+
+def interrupt():
+    raise KeyboardInterrupt
+
+
+def disk_full():
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+class TestTheOrderOfTheImages:
+    @pytest.mark.parametrize("seed", [0, 2**32 - 1])
+    def test_it_is_a_function_of_the_seed_and_the_epoch(self, numbered, seed):
+        batches = make_batches(numbered, 16, shuffle=True, seed=seed)
+        orders = [order(batches) for _ in range(4)]
+        later = make_batches(numbered, 16, shuffle=True, seed=seed, first_epoch=2)
+        assert [order(later), order(later)] == orders[2:]
+
+
+class TestResume:
+    def test_a_folder_alone_changes_nothing(self, small, reference):
+        model = random_model()
+        ends_as(reference, go(model, small), model)
+
+    def test_without_patience_too(self, small, reference, tmp_path):
+        model = random_model()
+        go(model, small, tmp_path, patience=None, epochs=2)
+        assert bits_of(model) == reference.states[2]
+        go(model, small, tmp_path, patience=None)
+        assert bits_of(model) == reference.states[EPOCHS]
+
+    @pytest.mark.parametrize("rebuilt", [False, True])
+    def test_more_epochs_afterwards_are_one_long_run(self, small, reference, tmp_path, rebuilt):
+        """Also with a model built anew, whose layers Keras then gives other names."""
+        model = random_model()
+        names = [layer.name for layer in model.layers]
+        assert go(model, small, tmp_path, epochs=2).epochs == 2
+        if rebuilt:
+            model = random_model()
+            assert [layer.name for layer in model.layers] != names
+        ends_as(reference, go(model, small, str(tmp_path)), model)
+
+    def test_a_finished_training_is_not_trained_again(
+        self, small, reference, monkeypatch, tmp_path, capsys
+    ):
+        shutil.copytree(reference.folder, tmp_path / "copy")
+        model = random_model()
+        monkeypatch.setattr(model, "fit", interrupt)
+        run = go(model, small, tmp_path / "copy")
+        ends_as(reference, run, model)
+        assert run.seconds == reference.run.seconds
+        assert capsys.readouterr().out == (
+            f"All is trained already: epoch 4 of 4, kept in {(tmp_path / 'copy').as_posix()}.\n"
+        )
+
+    def test_the_patience_goes_on_where_it_was(self, small, tmp_path, monkeypatch):
+        """A rate far too high: the best epoch comes early, and the stop before the last."""
+
+        def wild():
+            return random_model(keras.optimizers.Adam(0.5))
+
+        whole = wild()
+        expected = go(whole, small, epochs=30, patience=3)
+        assert 0 < expected.best_epoch == expected.epochs - 3 < 27
+        for _ in range(2):
+            with monkeypatch.context() as patch:
+                # Interrupted twice while the patience runs out; the first time with epoch 1 more.
+                at_call(patch, keras.callbacks.CallbackList, "on_epoch_begin", 2, interrupt)
+                model = wild()
+                go(model, small, tmp_path, epochs=30, patience=3)
+        run = go(model, small, tmp_path, epochs=30, patience=3)
+        assert dict(run.history) == dict(expected.history)
+        assert bits_of(model) == bits_of(whole)
+        again = go(wild(), small, tmp_path, epochs=40, patience=3)
+        assert again.epochs == expected.epochs  # it had stopped for good
+
+    def test_a_damaged_checkpoint_costs_one_epoch_and_is_named(
+        self, small, reference, tmp_path, capsys
+    ):
+        folder = shutil.copytree(reference.folder, tmp_path / "copy")
+        newest = max(folder.glob("epoch_*"))
+        newest.write_bytes(newest.read_bytes()[:-100])
+        model = random_model()
+        ends_as(reference, go(model, small, folder), model)
+        assert capsys.readouterr().out == (
+            f"The checkpoint {newest.name} is damaged. The one before it is whole.\n"
+            f"Going on after epoch 3 of 4, kept in {folder.as_posix()}.\n"
+        )
+
+    def test_layers_that_draw_a_seed_when_they_are_built_are_no_change(self, small, tmp_path):
+        def cropping():
+            model = keras.Sequential([keras.Input((9, 9, 1)), keras.layers.RandomCrop(9, 9)])
+            model.add(keras.layers.Flatten())
+            model.add(keras.layers.Dense(3))
+            return compiled(model, "adam")
+
+        random.seed(1)
+        first = cropping()
+        random.seed(2)
+        second = cropping()
+        seeds = [model.layers[0].get_config()["seed"] for model in (first, second)]
+        assert seeds[0] != seeds[1]
+        go(first, small, tmp_path, epochs=1)
+        assert go(second, small, tmp_path, epochs=2).epochs == 2
+
+    def test_numbers_of_numpy_are_numbers(self, small, reference, tmp_path):
+        model = random_model()
+        numbers = {"batch_size": np.int64(8), "patience": np.int32(50), "seed": np.uint8(0)}
+        run = go(model, small, tmp_path, epochs=np.int64(EPOCHS), **numbers)
+        ends_as(reference, run, model)
+        assert (run.batch_size, run.seed) == (8, 0)
+
+    def test_weights_of_half_the_size_come_back(self, small, tmp_path):
+        """bfloat16, which NumPy's files do not know."""
+        policy = keras.config.dtype_policy()
+        keras.config.set_dtype_policy("bfloat16")
+        try:
+            whole, model = random_model(), random_model()
+            expected = go(whole, small, epochs=2)
+            go(model, small, tmp_path, epochs=1)
+            run = go(model, small, tmp_path, epochs=2)
+        finally:
+            keras.config.set_dtype_policy(policy)
+        assert dict(run.history) == dict(expected.history)
+        assert bits_of(model) == bits_of(whole)
+
+
+class TestAnotherTraining:
+    @pytest.mark.parametrize(
+        ("change", "named"),
+        [
+            ({"batch_size": 4}, "batch_size: 4, not 8"),
+            ({"seed": 1}, "seed: 1, not 0"),
+            ({"patience": 7}, "patience: 7, not 50"),
+            ({"patience": None}, "patience: None, not 50"),
+            ({"rate": 0.01}, "learning_rate: 0.01, not 0.001"),
+            ({"dropout": 0.4}, "rate: 0.4, not 0.3"),
+            ({"outputs": "softmax"}, "activation: softmax, not linear"),
+            ({"pixel": 1}, "training images: "),
+            ({"label": 1}, "training images: "),
+            ({"validation": 9}, "validation images: "),
+        ],
+        ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+    )
+    def test_it_is_refused_the_change_named_and_nothing_changed(
+        self, make_dataset, reference, tmp_path, change, named
+    ):
+        folder = shutil.copytree(reference.folder, tmp_path / "copy")
+        before, change = files_of(folder), dict(change)
+        dataset = make_dataset((9, 9, 1), validation=change.pop("validation", 12))
+        images, labels = dataset.train.images.copy(), dataset.train.labels.copy()
+        images[3, 4, 5] += change.pop("pixel", 0)
+        labels[0] += change.pop("label", 0)
+        dataset = replace(dataset, train=replace(dataset.train, images=images, labels=labels))
+        model = random_model(keras.optimizers.Adam(change.pop("rate", 0.001)))
+        model.layers[-2].rate = change.pop("dropout", 0.3)
+        activation = keras.activations.get(change.pop("outputs", "linear"))
+        model.layers[-1].activation = activation
+        weights = bits(model.variables)
+        with pytest.raises(CheckpointError) as raised:
+            go(model, dataset, folder, **change)
+        message = str(raised.value)
+        assert message.startswith(
+            f"Expected the training that is kept in {folder.as_posix()}. Received: another one ("
+        )
+        assert named in message
+        assert message.endswith(
+            "). Nothing was changed. Choose another folder for it, or set back what you changed."
+        )
+        assert len(message) < 500
+        assert files_of(folder) == before
+        assert bits(model.variables) == weights
+
+    def test_a_model_with_one_layer_more(self, small, reference, tmp_path):
+        folder = shutil.copytree(reference.folder, tmp_path / "copy")
+        before = files_of(folder)
+        inner = [*random_model().layers[:-1], keras.layers.Dense(4), keras.layers.Dense(3)]
+        larger = keras.Sequential([keras.Input((9, 9, 1)), *inner])
+        with pytest.raises(CheckpointError, match="Received: another one .*and \\d+ more"):
+            go(compiled(larger, "adam"), small, folder)
+        assert files_of(folder) == before
+
+    def test_fewer_epochs(self, small, reference, tmp_path):
+        folder = shutil.copytree(reference.folder, tmp_path / "copy")
+        before = files_of(folder)
+        with pytest.raises(CheckpointError) as raised:
+            go(random_model(), small, folder, epochs=3)
+        assert str(raised.value) == (
+            f"Expected at least the 4 epochs that are kept in {folder.as_posix()}. Received: "
+            "epochs=3. Choose another folder for a shorter training."
+        )
+        assert files_of(folder) == before
+
+    def test_a_folder_with_other_files(self, small, tmp_path):
+        (tmp_path / "notes.txt").write_text("mine")
+        model = random_model()
+        weights = bits_of(model)
+        with pytest.raises(CheckpointError, match="which holds 'notes.txt'. Nothing was changed"):
+            go(model, small, tmp_path)
+        assert files_of(tmp_path) == {"notes.txt": b"mine"}
+        assert bits_of(model) == weights
+
+
+class TestInterrupted:
+    @pytest.mark.parametrize(
+        ("owner", "name", "call", "epochs"),
+        [
+            (keras.callbacks.CallbackList, "on_epoch_begin", 3, 2),
+            (keras.callbacks.CallbackList, "on_train_batch_begin", 1, 0),
+            (keras.callbacks.CallbackList, "on_train_batch_end", 2 * STEPS + 2, 2),
+            (keras.callbacks.CallbackList, "on_test_batch_end", 2, 1),
+            (training, "_all_finite", 4, 1),  # the first two are of the beginning
+            (CheckpointFolder, "save", 4, 3),
+            (checkpoints.Path, "replace", 3, 2),
+            (training._TerminalView, "redraw", 3, 2),
+        ],
+        ids=lambda value: value if isinstance(value, str) else "",
+    )
+    def test_the_run_is_usable_and_goes_on_as_though_nothing_had_happened(
+        self, small, reference, tmp_path, monkeypatch, capsys, every_step, owner, name, call, epochs
+    ):
+        model = random_model()
+        at_call(monkeypatch, owner, name, call, interrupt)
+        run = go(model, small, tmp_path, progress=True)
+        monkeypatch.undo()
+        after = f"after epoch {run.epochs}" if run.epochs else "before the first epoch"
+        assert run.stopped == (
+            f"Stopped in epoch {run.epochs + 1} of 4: you interrupted it. The model has the "
+            f"weights that it had {after}. Run the same cell again to go on."
+        )
+        assert capsys.readouterr().out == run.stopped + "\n"
+        # Where it came while an epoch was kept, that one is in memory already.
+        assert run.epochs - epochs in (
+            (0, 1) if name in ("save", "write_bytes", "replace") else (0,)
+        )
+        assert run.history.get("loss", ()) == reference.run.history["loss"][: run.epochs]
+        assert run.stopped in repr(run)
+        assert len(run.plot().axes) == 2
+        assert bits_of(model) == reference.states[run.epochs]
+        ends_as(reference, go(model, small, tmp_path), model)
+
+    def test_before_the_first_epoch_ended_there_is_a_run_without_epochs(self, small, monkeypatch):
+        at_call(monkeypatch, keras.callbacks.CallbackList, "on_train_batch_end", 2, interrupt)
+        run = go(random_model(), small)
+        assert (run.epochs, run.best_epoch, dict(run.history)) == (0, 0, {})
+        assert repr(run).splitlines()[0].startswith("TrainingRun on bands made by the tests: 0 ep")
+        assert run.plot().description
+        with pytest.raises(UsageError) as raised:
+            _ = run.validation_accuracy
+        assert str(raised.value) == (
+            "Expected a run of at least one epoch. Received: one without. Stopped in epoch 1 of "
+            "4: you interrupted it. The model has the weights that it had before the first epoch."
+        )
+
+    def test_real_interrupts_at_random_moments(self, small, tmp_path):
+        """Inside of TensorFlow one may turn into another error; so none comes through there."""
+        chance, model, before = random.Random(0), random_model(), signal.getsignal(signal.SIGINT)
+
+        def interrupt_soon():
+            while signal.getsignal(signal.SIGINT) is before:  # it has not begun
+                time.sleep(0.001)
+            time.sleep(chance.uniform(0, 0.4))
+            os.kill(os.getpid(), signal.SIGINT)
+
+        epochs = 0
+        for _ in range(6):
+            thread = threading.Thread(target=interrupt_soon)
+            thread.start()
+            run = go(model, small, tmp_path, epochs=100_000, patience=None, progress=True)
+            thread.join()
+            assert "you interrupted it" in run.stopped
+            assert run.epochs >= epochs
+            epochs = run.epochs
+            newest, damaged = CheckpointFolder(tmp_path).newest()
+            assert (newest.epoch, damaged) == (epochs, [])
+            assert bits_of(model) == bits(newest.arrays.values())
+        assert signal.getsignal(signal.SIGINT) is before
+
+    def test_while_the_step_is_traced(self, small, reference, monkeypatch, tmp_path):
+        """The first step is made into a graph; half a graph must not stay behind."""
+        model = random_model()
+        at_call(monkeypatch, keras.layers.Dense, "call", 2, interrupt)  # the first is the check's
+        assert go(model, small, tmp_path).stopped
+        ends_as(reference, go(model, small, tmp_path), model)
+
+    def test_the_next_training_is_validated_on_its_own_images(self, small, monkeypatch):
+        """Keras keeps the validation images of a fit that was interrupted."""
+        model = random_model()
+        at_call(monkeypatch, keras.callbacks.CallbackList, "on_test_batch_end", 1, interrupt)
+        assert go(model, small).stopped
+        labels = np.roll(small.validation.labels, 1)
+        other = replace(small, validation=replace(small.validation, labels=labels))
+        run = go(model, other, patience=None)
+        loss, _ = model.evaluate(other.validation.images, labels, verbose=0)
+        assert run.history["val_loss"][-1] == pytest.approx(loss, rel=1e-5)
+
+
+class TestDiverged:
+    def poison(self, monkeypatch, model, name: str, call: int, value: float) -> list[str]:
+        """At this call of the callbacks the last layer's weights become `value`."""
+
+        def poisoned():
+            kernel = model.layers[-1].kernel
+            kernel.assign(np.full(kernel.shape, value))
+
+        return at_call(monkeypatch, keras.callbacks.CallbackList, name, call, poisoned)
+
+    @pytest.mark.parametrize(
+        ("value", "said"), [(np.nan, "nan"), (np.inf, "nan"), (3e38, "(inf|nan)")]
+    )
+    @pytest.mark.parametrize("epoch", [1, 3])
+    def test_it_stops_in_the_very_step_with_the_last_good_state(
+        self, small, reference, monkeypatch, tmp_path, value, said, epoch
+    ):
+        model = random_model()
+        call = (epoch - 1) * STEPS + 2
+        steps = self.poison(monkeypatch, model, "on_train_batch_begin", call, value)
+        run = go(model, small, tmp_path)
+        assert len(steps) == call
+        after = f"after epoch {epoch - 1}" if epoch > 1 else "before the first epoch"
+        assert re.fullmatch(
+            rf"Stopped in epoch {epoch} of 4: the loss is no longer a finite number \({said}\)\. "
+            rf"The model has the weights that it had {after}\. Try a tenth of the learning rate: "
+            r"0\.0001, not 0\.001\.",
+            run.stopped,
+        )
+        assert run.epochs == epoch - 1
+        assert bits_of(model) == reference.states[epoch - 1]
+        newest, damaged = CheckpointFolder(tmp_path).newest()
+        assert (newest.epoch, damaged) == (epoch - 1, [])
+        assert all(np.isfinite(array).all() for array in newest.arrays.values())
+
+    def test_weights_that_diverge_in_the_last_step_without_a_validation_split(
+        self, make_dataset, monkeypatch
+    ):
+        model = random_model()
+        dataset = make_dataset((9, 9, 1), validation=0)
+        call = EPOCHS * STEPS
+        self.poison(monkeypatch, model, "on_train_batch_end", call, np.nan)
+        run = go(model, dataset, patience=None)
+        assert run.stopped.startswith("Stopped in epoch 4 of 4: a weight is no longer a finite num")
+        assert run.epochs == 3
+        assert all(np.isfinite(weights).all() for weights in model.get_weights())
+
+    def test_a_rate_far_too_high_in_truth(self, small):
+        model = random_model(keras.optimizers.SGD(1e30))
+        weights = bits(model.variables)
+        run = go(model, small)
+        assert "Try a tenth of the learning rate: 1e+29, not 1e+30." in run.stopped
+        assert run.epochs == 0
+        assert bits(model.variables) == weights
+
+    def test_a_model_that_begins_without_finite_weights(self, small, tmp_path):
+        model = random_model()
+        model.layers[-1].bias.assign([0, np.nan, 0])
+        with pytest.raises(MismatchError, match="from a training that diverged. Build the model a"):
+            go(model, small, tmp_path)
+        assert not list(tmp_path.glob("epoch_*"))
+        go(random_model(), small, tmp_path, epochs=1)
+
+
+class TestDiskAndMemory:
+    def test_a_disk_that_fills_up_costs_nothing(self, small, reference, monkeypatch, tmp_path):
+        model = random_model()
+        at_call(monkeypatch, checkpoints.Path, "write_bytes", 4, disk_full)  # epochs 0, 1, 2, 3
+        run = go(model, small, tmp_path)
+        assert run.stopped.startswith(
+            f"Stopped in epoch 4 of 4: epoch 3 could not be kept. Expected room on the disk for "
+            f"{tmp_path}/epoch_00003_"
+        )
+        assert run.stopped.endswith("The model has the weights that it had after epoch 3.")
+        assert ".." not in run.stopped
+        assert run.epochs == 3
+        assert bits_of(model) == reference.states[3]
+        newest, damaged = CheckpointFolder(tmp_path).newest()
+        assert (newest.epoch, damaged) == (2, [])
+        ends_as(reference, go(model, small, tmp_path), model)
+
+    def test_in_the_last_epoch_too(self, small, reference, monkeypatch, tmp_path):
+        model = random_model()
+        at_call(monkeypatch, checkpoints.Path, "write_bytes", EPOCHS + 1, disk_full)
+        run = go(model, small, tmp_path)
+        assert run.stopped.startswith("Stopped in epoch 4 of 4: epoch 4 could not be kept.")
+        assert run.stopped.endswith("The model has the weights that it had after epoch 4.")
+        assert bits_of(model) == reference.states[4]
+
+    def test_at_the_beginning_it_is_an_error_and_nothing_is_trained(
+        self, small, monkeypatch, tmp_path
+    ):
+        model = random_model()
+        weights = bits(model.variables)
+        at_call(monkeypatch, checkpoints.Path, "write_bytes", 1, disk_full)
+        with pytest.raises(StorageError, match="the disk is full"):
+            go(model, small, tmp_path)
+        assert bits(model.variables) == weights
+
+    @pytest.mark.parametrize("kind", ["MemoryError", "ResourceExhaustedError"])
+    def test_the_memory_runs_out(self, small, reference, monkeypatch, kind):
+        import tensorflow as tf
+
+        def out_of_memory():
+            if kind == "MemoryError":
+                raise MemoryError
+            raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+
+        model = random_model()
+        at_call(
+            monkeypatch, keras.callbacks.CallbackList, "on_train_batch_begin", STEPS + 1,
+            out_of_memory,
+        )  # fmt: skip
+        run = go(model, small)
+        assert run.stopped == (
+            "Stopped in epoch 2 of 4: the memory ran out. The model has the weights that it had "
+            "after epoch 1. Try smaller batches: batch_size=2."
+        )
+        assert bits_of(model) == reference.states[1]
+
+
+class TestArguments:
+    @pytest.mark.parametrize("name", ["epochs", "batch_size", "patience", "seed"])
+    @pytest.mark.parametrize("value", [2.5, True, "3", [3]])
+    def test_what_is_no_whole_number(self, small, name, value):
+        with pytest.raises(UsageError) as raised:
+            train(random_model(), small, **{name: value})
+        assert str(raised.value) == f"Expected a whole number as {name}. Received: {value!r}."
+
+    @pytest.mark.parametrize(
+        ("seed", "words"), [(-1, "seed of at least 0. Received: -1"), (2**32, "seed below 2**32.")]
+    )
+    def test_seeds_out_of_range(self, small, seed, words):
+        with pytest.raises(UsageError, match=re.escape(words)):
+            train(random_model(), small, seed=seed)
+
+    @pytest.mark.parametrize("resume", [True, "", 3, b"folder"])
+    def test_what_is_no_name_of_a_folder(self, small, resume):
+        with pytest.raises(UsageError) as raised:
+            train(random_model(), small, resume=resume)
+        assert str(raised.value) == (
+            'Expected the name of a folder as resume, for example "my_training". '
+            f"Received: {resume!r}."
+        )
+
+
+# ------------------------------------------------------------------- in a real kernel
+
+BEGIN = """
+import numpy as np
+from helpers import ImageDataset, Split, train, quiet_tensorflow
+with quiet_tensorflow():
+    import keras
+names, random = ("a", "b", "c"), np.random.default_rng(0)
+train_split, validation, test = [
+    Split(name, random.integers(0, 256, (24, 9, 9, 1), np.uint8), np.arange(24) % 3, names, "")
+    for name in ("train", "validation", "test")
+]
+dataset = ImageDataset("noise", train_split, validation, test, names, (9, 9, 1), "noise")
+model = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(3)])
+"""
+TRAIN = "run = train(model, dataset, epochs={epochs}, resume='training')"
+
+
+def test_the_stop_button_of_a_real_notebook(tmp_path):
+    """Interrupted twice, at moments that differ; each time the next cell has a run to work with."""
+    from jupyter_client.manager import start_new_kernel
+
+    manager, client = start_new_kernel(kernel_name="python3", cwd=str(tmp_path))
+
+    def run_cell(code: str, interrupt_at: int | None = None) -> str:
+        sent, drawn = [], []
+
+        def take(message):
+            if message["msg_type"] in ("display_data", "update_display_data"):
+                drawn.append(message)
+                if len(drawn) == interrupt_at:
+                    manager.interrupt_kernel()
+            if message["msg_type"] == "error":
+                sent.extend(message["content"]["traceback"])
+            sent.append(message["content"].get("text", ""))
+
+        client.execute_interactive(code, output_hook=take, timeout=60)
+        return "".join(sent)
+
+    try:
+        assert run_cell(BEGIN) == ""
+        epochs = 0
+        for moment in (1, 4):
+            said = run_cell(TRAIN.format(epochs=100_000), interrupt_at=moment)
+            assert "you interrupted it. The model has the weights" in said
+            assert "Traceback" not in said
+            found = int(run_cell("print(run.epochs)"))
+            assert found >= epochs
+            epochs = found
+            assert f"Stopped in epoch {epochs + 1} of 100000: " in run_cell("print(run.stopped)")
+        said = run_cell(TRAIN.format(epochs=epochs + 1))
+        assert f"Going on after epoch {epochs} of {epochs + 1}, kept in training." in said
+        assert run_cell("print(run.epochs, repr(run.stopped))") == f"{epochs + 1} ''\n"
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
