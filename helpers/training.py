@@ -414,13 +414,15 @@ def _fit(training: _Training, progress: bool) -> None:
 
 @contextlib.contextmanager
 def _interrupts_held_back(training: _Training) -> Iterator[None]:
-    """Note an interrupt, for the end of the step.
+    """Note an interrupt, for the end of the step; a second one comes through at once.
 
-    In the middle of one, TensorFlow may turn it into an error of another kind. And nothing is
-    half done where none comes.
+    In the middle of a step, TensorFlow may turn it into an error of another kind. And nothing
+    is half done where none comes.
     """
 
     def note(number, frame):
+        if training.interrupted:
+            handler(number, frame)
         training.interrupted = True
 
     handler = signal.getsignal(signal.SIGINT)

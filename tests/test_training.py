@@ -742,7 +742,6 @@ class TestInterrupted:
     @pytest.mark.parametrize(
         ("owner", "name", "call", "epochs"),
         [
-            (keras.callbacks.CallbackList, "on_epoch_begin", 3, 2),
             (keras.callbacks.CallbackList, "on_train_batch_begin", 1, 0),
             (keras.callbacks.CallbackList, "on_train_batch_end", 2 * STEPS + 2, 2),
             (keras.callbacks.CallbackList, "on_test_batch_end", 2, 1),
@@ -767,9 +766,7 @@ class TestInterrupted:
         )
         assert capsys.readouterr().out == run.stopped + "\n"
         # Where it came while an epoch was kept, that one is in memory already.
-        assert run.epochs - epochs in (
-            (0, 1) if name in ("save", "write_bytes", "replace") else (0,)
-        )
+        assert run.epochs - epochs in ((0, 1) if name in ("save", "replace") else (0,))
         assert run.history.get("loss", ()) == reference.run.history["loss"][: run.epochs]
         assert run.stopped in repr(run)
         assert len(run.plot().axes) == 2
@@ -842,30 +839,35 @@ class TestDiverged:
 
         return at_call(monkeypatch, keras.callbacks.CallbackList, name, call, poisoned)
 
-    @pytest.mark.parametrize(
-        ("value", "said"), [(np.nan, "nan"), (np.inf, "nan"), (3e38, "(inf|nan)")]
-    )
     @pytest.mark.parametrize("epoch", [1, 3])
     def test_it_stops_in_the_very_step_with_the_last_good_state(
-        self, small, reference, monkeypatch, tmp_path, value, said, epoch
+        self, small, reference, monkeypatch, tmp_path, epoch
     ):
         model = random_model()
         call = (epoch - 1) * STEPS + 2
-        steps = self.poison(monkeypatch, model, "on_train_batch_begin", call, value)
+        steps = self.poison(monkeypatch, model, "on_train_batch_begin", call, np.nan)
         run = go(model, small, tmp_path)
         assert len(steps) == call
         after = f"after epoch {epoch - 1}" if epoch > 1 else "before the first epoch"
-        assert re.fullmatch(
-            rf"Stopped in epoch {epoch} of 4: the loss is no longer a finite number \({said}\)\. "
-            rf"The model has the weights that it had {after}\. Try a tenth of the learning rate: "
-            r"0\.0001, not 0\.001\.",
-            run.stopped,
+        assert run.stopped == (
+            f"Stopped in epoch {epoch} of 4: the loss is no longer a finite number (nan). "
+            f"The model has the weights that it had {after}. Try a tenth of the learning rate: "
+            "0.0001, not 0.001."
         )
         assert run.epochs == epoch - 1
         assert bits_of(model) == reference.states[epoch - 1]
         newest, damaged = CheckpointFolder(tmp_path).newest()
         assert (newest.epoch, damaged) == (epoch - 1, [])
         assert all(np.isfinite(array).all() for array in newest.arrays.values())
+
+    def test_an_infinite_loss_is_no_number_either(self, dataset):
+        model = dense_model()
+        weights = bits(model.variables)
+        infinite = lambda labels, outputs: keras.ops.mean(outputs, axis=-1) + np.inf  # noqa: E731
+        model.compile("adam", infinite, metrics=["accuracy"])
+        run = train(model, dataset, epochs=2, progress=False)
+        assert "epoch 1 of 2: the loss is no longer a finite number (inf). The" in run.stopped
+        assert bits(model.variables) == weights
 
     def test_weights_that_diverge_in_the_last_step_without_a_validation_split(
         self, make_dataset, monkeypatch

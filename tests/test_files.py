@@ -1,0 +1,286 @@
+"""Files that are written whole or not at all, and what is said of a disk that takes nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from helpers import files
+from helpers.errors import StorageError
+from helpers.files import check_free_space, sha256, storage_errors_in_words, written_whole
+
+NOBODY = 65534
+
+
+def names_in(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+@contextlib.contextmanager
+def as_somebody_else():
+    """The administrator may write everywhere, so that these tests are then nobody for a moment."""
+    me = os.geteuid()
+    if me == 0:
+        os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(me)
+
+
+@pytest.fixture
+def closed_folder(tmp_path):
+    """A folder that everybody may look into and nobody may write into."""
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
+    folder = tmp_path / "closed"
+    folder.mkdir()
+    folder.chmod(0o555)
+    yield folder
+    folder.chmod(0o755)
+
+
+@pytest.fixture
+def small_disk():
+    """A device that takes nothing more: what Linux keeps to test exactly this."""
+    path = Path("/dev/full")
+    assert path.is_char_device()
+    return path
+
+
+# -------------------------------------------------------------------------- written_whole
+
+
+class TestWrittenWhole:
+    def test_a_new_file(self, tmp_path):
+        path = tmp_path / "new" / "folder" / "notes.txt"
+        with written_whole(path) as temporary:
+            temporary.write_text("new")
+            assert not path.exists()
+        assert path.read_text() == "new"
+        assert names_in(path.parent) == {"notes.txt"}
+
+    def test_the_old_file_stays_until_the_new_one_is_complete(self, tmp_path):
+        path = tmp_path / "notes.txt"
+        path.write_text("old")
+        with written_whole(path) as temporary:
+            temporary.write_text("new")
+            assert path.read_text() == "old"
+        assert path.read_text() == "new"
+
+    def test_the_temporary_file_has_the_same_ending(self, tmp_path):
+        """Keras and others choose the format by it."""
+        with written_whole(tmp_path / "model.keras") as temporary:
+            assert temporary.suffix == ".keras"
+            assert temporary.parent == tmp_path  # renaming is one step only on one disk
+            temporary.touch()
+
+    @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+    def test_a_block_that_fails_changes_nothing(self, tmp_path, error):
+        path = tmp_path / "notes.txt"
+        path.write_text("old")
+        with pytest.raises(error), written_whole(path) as temporary:
+            temporary.write_text("ne")
+            raise error
+        assert path.read_text() == "old"
+        assert names_in(tmp_path) == {"notes.txt"}
+
+    def test_a_block_that_writes_nothing_is_an_error_and_changes_nothing(self, tmp_path):
+        path = tmp_path / "notes.txt"
+        path.write_text("old")
+        with pytest.raises(FileNotFoundError), written_whole(path):
+            pass
+        assert path.read_text() == "old"
+
+    @pytest.mark.parametrize("step", ["fsync", "replace"])
+    def test_a_disk_that_is_full_at_the_last_step_changes_nothing(
+        self, tmp_path, monkeypatch, step
+    ):
+        def full(*_):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        path = tmp_path / "notes.txt"
+        path.write_text("old")
+        monkeypatch.setattr(*((os, "fsync") if step == "fsync" else (Path, "replace")), full)
+        with pytest.raises(StorageError, match="the disk is full"), written_whole(path) as part:
+            part.write_text("new")
+        assert path.read_text() == "old"
+        assert names_in(tmp_path) == {"notes.txt"}
+
+    def test_a_disk_that_is_really_full_is_said_in_words(self, tmp_path, small_disk):
+        path = tmp_path / "notes.txt"
+        path.write_text("old")
+        message = (
+            f"Expected room on the disk for {path}. Received: the disk is full. What was there "
+            "before is unchanged. Delete what you no longer need, then try again."
+        )
+        with pytest.raises(StorageError) as raised, written_whole(path) as temporary:
+            temporary.symlink_to(small_disk)
+            temporary.write_text("new")
+        assert str(raised.value) == message
+        assert path.read_text() == "old"
+        assert names_in(tmp_path) == {"notes.txt"}
+
+    def test_a_folder_where_nothing_may_be_written(self, closed_folder):
+        path = closed_folder / "notes.txt"
+        message = f"Expected to be allowed to write {path}. Received: Permission denied. Choose a"
+        with (
+            pytest.raises(StorageError, match=message),
+            as_somebody_else(),
+            written_whole(path) as temporary,
+        ):
+            temporary.write_text("new")
+        assert names_in(closed_folder) == set()
+
+    def test_a_folder_that_cannot_be_made(self, closed_folder):
+        path = closed_folder / "inner" / "notes.txt"
+        with (
+            pytest.raises(StorageError, match="Expected to be allowed"),
+            as_somebody_else(),
+            written_whole(path),
+        ):
+            pass
+
+    def test_what_a_process_left_that_runs_no_longer_is_removed(self, tmp_path):
+        ended = subprocess.Popen([sys.executable, "-c", ""])
+        ended.wait()
+        (tmp_path / f".{ended.pid}.part.notes.txt").write_text("half")
+        others = {f".{ended.pid}.part.other.txt", f".{os.getppid()}.part.notes.txt", "notes.txt"}
+        for name in others:
+            (tmp_path / name).write_text("not yours")
+        with written_whole(tmp_path / "notes.txt") as temporary:
+            temporary.write_text("new")
+        assert names_in(tmp_path) == others
+
+    def test_names_with_brackets_are_names(self, tmp_path):
+        ended = subprocess.Popen([sys.executable, "-c", ""])
+        ended.wait()
+        (tmp_path / f".{ended.pid}.part.run[1].txt").write_text("half")
+        with written_whole(tmp_path / "run[1].txt") as temporary:
+            temporary.write_text("new")
+        assert names_in(tmp_path) == {"run[1].txt"}
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from helpers.files import written_whole
+path = Path(sys.argv[1])
+number = 0
+while True:
+    number += 1
+    with written_whole(path) as temporary, temporary.open("w") as file:
+        for _ in range(200):
+            file.write(f"{number}\\n" * 50)
+            file.flush()
+    print(number, flush=True)
+"""
+
+
+def test_a_killed_process_leaves_the_old_file_or_the_new_one(tmp_path):
+    chance, path, caught_in_the_act = random.Random(0), tmp_path / "notes.txt", 0
+    for _ in range(8):
+        process = subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True
+        )
+        process.stdout.readline()
+        time.sleep(chance.uniform(0, 0.05))
+        process.send_signal(signal.SIGKILL)
+        said = ["1", *process.communicate()[0].split()]
+        numbers = path.read_text().split()
+        assert len(numbers) == 200 * 50
+        assert len(set(numbers)) == 1
+        assert int(numbers[0]) - int(said[-1]) in (0, 1)  # what it had said is there
+        caught_in_the_act += len(names_in(tmp_path)) - 1
+    assert caught_in_the_act > 0
+    with written_whole(path) as temporary:
+        temporary.write_text("new")
+    assert names_in(tmp_path) == {"notes.txt"}
+
+
+# ---------------------------------------------------------------- what the system says
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_in_words(number):
+    with (
+        pytest.raises(StorageError, match="Received: the disk is full. What was there before"),
+        storage_errors_in_words(Path("notes.txt")),
+    ):
+        raise OSError(number, "as the system says it")
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.EROFS])
+def test_a_place_that_is_closed_in_words(number):
+    with (
+        pytest.raises(StorageError, match="notes.txt. Received: as the system says it. Choose"),
+        storage_errors_in_words(Path("notes.txt")),
+    ):
+        raise OSError(number, "as the system says it")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OSError(errno.EIO, "of the disk"), ValueError("mine"), StorageError("in words already")],
+)
+def test_other_errors_pass_as_they_are(error):
+    with pytest.raises(type(error)) as raised, storage_errors_in_words(Path("notes.txt")):
+        raise error
+    assert raised.value is error
+
+
+# ---------------------------------------------------------------------- check_free_space
+
+
+def test_enough_free_space_is_nothing_to_speak_of(tmp_path):
+    check_free_space(tmp_path / "not" / "there" / "yet", 1_000, "a test")
+    assert names_in(tmp_path) == set()
+
+
+def test_too_little_free_space_is_said_before_anything_is_written(tmp_path):
+    message = (
+        rf"Expected 1,000,000,000,000 MB of free disk for a test in {tmp_path}. "
+        r"Received: [\d,]+ MB. Nothing was written. Delete what"
+    )
+    with pytest.raises(StorageError, match=message):
+        check_free_space(tmp_path, 10**18, "a test")
+
+
+def test_the_free_space_is_that_of_the_disk_of_the_folder(tmp_path, monkeypatch):
+    asked = []
+
+    def usage(place):
+        asked.append(Path(place))
+        return type("Usage", (), {"free": 2_000_000})
+
+    monkeypatch.setattr(files.shutil, "disk_usage", usage)
+    check_free_space(tmp_path / "new", 2_000_000, "a test")
+    with pytest.raises(StorageError, match="Expected 3 MB .* Received: 2 MB"):
+        check_free_space(Path("a_name_alone"), 3_000_000, "a test")
+    assert asked == [tmp_path, Path()]
+
+
+# --------------------------------------------------------------------------------- sha256
+
+
+def test_the_hash_of_a_known_text(tmp_path):
+    """The example of the standard: FIPS 180-2, appendix B.1."""
+    path = tmp_path / "abc"
+    path.write_bytes(b"abc")
+    assert sha256(path) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_the_hash_of_a_large_file(tmp_path):
+    content = random.Random(0).randbytes(3_000_001)
+    (tmp_path / "large").write_bytes(content)
+    assert sha256(tmp_path / "large") == hashlib.sha256(content).hexdigest()

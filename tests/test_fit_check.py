@@ -1,0 +1,397 @@
+"""What does not fit together is said before the first step, and nothing has changed then."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from helpers import ImageDataset, build_cnn, fit_check, memory, quiet_tensorflow, train
+from helpers.errors import MismatchError, NotEnoughMemoryError, UsageError
+from helpers.fit_check import batch_without_training, bytes_an_image, check_batch_size, check_fit
+
+with quiet_tensorflow():
+    import keras
+    from keras import layers
+
+
+def model_of(*inner, shape=(18, 18, 1)) -> keras.Model:
+    return keras.Sequential([keras.Input(shape), *inner])
+
+
+def dense(outputs: int = 3, **options) -> keras.Model:
+    return model_of(layers.Flatten(), layers.Dense(outputs, **options))
+
+
+def compiled(model: keras.Model, loss="sparse", metrics=("accuracy",)) -> keras.Model:
+    if loss == "sparse":
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("sgd", loss, metrics=list(metrics))
+    return model
+
+
+def changed(dataset: ImageDataset, split: str = "train", **arrays) -> ImageDataset:
+    return replace(dataset, **{split: replace(getattr(dataset, split), **arrays)})
+
+
+def refused(model, dataset) -> str:
+    """What `train` says; the weights are what they were, or were never made."""
+    before = [array.copy() for array in model.get_weights()]
+    with pytest.raises(MismatchError) as raised:
+        train(model, dataset, epochs=1, progress=False)
+    if before:
+        for old, new in zip(before, model.get_weights(), strict=True):
+            np.testing.assert_array_equal(old, new)
+    return str(raised.value)
+
+
+# ----------------------------------------------------------------------------- the labels
+
+
+class TestLabels:
+    @pytest.mark.parametrize("split", ["train", "validation"])
+    @pytest.mark.parametrize("wrong", [-1, 3, 255])
+    def test_a_label_that_no_class_has(self, dataset, split, wrong):
+        labels = getattr(dataset, split).labels.copy()
+        labels[[4, 7]] = wrong
+        assert refused(dense(), changed(dataset, split, labels=labels)) == (
+            f"Expected {split} labels from 0 to 2, for 3 classes. Received: {wrong} for image 4, "
+            "and 2 such labels in all. Labels count from 0."
+        )
+
+    def test_one_hot_rows(self, dataset):
+        labels = np.eye(3, dtype=np.int64)[dataset.train.labels]
+        message = refused(dense(), changed(dataset, labels=labels))
+        assert message.startswith("Expected one whole number a train image as its label. Received")
+        assert "labels of shape (24, 3) and type int64" in message
+        back = changed(dataset, labels=labels.argmax(axis=1))
+        check_fit(dense(), back)  # what the message says to do
+
+    @pytest.mark.parametrize("kind", [np.float32, bool])
+    def test_labels_that_are_not_whole_numbers(self, dataset, kind):
+        labels = dataset.train.labels.astype(kind)
+        message = refused(dense(), changed(dataset, labels=labels))
+        assert f"labels of shape (24,) and type {np.dtype(kind)}" in message
+
+    @pytest.mark.parametrize("kind", [np.uint8, np.int32])
+    def test_whole_numbers_of_any_size_are_labels(self, dataset, kind):
+        check_fit(dense(), changed(dataset, labels=dataset.train.labels.astype(kind)))
+
+    def test_more_images_than_labels(self, dataset):
+        message = refused(dense(), changed(dataset, labels=dataset.train.labels[:-1]))
+        assert message == (
+            "Expected train images of shape ('n', 18, 18, 1) with n labels. Received: images "
+            "(24, 18, 18, 1), labels (23,). Change both together."
+        )
+
+
+class TestImages:
+    def test_an_empty_training_split(self, make_dataset):
+        assert refused(dense(), make_dataset(train=0)) == (
+            "Expected images to train on. Received: an empty training split. Load the dataset "
+            "with fewer validation images."
+        )
+
+    @pytest.mark.parametrize("split", ["train", "validation"])
+    @pytest.mark.parametrize("pixel", [np.nan, np.inf])
+    def test_pixels_that_are_no_numbers(self, dataset, split, pixel):
+        images = getattr(dataset, split).images.astype(np.float32)
+        check_fit(dense(), changed(dataset, split, images=images))
+        images[5, 1, 2, 0] = pixel
+        message = refused(dense(), changed(dataset, split, images=images))
+        assert message.startswith(f"Expected numbers as pixels. Received: {split} images with")
+
+    def test_images_of_another_shape_than_the_dataset_says(self, dataset):
+        message = refused(dense(), changed(dataset, images=dataset.train.images[:, :9]))
+        assert "Received: images (24, 9, 18, 1), labels (24,)" in message
+
+
+# ------------------------------------------------------------------------------ the model
+
+
+class TestModel:
+    def test_a_model_and_a_dataset_that_fit(self, dataset):
+        check_fit(build_cnn(dataset), dataset)
+
+    @pytest.mark.parametrize("outputs", [1, 2, 10])
+    def test_another_number_of_outputs_than_classes(self, dataset, outputs):
+        assert refused(dense(outputs), dataset) == (
+            "Expected 3 numbers an image from the model, one a class. Received: an output of "
+            f"shape (None, {outputs}). Make its last layer Dense(3)."
+        )
+
+    def test_an_output_for_every_pixel(self, dataset):
+        assert "shape (None, 18, 18, 3)" in refused(model_of(layers.Conv2D(3, 1)), dataset)
+
+    @pytest.mark.parametrize(
+        ("shape", "words"), [((28, 28, 1), "28 x 28 x 1"), ((18, 18, 3), "18 x 18 x 3")]
+    )
+    def test_images_of_another_size_or_number_of_channels(
+        self, make_dataset, dataset, shape, words
+    ):
+        assert refused(build_cnn(make_dataset(shape)), dataset) == (
+            f"Expected a model for images of 18 x 18 x 1. Received: one that takes {words}. Build "
+            "it for this dataset, with build_cnn(dataset), or give its Input the dataset's "
+            "image_shape."
+        )
+
+    def test_images_of_any_size(self, dataset):
+        def any_size(channels: int) -> keras.Model:
+            inner = (layers.Conv2D(2, 3), layers.GlobalAveragePooling2D(), layers.Dense(3))
+            return model_of(*inner, shape=(None, None, channels))
+
+        check_fit(any_size(1), dataset)
+        message = refused(any_size(3), dataset)
+        assert "Received: one that takes any x any x 3." in message
+
+    def test_a_model_without_an_input_takes_the_shape_of_the_images(self, dataset):
+        model = keras.Sequential([layers.Flatten(), layers.Dense(3)])
+        run = train(model, dataset, epochs=1, progress=False)
+        assert run.epochs == 1
+
+    def test_a_layer_that_cannot_take_the_shape_is_quoted(self, dataset):
+        model = keras.Sequential([layers.Conv2D(2, 25), layers.Flatten(), layers.Dense(3)])
+        message = refused(model, dataset)
+        assert message.startswith(
+            "Expected a model for images of 18 x 18 x 1. Received: one whose layers cannot take "
+            "them: Computed output size would be zero or negative. "
+        )
+        assert message.endswith(". Build it for this dataset.")
+
+    def test_a_model_class_of_ones_own(self, dataset):
+        class Own(keras.Model):
+            def __init__(self):
+                super().__init__()
+                self.flatten, self.dense = layers.Flatten(), layers.Dense(3)
+
+            def call(self, images):
+                return self.dense(self.flatten(images))
+
+        assert train(Own(), dataset, epochs=1, progress=False).epochs == 1
+
+    @pytest.mark.parametrize(
+        ("raised", "words"),
+        [
+            (ValueError("too narrow"), "too narrow"),
+            (AssertionError(), "AssertionError"),
+        ],
+    )
+    def test_what_a_layer_of_ones_own_says_is_quoted(self, dataset, raised, words):
+        class Own(layers.Layer):
+            def compute_output_spec(self, images):
+                raise raised
+
+        message = refused(keras.Sequential([Own(), layers.Flatten(), layers.Dense(3)]), dataset)
+        assert f"cannot take them: {words}. Build it" in message
+
+    def test_the_frame_that_keras_sets_around_an_error_is_left_out(self):
+        framed = (
+            "Exception encountered when calling Own.call().\n\n\x1b[1mToo narrow.\x1b[0m\n\n"
+            "Arguments received by Own.call():\n  • images=<KerasTensor>"
+        )
+        assert fit_check._cause(ValueError(framed)) == "Too narrow"
+
+    def test_several_inputs(self, dataset):
+        first, second = keras.Input((18, 18, 1)), keras.Input((18, 18, 1))
+        output = layers.Dense(3)(layers.Flatten()(layers.Add()([first, second])))
+        message = refused(keras.Model([first, second], output), dataset)
+        assert "layers cannot take them" in message
+        assert "2 named input(s)" in message
+
+    @pytest.mark.parametrize("kind", [list, dict])
+    def test_several_outputs(self, dataset, kind):
+        images = keras.Input((18, 18, 1))
+        flat = layers.Flatten()(images)
+        outputs = {"a": layers.Dense(3)(flat), "b": layers.Dense(3)(flat)}
+        outputs = outputs if kind is dict else list(outputs.values())
+        assert "Received: several outputs. Make its" in refused(
+            keras.Model(images, outputs), dataset
+        )
+
+    def test_swapped_arguments(self, dataset):
+        with pytest.raises(UsageError) as raised:
+            train(dataset, dense())
+        assert str(raised.value) == (
+            "Expected a Keras model, then a dataset: train(model, dataset). Received: "
+            "ImageDataset and Sequential."
+        )
+
+    def test_a_model_of_pytorch(self, dataset):
+        import torch
+
+        with pytest.raises(UsageError, match="Received: Linear and ImageDataset"):
+            train(torch.nn.Linear(3, 3), dataset)
+
+    def test_a_split_is_not_a_dataset(self, dataset):
+        with pytest.raises(UsageError, match="Received: Sequential and Split"):
+            train(dense(), dataset.train)
+
+    def test_looking_changes_neither_the_weights_nor_the_description(self, dataset):
+        model = build_cnn(dataset)
+        before, weights = model.to_json(), model.get_weights()
+        check_fit(model, dataset)
+        assert model.to_json() == before
+        for old, new in zip(weights, model.get_weights(), strict=True):
+            np.testing.assert_array_equal(old, new)
+
+
+# ----------------------------------------------------------------------- how it is compiled
+
+
+class TestCompiled:
+    @pytest.mark.parametrize(
+        ("loss", "named"),
+        [
+            ("categorical_crossentropy", "categorical_crossentropy"),
+            (keras.losses.CategoricalCrossentropy(from_logits=True), "categorical_crossentropy"),
+            (keras.losses.categorical_crossentropy, "categorical_crossentropy"),
+            ("CategoricalCrossentropy", "CategoricalCrossentropy"),
+            ("mse", "mean_squared_error"),
+            (keras.losses.KLDivergence(), "kl_divergence"),
+            (keras.losses.BinaryCrossentropy(), "binary_crossentropy"),
+            (None, "None"),
+        ],
+    )
+    def test_a_loss_that_wants_other_labels(self, dataset, loss, named):
+        assert refused(compiled(dense(), loss), dataset) == (
+            f"Expected a loss for labels that are whole numbers. Received: {named}. Compile with "
+            "loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True)."
+        )
+
+    @pytest.mark.parametrize(
+        "loss",
+        [
+            "sparse_categorical_crossentropy",
+            "SparseCategoricalCrossentropy",
+            keras.losses.sparse_categorical_crossentropy,
+            keras.losses.SparseCategoricalCrossentropy(name="mine"),
+            lambda labels, outputs: keras.ops.mean(outputs),
+        ],
+    )
+    def test_losses_for_whole_numbers_and_those_of_ones_own(self, dataset, loss):
+        check_fit(compiled(dense(activation="softmax"), loss), dataset)
+
+    @pytest.mark.parametrize(
+        "metrics",
+        [[], ["mae"], ["sparse_categorical_accuracy"], [keras.metrics.SparseCategoricalAccuracy()]],
+    )
+    def test_without_the_metric_that_the_curves_show(self, dataset, metrics):
+        message = refused(compiled(dense(), metrics=metrics), dataset)
+        assert message.startswith('Expected a model compiled with metrics=["accuracy"], for the')
+        assert "Compile it again with that metric, or not at all" in message
+
+    @pytest.mark.parametrize(
+        "metric", ["accuracy", keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
+    )
+    def test_with_it_in_either_spelling_it_is_in_the_history(self, dataset, metric):
+        model = compiled(dense(), metrics=["sparse_top_k_categorical_accuracy", metric])
+        run = train(model, dataset, epochs=1, progress=False)
+        assert {"accuracy", "val_accuracy"} < set(run.history)
+
+
+@pytest.fixture(scope="module")
+def two(make_dataset) -> ImageDataset:
+    return make_dataset(class_names=("top", "bottom"))
+
+
+class TestTwoClasses:
+    @pytest.mark.parametrize(
+        "loss", [keras.losses.BinaryCrossentropy(), "binary_crossentropy", "BinaryCrossentropy"]
+    )
+    def test_one_output_and_binary_cross_entropy_train(self, two, loss):
+        model = compiled(
+            model_of(
+                layers.Rescaling(1 / 255), layers.Flatten(), layers.Dense(1, activation="sigmoid")
+            ),
+            loss,
+        )
+        run = train(model, two, epochs=8, batch_size=4, progress=False)
+        assert run.validation_accuracy == 1
+
+    def test_one_output_alone_is_refused(self, two):
+        assert "Make its last layer Dense(2)." in refused(dense(1), two)
+
+    def test_nor_does_it_do_for_three(self, dataset):
+        model = compiled(dense(1, activation="sigmoid"), "binary_crossentropy")
+        assert "Make its last layer Dense(3)." in refused(model, dataset)
+
+    def test_two_outputs_and_binary_cross_entropy_do_not_fit(self, two):
+        message = refused(compiled(dense(2), "binary_crossentropy"), two)
+        assert message.startswith("Expected a loss for labels that are whole numbers. Received: b")
+
+
+# ----------------------------------------------------------------------------- the memory
+
+# Of the classic CNN for 18 x 18 x 1 and three classes, layer by layer.
+NUMBERS_AN_IMAGE = (
+    18 * 18 * 1  # scale
+    + 16 * 16 * 32  # conv_1
+    + 8 * 8 * 32  # pool_1
+    + 6 * 6 * 64  # conv_2
+    + 3 * 3 * 64  # pool_2
+    + 1 * 1 * 64  # conv_3
+    + 64  # flatten
+    + 64  # dense
+    + 3  # logits
+)
+
+
+class TestMemory:
+    def test_bytes_an_image_by_hand(self, dataset):
+        assert bytes_an_image(build_cnn(dataset)) == 4 * NUMBERS_AN_IMAGE == 54_556
+
+    def test_layers_of_models_in_the_model_count_too(self, dataset):
+        outer = model_of(build_cnn(dataset), layers.Softmax())
+        assert bytes_an_image(outer) == 4 * (NUMBERS_AN_IMAGE + 3)
+
+    def test_of_a_model_that_says_nothing_it_is_unknown(self):
+        class Own(keras.Model):
+            pass
+
+        assert bytes_an_image(Own()) == 0
+
+    def test_a_batch_that_is_too_large_is_refused_and_the_one_it_names_is_not(
+        self, dataset, make_dataset, monkeypatch
+    ):
+        model = build_cnn(dataset)
+        before = model.get_weights()
+        weights = 4 * fit_check.COPIES_OF_WEIGHTS * model.count_params()
+        # Room for ten images and a half.
+        room = weights + 10.5 * fit_check.TRAINING_FACTOR * 4 * NUMBERS_AN_IMAGE
+        available = int(room / fit_check.SHARE_OF_MEMORY)
+        monkeypatch.setattr(memory, "available_memory", lambda: available)
+        with pytest.raises(NotEnoughMemoryError, match="20 images a batch.*Try batch_size=10,"):
+            train(model, dataset, epochs=1, batch_size=20, progress=False)
+        for old, new in zip(before, model.get_weights(), strict=True):
+            np.testing.assert_array_equal(old, new)
+        assert train(model, dataset, epochs=1, batch_size=10, progress=False).epochs == 1
+        # A batch is never larger than the dataset.
+        train(model, make_dataset(train=9), epochs=1, batch_size=1_000, progress=False)
+
+    def test_the_words(self, dataset, monkeypatch):
+        """(0.8 GB - 7 x 4 x 60,099 weights) / (3 x 54,556 bytes) is 4,877.6 images."""
+        monkeypatch.setattr(fit_check, "TRAINING_FACTOR", 3.0)
+        monkeypatch.setattr(memory, "available_memory", lambda: 10**9)
+        with pytest.raises(NotEnoughMemoryError) as raised:
+            check_batch_size(build_cnn(dataset), 100_000, 200_000)
+        assert str(raised.value) == (
+            "Expected a training step to fit into the 0.8 GB of memory that may be used. "
+            "Received: 100000 images a batch, which need about 16.4 GB. Try batch_size=4877, "
+            "which fits, or close other programs and notebooks."
+        )
+
+    def test_where_not_even_one_image_fits(self, dataset, monkeypatch):
+        monkeypatch.setattr(memory, "available_memory", lambda: 0)
+        message = "Not even one image fits: use smaller images or a smaller model, or close"
+        with pytest.raises(MemoryError, match=message):
+            check_batch_size(build_cnn(dataset), 1, 1)
+
+    def test_of_large_images_fewer_are_validated_at_once(self, dataset, make_dataset):
+        assert batch_without_training(build_cnn(dataset)) == 500
+        large = batch_without_training(build_cnn(make_dataset((256, 256, 3))))
+        assert 1 <= large < 50
+        assert large * bytes_an_image(build_cnn(make_dataset((256, 256, 3)))) <= 256e6
+
+    def test_at_least_one_image_is_validated_at_once(self):
+        assert batch_without_training(model_of(layers.Conv2D(64, 1), shape=(1500, 1500, 3))) == 1
