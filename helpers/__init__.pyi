@@ -5,7 +5,8 @@ from .errors import CourseError
 from .evaluation import Evaluation, accuracy_interval, evaluate
 from .explain import feature_maps, grad_cam
 from .figures import lesson_figures
-from .folders import FolderReport, check_folder
+from .folder_report import FolderReport
+from .folders import check_folder
 from .model_files import load_model, save_model
 from .models import build_cnn
 from .plots import (

@@ -8,7 +8,8 @@
 the bundled Fashion-MNIST sample, CIFAR-10 in its official binary layout, and a folder
 of images with one sub-folder a class. The first two give labelled training images, of
 which the validation split is cut off here, and labelled test images. A folder may lack a
-test split too: `helpers.folders` checks it, and cuts off what it lacks in the same way.
+test split too: `helpers.folders` checks it, and cuts off what it lacks. Every such cut is made
+by `helpers.splits`.
 
 Pixels stay uint8 (0 to 255) all the way to the model, whose first layer scales them.
 
@@ -41,14 +42,9 @@ from helpers.errors import (
     UsageError,
 )
 from helpers.files import sha256, storage_errors_in_words, sync_folder
-from helpers.folders import (
-    FolderReport,
-    check_folder,
-    check_split,
-    cut_parts,
-    read_images,
-    split_by_class,
-)
+from helpers.folder_report import FolderReport
+from helpers.folders import check_folder, cut_parts, read_images
+from helpers.splits import check_split, split_by_class
 
 DATA_DIR = Path(__file__).resolve().parent.parent / "data"
 

@@ -1,9 +1,14 @@
-"""What several test files share: small datasets, and a model that answers what a test says."""
+"""What several test files share: small datasets, and a model that answers what a test says.
+
+What tests of folders make and look at is imported from `made_images.py`, beside this file.
+"""
 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +16,7 @@ import pytest
 from helpers import ImageDataset, Split, datasets
 
 os.environ.setdefault("MPLBACKEND", "agg")  # no test opens a window
+sys.path.append(str(Path(__file__).parent))  # for made_images
 
 
 def _split(name: str, shape: tuple[int, int, int], classes: tuple[str, ...], count: int) -> Split:
@@ -52,6 +58,14 @@ def make_dataset() -> Callable[..., ImageDataset]:
 def dataset(make_dataset) -> ImageDataset:
     """24, 12 and 12 grey images of 18 x 18 pixels and three classes."""
     return make_dataset()
+
+
+@pytest.fixture
+def photos(tmp_path) -> Path:
+    """A folder that has no fault: two classes of ten images."""
+    from made_images import fill
+
+    return fill(tmp_path / "photos", {"cat": 10, "dog": 10})
 
 
 class Answers:

@@ -1,0 +1,360 @@
+"""What the check of a folder found, to be read, shown and worked through. Introduced in lesson 2.
+
+    report = check_folder("photos")        # a FolderReport
+    report.ok                              # whether it can be used
+    report.to_csv("report.csv")            # the findings as a table, to work through
+    report.raise_problems()                # an error that lists them, if there are any
+
+A report has the images that can be used, each an `ImageFile`, and everything else that is
+worth knowing, each a `Finding`. What kinds of findings there are, how serious each is and
+what to do about it stands in `KINDS`, and nowhere else. Who finds them: `helpers.folders`.
+"""
+
+from __future__ import annotations
+
+import base64
+import csv
+import html
+import io
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from pathlib import Path
+
+from helpers.errors import FolderError
+from helpers.files import written_whole
+from helpers.image_files import decoded, printable, quiet_pillow
+
+PROBLEM, SET_ASIDE, NOTE = LEVELS = ("problem", "set aside", "note")
+
+_AGAIN = "Copy it again from where it came from, or delete it."
+_CONVERT = "Open it in a photo program and export it as JPEG or PNG into the same folder."
+
+# Every kind of finding: its level, and the one thing to do. What may be set aside is a
+# problem as long as nobody asked for that.
+KINDS = {
+    # the layout
+    "empty": (PROBLEM, "Put one sub-folder of images a class into it."),
+    "no class folders": (PROBLEM, "Sort the images into one sub-folder a class."),
+    "one class": (PROBLEM, "Add a sub-folder with images of a second class."),
+    "one folder too many": (PROBLEM, "Use the inner folder."),
+    "same part twice": (PROBLEM, "Put the images of both into one folder."),
+    "same class twice": (PROBLEM, "Put the images of both into one folder, or rename one."),
+    "unreadable name": (PROBLEM, "Rename the folder."),
+    "unreadable folder": (PROBLEM, "Give yourself the right to read it, or move it elsewhere."),
+    "path too long": (PROBLEM, "Move it into a folder with a shorter path."),
+    "different classes": (PROBLEM, "Add images of them there, or take them out of every part."),
+    "too few images": (PROBLEM, "Add images to it, or leave the class out."),
+    "class without images": (SET_ASIDE, "Put images into it, or delete the folder."),
+    "outside": (SET_ASIDE, "Move it into the folder of its class."),
+    "nested folders": (NOTE, "If these are the classes, load that folder instead."),
+    "two spellings": (NOTE, "They count as one class. No need to act."),
+    # single files
+    "zero bytes": (SET_ASIDE, _AGAIN),
+    "no image content": (SET_ASIDE, _AGAIN),
+    "format": (SET_ASIDE, _CONVERT),
+    "truncated": (SET_ASIDE, _AGAIN),
+    "damaged": (SET_ASIDE, _AGAIN),
+    "too many pixels": (SET_ASIDE, "Save a smaller copy of it in its place."),
+    "tiny": (SET_ASIDE, "Put a larger image in its place, or delete it."),
+    "unreadable": (SET_ASIDE, "Give yourself the right to read it, or delete it."),
+    "vanished": (SET_ASIDE, "Wait until nothing changes the folder, then check again."),
+    "not an image": (NOTE, "It is left out. No need to act."),
+    "wrong ending": (NOTE, "It is used. Rename it if other programs are to open it."),
+    "animated": (NOTE, "Its first picture is used. No need to act."),
+    "damaged EXIF": (NOTE, "Look whether it lies on its side; if so, turn it and save it."),
+    "very long": (NOTE, "It is squeezed into shape. Crop it if what matters gets lost."),
+    "strange name": (NOTE, "It is used. Rename it if other programs are to open it."),
+    "link": (NOTE, "It is not followed. Copy what it leads to here if it is wanted."),
+    "not a file": (NOTE, "It is left alone. No need to act."),
+    # images compared with each other
+    "two labels": (SET_ASIDE, "Delete the copy whose class is wrong."),
+    "leak": (SET_ASIDE, "Delete this copy: a test on known images says nothing."),
+    "copy": (NOTE, "All copies go to the same split. Delete it if it is there by mistake."),
+    "nearly the same": (NOTE, "Look at both. Keep one if they show the same moment."),
+}
+
+# What a notebook shows of a report, before it says how many more there are.
+MOST_CLASSES = 30
+MOST_FINDINGS = 8  # of a kind
+MOST_PICTURES = 12  # of all kinds
+PICTURES_OF_A_KIND = 4
+PICTURE_SIDE = 96  # pixels, at most
+
+MOST_PROBLEMS = 10  # in the text of an error
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is worth knowing about a file or folder.
+
+    Attributes:
+        path: str, below the checked folder, with slashes, every character printable.
+        kind: what it is, one of the keys of `KINDS`.
+        level: "problem" (the folder cannot be used like this), "set aside" (left out, as
+            asked for) or "note" (no obstacle).
+        cause: what was found, a sentence.
+        advice: what to do about it, a sentence.
+
+    Introduced in lesson 2.
+    """
+
+    path: str
+    kind: str
+    level: str
+    cause: str
+    advice: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFile:
+    """An image that can be used.
+
+    Attributes:
+        path: where it is.
+        label: int, an index into the report's class_names.
+        part: "train", "validation" or "test" where the folder says so, else "".
+        twin: int, the same number for all files with exactly the same picture.
+
+    Introduced in lesson 2.
+    """
+
+    path: Path
+    label: int
+    part: str
+    twin: int
+
+
+@dataclass(frozen=True, eq=False)
+class FolderReport:
+    """What `check_folder` found.
+
+    Attributes:
+        folder: the folder, as it was given.
+        class_names: the classes that have usable images, sorted.
+        images: the usable images, by class, then by path.
+        findings: everything else: problems first, then what was set aside, then notes.
+        ignored: how many files and folders of each name that systems leave behind (such as
+            .DS_Store) were passed over.
+        problems, set_aside, notes: the findings of each level.
+
+    Introduced in lesson 2.
+    """
+
+    folder: Path
+    class_names: tuple[str, ...]
+    images: tuple[ImageFile, ...]
+    findings: tuple[Finding, ...]
+    ignored: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        """Whether the folder can be used: no problems."""
+        return not self.problems
+
+    @property
+    def problems(self) -> tuple[Finding, ...]:
+        return self._of_level(PROBLEM)
+
+    @property
+    def set_aside(self) -> tuple[Finding, ...]:
+        return self._of_level(SET_ASIDE)
+
+    @property
+    def notes(self) -> tuple[Finding, ...]:
+        return self._of_level(NOTE)
+
+    def _of_level(self, level: str) -> tuple[Finding, ...]:
+        return tuple(finding for finding in self.findings if finding.level == level)
+
+    def class_counts(self) -> dict[str, int]:
+        """How many usable images each class has. Introduced in lesson 2."""
+        counts = Counter(image.label for image in self.images)
+        return {name: counts[label] for label, name in enumerate(self.class_names)}
+
+    def to_csv(self, path: str | os.PathLike) -> None:
+        """Write the findings as a table that spreadsheet programs open.
+
+        Args:
+            path: the file to write; a file that is there is replaced.
+
+        Raises:
+            StorageError: the disk is full, or nothing may be written there.
+
+        Introduced in lesson 2.
+        """
+        with (
+            written_whole(Path(path)) as temporary,
+            # With the mark that Excel knows UTF-8 by.
+            temporary.open("w", encoding="utf-8-sig", newline="") as file,
+        ):
+            table = csv.writer(file)
+            table.writerow(["path", "kind", "level", "cause", "advice"])
+            for found in self.findings:
+                # A cell that starts with "=" would be a formula.
+                where = "./" if found.path == "." else f"./{found.path}"
+                table.writerow([where, found.kind, found.level, found.cause, found.advice])
+
+    def raise_problems(self) -> None:
+        """Raise an error that lists the problems, if there are any.
+
+        Raises:
+            FolderError: the folder cannot be used as it is.
+
+        Introduced in lesson 2.
+        """
+        problems = self.problems
+        if not problems:
+            return
+        folder = printable(str(self.folder))
+        lines = [
+            f"Expected a folder of images that can be used. Received: {folder} with "
+            f"{counted(len(problems), 'problem')}:"
+        ]
+        first = problems[:MOST_PROBLEMS]
+        lines += [f"  {found.path}: {found.cause} {found.advice}" for found in first]
+        if len(problems) > MOST_PROBLEMS:
+            lines.append(
+                f"and {len(problems) - MOST_PROBLEMS:,} more: "
+                f'check_folder("{folder}").to_csv("report.csv") lists all.'
+            )
+        settable = {found.kind for found in problems if KINDS[found.kind][0] == SET_ASIDE}
+        if settable:
+            aside = sum(found.kind in settable for found in problems)
+            lines.append(
+                f"set_aside=True goes on without {aside:,} of them, and touches no file: "
+                f"{', '.join(sorted(settable))}."
+            )
+        raise FolderError("\n".join(lines))
+
+    def __repr__(self) -> str:
+        lines = [f"FolderReport {folder_name(self.folder)!r}: {self._summary()}"]
+        width = max((len(name) for name in self.class_names), default=0)
+        counts = list(self.class_counts().items())
+        lines += [f"  {name:{width}}  {count:7,}" for name, count in counts[:MOST_CLASSES]]
+        if len(counts) > MOST_CLASSES:
+            lines.append(f"  and {len(counts) - MOST_CLASSES} more classes")
+        for (level, kind), group in self._groups().items():
+            lines.append(f"  {level}: {kind} ({len(group):,}). {group[0].advice}")
+            lines += [f"    {found.path}: {found.cause}" for found in group[:MOST_FINDINGS]]
+            if len(group) > MOST_FINDINGS:
+                lines.append(f"    and {len(group) - MOST_FINDINGS:,} more")
+        if self.ignored:
+            lines.append(f"  ignored: {self._ignored_in_words()}")
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        return _as_html(self)
+
+    def in_words(self) -> str:
+        """The numbers of notes and of files set aside; "" if there are none of both.
+
+        Introduced in lesson 2.
+        """
+        words = [counted(len(self.notes), "note")] if self.notes else []
+        if self.set_aside:
+            words.append(f"{counted(len(self.set_aside), 'file')} set aside")
+        return ", ".join(words)
+
+    def _summary(self) -> str:
+        words = [
+            f"{counted(len(self.images), 'image')} of {counted(len(self.class_names), 'class')}",
+            counted(len(self.problems), "problem"),
+            f"{len(self.set_aside):,} set aside",
+            counted(len(self.notes), "note"),
+        ]
+        return ", ".join(words)
+
+    def _groups(self) -> dict[tuple[str, str], list[Finding]]:
+        groups: dict[tuple[str, str], list[Finding]] = {}
+        for found in self.findings:
+            groups.setdefault((found.level, found.kind), []).append(found)
+        return groups
+
+    def _ignored_in_words(self) -> str:
+        return ", ".join(f"{name} {count:,}" for name, count in sorted(self.ignored.items()))
+
+
+def folder_name(folder: Path) -> str:
+    """The last part of its path, also of one like ".". Introduced in lesson 2."""
+    return printable(folder.name or folder.resolve().name)
+
+
+def counted(number: int, noun: str) -> str:
+    """Such as "1 image" or "2,000 images". Introduced in lesson 2."""
+    plural = f"{noun}es" if noun.endswith("s") else f"{noun}s"
+    return f"{number:,} {noun if number == 1 else plural}"
+
+
+# ------------------------------------------------------------------------- the report in a notebook
+
+
+def _as_html(report: FolderReport) -> str:
+    """Two tables with captions and headings, for eyes and for screen readers."""
+    classes = [
+        f'<tr><th scope="row">{html.escape(name)}</th><td>{count:,}</td></tr>'
+        for name, count in report.class_counts().items()
+    ]
+    left = MOST_PICTURES
+    findings = []
+    for (level, kind), group in report._groups().items():
+        first = group[: min(PICTURES_OF_A_KIND, left)]
+        pictures = [_html_picture(report.folder, found) for found in first]
+        left -= len(pictures) - pictures.count("")
+        findings.append(_html_row(f"{level}: {kind}", group, pictures))
+    lines = [f"{folder_name(report.folder)}: {report._summary()}"]
+    if report.ignored:
+        lines.append(f"ignored: {report._ignored_in_words()}")
+    return "".join(
+        [
+            *(f"<p>{html.escape(line)}</p>" for line in lines),
+            _html_table("Images that can be used", ("class", "images"), classes),
+            _html_table("What the check found", ("what", "where", "what to do"), findings),
+        ]
+    )
+
+
+def _html_table(caption: str, heads: Sequence[str], rows: list[str]) -> str:
+    if not rows:
+        return ""
+    columns = "".join(f'<th scope="col">{head}</th>' for head in heads)
+    return (
+        f"<table><caption>{caption}</caption><thead><tr>{columns}</tr></thead>"
+        f"<tbody>{''.join(rows)}</tbody></table>"
+    )
+
+
+def _html_row(title: str, group: list[Finding], pictures: list[str]) -> str:
+    items = [
+        f"<li>{html.escape(f'{found.path}: {found.cause}')} {picture}</li>"
+        for found, picture in zip_longest(group[:MOST_FINDINGS], pictures, fillvalue="")
+    ]
+    if len(group) > MOST_FINDINGS:
+        items.append(f"<li>and {len(group) - MOST_FINDINGS:,} more</li>")
+    return (
+        f'<tr><th scope="row">{html.escape(title)} ({len(group):,})</th>'
+        f"<td><ul>{''.join(items)}</ul></td><td>{html.escape(group[0].advice)}</td></tr>"
+    )
+
+
+def _html_picture(folder: Path, found: Finding) -> str:
+    """The picture as an <img>, of a truncated one what there is; "" if it cannot be shown."""
+    from PIL import ImageFile as Pillow
+
+    usual, path = Pillow.LOAD_TRUNCATED_IMAGES, folder / found.path
+    try:
+        Pillow.LOAD_TRUNCATED_IMAGES = True
+        with quiet_pillow():
+            picture, _ = decoded(path)
+        picture.thumbnail((PICTURE_SIDE, PICTURE_SIDE))
+        packed = io.BytesIO()
+        picture.save(packed, "PNG")
+    except Exception:  # a report is shown whatever became of the files
+        return ""
+    finally:
+        Pillow.LOAD_TRUNCATED_IMAGES = usual
+    data = base64.b64encode(packed.getvalue()).decode()
+    alt = html.escape(f"{found.path}: {found.kind}")
+    return f'<img alt="{alt}" src="data:image/png;base64,{data}">'

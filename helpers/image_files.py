@@ -1,0 +1,300 @@
+"""From one file on disk to one upright 8-bit RGB picture. Introduced in lesson 2.
+
+    with quiet_pillow():
+        picture, remarks = decoded(Path("photos/cat/0001.jpg"))
+
+`decoded` is the one door: the check of a folder, the reading of a dataset and the pictures in
+a report all see an image through it. It goes in three steps: open the file, tell its format
+by its first bytes, decode it. A file that gives no picture is `Refused`. Both a refusal and
+a remark on a good picture are a kind and a cause; `helpers.folder_report` has the advice that
+belongs to each kind. `in_threads` does the work for thousands of files at once.
+
+The first bytes decide how a file is read, never its name. Links are not followed, and what
+is not a plain file is not read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+Remark = tuple[str, str]  # a kind of finding, and its cause: a sentence
+
+# The formats that are read, in Pillow's words, with the endings that their files have.
+READABLE = {
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
+    "PNG": (".png", ".apng"),
+    "WEBP": (".webp",),
+    "BMP": (".bmp", ".dib"),
+    "GIF": (".gif",),
+}
+READABLE_ENDINGS = frozenset(ending for endings in READABLE.values() for ending in endings)
+# The endings of images that are not read: such a file is no surprise, but it needs converting.
+OTHER_ENDINGS = frozenset(
+    (
+        ".heic", ".heif", ".hif", ".avif", ".tif", ".tiff", ".svg", ".psd", ".ico", ".icns",
+        ".jp2", ".j2k", ".jxl", ".jxr", ".tga", ".ppm", ".pgm", ".pbm", ".pnm", ".pcx", ".dds",
+        ".eps", ".exr", ".hdr", ".qoi", ".xcf", ".raw", ".dng", ".cr2", ".cr3", ".nef", ".arw",
+        ".orf", ".rw2", ".raf",
+    )
+)  # fmt: skip
+ANIMATED = ("PNG", "WEBP", "GIF")
+
+HEAD_BYTES = 32  # enough to know a format by
+STARTS = {
+    b"\xff\xd8\xff": "JPEG", b"\x89PNG\r\n\x1a\n": "PNG", b"GIF87a": "GIF", b"GIF89a": "GIF",
+    b"II*\0": "TIFF", b"MM\0*": "TIFF", b"8BPS": "Photoshop",
+    b"\0\0\0\x0cjP  ": "JPEG 2000", b"\0\0\0\x0cJXL ": "JPEG XL",
+}  # fmt: skip
+BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)  # bytes, one a version of the format
+BRANDS = {b"avif": "AVIF", b"avis": "AVIF"} | dict.fromkeys(
+    (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"), "HEIC"
+)
+
+MAX_PIXELS = 128_000_000  # more is refused unopened: a small file can claim any size
+
+# How an image with this EXIF orientation is turned upright (names of Image.Transpose).
+ORIENTATION = 0x0112
+UPRIGHT = {
+    2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE",
+    6: "ROTATE_270", 7: "TRANSVERSE", 8: "ROTATE_90",
+}  # fmt: skip
+
+CHUNK = 16  # files, for a thread at a time
+MOST_THREADS = 8
+
+
+class Refused(Exception):
+    """Why a file gives no picture that can be used: a kind and a cause. Introduced in lesson 2."""
+
+
+def decoded(path: Path, *, thorough: bool = False) -> tuple[Image.Image, list[Remark]]:
+    """The picture in a file, upright and RGB, and what is worth noting about it.
+
+    Call it inside `quiet_pillow`.
+
+    Args:
+        path: the file.
+        thorough: whether to compare the checksums that a PNG carries, too.
+
+    Returns:
+        The picture, 8-bit RGB, and a list of remarks, each a kind and a cause.
+
+    Raises:
+        Refused: the file holds no picture that can be used.
+        OSError: the system does not let it be read, or it is no plain file.
+
+    Introduced in lesson 2.
+    """
+    with _opened(path) as file:
+        ending = path.suffix.lower()
+        content = _content(file, ending)
+        picture, remarks = _picture_in(file, content, thorough)
+    if ending not in READABLE[content]:
+        remarks.insert(0, ("wrong ending", f"Its content is {content}, its name is not."))
+    return picture, remarks
+
+
+def reason(error: Refused | OSError) -> Remark:
+    """The kind and the cause: of a refusal, or of what the system says about a file.
+
+    Introduced in lesson 2.
+    """
+    if isinstance(error, Refused):
+        return error.args
+    if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EISDIR):
+        return "vanished", "It was there when the folder was listed, and no longer is."
+    kind = "path too long" if error.errno == errno.ENAMETOOLONG else "unreadable"
+    return kind, f"It cannot be read. The system says: {error.strerror}."
+
+
+def printable(text: str) -> str:
+    """The text with every character that cannot be shown escaped. Introduced in lesson 2."""
+    text = os.fsencode(text).decode("utf-8", "backslashreplace")
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in text
+    )
+
+
+# --------------------------------------------------------------- open it, and tell its format
+
+
+def _opened(path: Path) -> BinaryIO:
+    """A plain file, opened. What took its place meanwhile is not followed or waited for."""
+    flags = os.O_RDONLY
+    for flag in ("O_BINARY", "O_NONBLOCK", "O_NOFOLLOW"):  # not every system has each
+        flags |= getattr(os, flag, 0)
+    file = os.fdopen(os.open(path, flags), "rb")
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise FileNotFoundError(errno.ENOENT, "it is no file any more")
+    return file
+
+
+def _content(file: BinaryIO, ending: str) -> str:
+    """The format that the first bytes show, if it is one of those that are read."""
+    head = file.read(HEAD_BYTES)
+    found = _format_of(head)
+    if found in READABLE:
+        return found
+    if not head and ending in READABLE_ENDINGS | OTHER_ENDINGS:
+        raise Refused("zero bytes", "It is empty: 0 bytes.")
+    if found or ending in OTHER_ENDINGS:
+        name = ending[1:].upper() if ending in OTHER_ENDINGS else found
+        raise Refused("format", f"It is a {name} file, which is not read here.")
+    if ending in READABLE_ENDINGS:
+        raise Refused("no image content", f"Its name ends in {ending}, but it holds no image.")
+    raise Refused("not an image", "Neither its name nor its content is that of an image.")
+
+
+def _format_of(head: bytes) -> str | None:
+    """The format of an image, in Pillow's words, by its first bytes."""
+    if head[4:8] == b"ftyp":
+        brands = [head[8:12], *(head[start : start + 4] for start in range(16, len(head), 4))]
+        return next((BRANDS[brand] for brand in brands if brand in BRANDS), None)
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "WEBP"
+    # "BM" alone could be the start of a text.
+    if head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in BMP_HEADERS:
+        return "BMP"
+    return next((name for start, name in STARTS.items() if head.startswith(start)), None)
+
+
+# ------------------------------------------------------------------------------- decode it
+
+
+def _picture_in(file: BinaryIO, content: str, thorough: bool) -> tuple[Image.Image, list[Remark]]:
+    """The upright picture in a file of this format, with the remarks on it."""
+    from PIL import Image
+
+    try:
+        if thorough and content == "PNG":
+            Image.open(file, formats=["PNG"]).verify()
+        image = Image.open(file, formats=[content])
+        if image.width * image.height > MAX_PIXELS:
+            raise Image.DecompressionBombError
+        image.load()
+        turn, remarks = _orientation(image)
+        picture = _in_rgb(image)
+        if turn is not None:
+            picture = picture.transpose(turn)
+        if content in ANIMATED and _is_animated(image):
+            remarks.append(("animated", "It holds several pictures."))
+    except (Image.DecompressionBombError, MemoryError) as error:
+        cause = f"It claims more than {MAX_PIXELS:,} pixels, or more than fits into the memory."
+        raise Refused("too many pixels", cause) from error
+    except Exception as error:  # decoders raise nearly every class on bytes they do not like
+        if isinstance(error, OSError) and error.errno:  # not the decoder, the disk
+            raise
+        raise Refused(*_damage(error, file, content)) from error
+    return picture, remarks
+
+
+def _damage(error: Exception, file: BinaryIO, content: str) -> Remark:
+    """The kind and the cause of what a decoder did not like."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(4)
+    # A WebP file says how long it is.
+    short = content == "WEBP" and int.from_bytes(file.read(4), "little") + 8 > size
+    if short or isinstance(error, EOFError) or "truncated" in str(error).lower():
+        return "truncated", f"It ends too early, after {size:,} bytes."
+    said = printable(str(error)).split(" <")[0][:100].rstrip(".") or type(error).__name__
+    return "damaged", f"It cannot be decoded: {said}."
+
+
+def _orientation(image: Image.Image) -> tuple[Image.Transpose | None, list[Remark]]:
+    """How to turn the image upright, as far as its EXIF data can be read."""
+    from PIL import Image
+
+    try:
+        exif = dict(image.getexif())
+        name = UPRIGHT.get(exif.get(ORIENTATION))
+    except Exception:  # as with decoders; the picture itself is good
+        exif, name = {}, None
+    turn = Image.Transpose[name] if name else None
+    unread = not exif and len(image.info.get("exif", b"")) > len(b"Exif\0\0")
+    cause = "Its EXIF data, which say which side is up, cannot be read."
+    return turn, [("damaged EXIF", cause)] if unread else []
+
+
+def _is_animated(image: Image.Image) -> bool:
+    try:
+        return image.is_animated
+    except Exception:  # the first picture is good, and only that is used
+        return True
+
+
+def _in_rgb(image: Image.Image) -> Image.Image:
+    """The image as 8-bit RGB: what is transparent over white, 16 bits rounded to 8."""
+    from PIL import Image
+
+    if image.mode.startswith("I"):
+        # Pillow's own conversion would cut off everything above 255.
+        deep = np.asarray(image).astype(np.uint32)
+        image = Image.fromarray(((deep + 128) // 257).clip(0, 255).astype(np.uint8))
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    white = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
+
+
+# ------------------------------------------------------------------------------ many files
+
+
+@contextlib.contextmanager
+def quiet_pillow() -> Iterator[None]:
+    """Pillow knows every format and warns of nothing. Introduced in lesson 2.
+
+    Threads share the filters of warnings, so this stays outside of them.
+    """
+    from PIL import Image
+
+    Image.init()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def in_threads(work: Callable, items: Sequence, doing: str, progress: bool) -> list:
+    """Work on a chunk of the items at a time, in several threads, with Pillow kept quiet.
+
+    Pillow decodes outside of Python's lock: large photos gain, small ones lose nothing.
+
+    Args:
+        work: is called with a part of the items, as long as `CHUNK` says or shorter.
+        items: what is to be done.
+        doing: what the progress bar calls it.
+        progress: whether to show one where it takes longer than a second.
+
+    Returns:
+        What `work` gave for each chunk, in order. An interrupt ends it soon.
+
+    Introduced in lesson 2.
+    """
+    from tqdm.auto import tqdm
+
+    chunks = [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
+    results = []
+    pool = ThreadPoolExecutor(min(MOST_THREADS, os.cpu_count() or 1))
+    bar = tqdm(total=len(items), desc=doing, unit=" files", delay=1, disable=not progress)
+    try:
+        with bar, quiet_pillow():
+            for chunk, result in zip(chunks, pool.map(work, chunks), strict=True):
+                results.append(result)
+                bar.update(len(chunk))
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return results

@@ -1,0 +1,375 @@
+"""Single image files: every fault that real ones have, made here as real files.
+
+What a decoded image must look like is compared with pixels that are known beforehand, not
+with what Pillow makes of the same file.
+"""
+
+from __future__ import annotations
+
+import errno
+import resource
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_images import NOISE, encoded, fill, found, picture, state, write
+from PIL import Image, ImageFile
+
+from helpers import check_folder, folder_report, load_dataset
+from helpers.folders import read_images
+
+
+def png_of(size: int) -> bytes:
+    """A valid PNG of size x size black dots in about 49 KB, made by hand."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        )
+
+    header = struct.pack(">IIBBBBB", size, size, 1, 0, 0, 0, 0)
+    packer = zlib.compressobj(9)
+    row = bytes(1 + (size + 7) // 8)
+    rows = b"".join(packer.compress(row) for _ in range(size)) + packer.flush()
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+    )
+
+
+def flipped(content: bytes, position: float) -> bytes:
+    changed = bytearray(content)
+    changed[int(len(changed) * position)] ^= 0x55
+    return bytes(changed)
+
+
+def ftyp(brand: bytes, *compatible: bytes) -> bytes:
+    brands = brand + bytes(4) + b"".join(compatible)
+    return struct.pack(">I", 8 + len(brands)) + b"ftyp" + brands + bytes(100)
+
+
+def animation(kind: str) -> bytes:
+    return encoded(picture(60), kind, save_all=True, append_images=[picture(61)])
+
+
+# file name, content, kind of the finding; these cannot be used and can be set aside
+UNUSABLE = [
+    ("a.jpg", b"", "zero bytes"),
+    ("a.heic", b"", "zero bytes"),
+    ("a.jpg", b"this is text", "no image content"),
+    ("a.png", b"<html>404</html>", "no image content"),
+    ("a.bmp", b"BM", "no image content"),
+    ("a.gif", b"\0" * 1000, "no image content"),
+    ("a.jpg", b"\xff\xd8", "no image content"),
+    *((f"a.{kind.lower()}", encoded(NOISE, kind)[:-600], "truncated")
+      for kind in ("JPEG", "PNG", "WEBP", "BMP", "GIF")),
+    ("a.jpg", encoded(NOISE, "JPEG")[:300], "truncated"),
+    ("a.jpg", b"\xff\xd8\xff" + b"junk" * 100, "damaged"),
+    ("a.png", b"\x89PNG\r\n\x1a\n" + b"junk" * 100, "truncated"),
+    ("a.gif", b"GIF89a" + b"\xff" * 5, "damaged"),
+    *((f"a{at}.png", flipped(encoded(NOISE), at), "damaged") for at in (0.1, 0.3, 0.6, 0.9)),
+    ("a.heic", ftyp(b"heic", b"mif1"), "format"),
+    ("a.jpg", ftyp(b"mif1", b"heic"), "format"),
+    ("a.bin", ftyp(b"heix"), "format"),
+    ("a.avif", encoded(picture(50), "AVIF"), "format"),
+    ("a.png", encoded(picture(50), "AVIF"), "format"),
+    ("a.tif", encoded(picture(50), "TIFF"), "format"),
+    ("a.jpg", encoded(picture(50), "TIFF"), "format"),
+    ("a.jp2", encoded(picture(50), "JPEG2000"), "format"),
+    ("a.ppm", encoded(picture(50), "PPM"), "format"),
+    ("a.ico", encoded(picture(50), "ICO"), "format"),
+    ("a.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>", "format"),
+    ("a.CR2", b"anything", "format"),
+    ("a.png", picture(50, (1, 1)), "tiny"),
+    ("a.png", picture(50, (3, 100)), "tiny"),
+    ("a.png", picture(50, (100, 3)), "tiny"),
+]  # fmt: skip
+
+# these are used, with a note
+NOTED = [
+    ("a.png", encoded(picture(50), "JPEG"), "wrong ending"),
+    ("a.jpg", encoded(picture(50), "GIF"), "wrong ending"),
+    ("a.heic", encoded(picture(50), "JPEG"), "wrong ending"),
+    ("a", encoded(picture(50), "PNG"), "wrong ending"),
+    ("a.txt", encoded(picture(50), "BMP"), "wrong ending"),
+    *((f"a.{kind.lower()}", animation(kind), "animated") for kind in ("GIF", "WEBP", "PNG")),
+    ("a.png", picture(50, (4, 33)), "very long"),
+    ("a.png", picture(50, (330, 40)), "very long"),
+    ("a.jpg", encoded(picture(50), "JPEG", exif=b"Exif\0\0garbage"), "damaged EXIF"),
+    ("a.jpg", encoded(picture(50), "JPEG", exif=b"Exif\0\0II*\0\x08\0\0\0\x05\0\x12"),
+     "damaged EXIF"),
+    ("a.webp", encoded(picture(50), "WEBP", exif=b"Exif\0\0MM\0*\xff\xff\xff\xff"),
+     "damaged EXIF"),
+]  # fmt: skip
+
+# these are left out, with a note
+OTHERS = [
+    ("notes.txt", b"remember"),
+    ("empty.txt", b""),
+    ("empty", b""),
+    ("labels.csv", b"a,b\n"),
+    ("BMW.txt", b"BMW is a make of car, and this a long text on it"),
+    ("film.mp4", ftyp(b"isom", b"mp42")),
+    ("all.zip", b"PK\x03\x04" + bytes(100)),
+]
+
+
+class TestSingleFiles:
+    @pytest.mark.parametrize(("name", "content", "kind"), UNUSABLE)
+    def test_what_cannot_be_used_is_a_problem_until_it_is_set_aside(
+        self, photos, name, content, kind
+    ):
+        write(photos / "cat" / name, content)
+        before = state(photos)
+        report = check_folder(photos)
+        assert found(report) == [(f"cat/{name}", kind, "problem")]
+        assert len(report.images) == 20
+        aside = check_folder(photos, set_aside=True)
+        assert found(aside) == [(f"cat/{name}", kind, "set aside")]
+        assert aside.ok
+        assert aside.images == report.images
+        assert state(photos) == before
+
+    @pytest.mark.parametrize(("name", "content", "kind"), NOTED)
+    def test_what_is_odd_is_used_and_noted(self, photos, name, content, kind):
+        write(photos / "cat" / name, content)
+        report = check_folder(photos)
+        assert found(report) == [(f"cat/{name}", kind, "note")]
+        assert len(report.images) == 21
+        assert load_dataset(photos).report.ok
+
+    @pytest.mark.parametrize(("name", "content"), OTHERS)
+    def test_other_files_are_left_out_and_noted(self, photos, name, content):
+        write(photos / "cat" / name, content)
+        report = check_folder(photos)
+        assert found(report) == [(f"cat/{name}", "not an image", "note")]
+        assert len(report.images) == 20
+
+    @pytest.mark.parametrize(("width", "height"), [(4, 4), (4, 32), (32, 4), (320, 40)])
+    def test_at_the_limits_there_is_nothing_to_say(self, photos, width, height):
+        write(photos / "cat" / "new.png", picture(50, (width, height)))
+        assert check_folder(photos).findings == ()
+
+    def test_the_first_picture_of_an_animation_counts(self, photos, tmp_path):
+        for kind in ("GIF", "WEBP", "PNG"):
+            options = {"lossless": True} if kind == "WEBP" else {}
+            content = encoded(
+                picture(60), kind, save_all=True, append_images=[picture(61)], **options
+            )
+            assert pixels_of(tmp_path, f"a.{kind.lower()}", content).tolist() == (
+                np.asarray(picture(60)).tolist()
+            )
+
+    @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP", "GIF"])
+    def test_no_damage_ends_the_check(self, tmp_path, kind):
+        content = encoded(NOISE, kind)
+        fill(tmp_path, {"cat": 7, "dog": 7})
+        random = np.random.default_rng(0)
+        for number in range(60):
+            changed = bytearray(content)
+            for position in random.integers(0, len(content) if number % 2 else 120, 6):
+                changed[position] = random.integers(256)
+            write(tmp_path / "cat" / f"x{number}.{kind.lower()}", bytes(changed))
+        report = check_folder(tmp_path, set_aside=True)
+        named = {image.path.name for image in report.images}
+        named |= {Path(finding.path).name for finding in report.findings}
+        assert named >= {f"x{number}.{kind.lower()}" for number in range(60)}
+        for finding in report.findings:
+            assert finding.cause.isprintable()
+            assert " object at 0x" not in finding.cause
+            assert finding.cause.endswith(".")
+
+    @pytest.mark.parametrize(
+        "error",
+        [SyntaxError("bad"), struct.error("bad"), zlib.error("bad"), EOFError(), IndexError("bad"),
+         KeyError("bad"), OverflowError("bad"), ValueError("bad"), RecursionError("bad"),
+         OSError("bad"), AssertionError(), TypeError("bad")],
+        ids=repr,
+    )  # fmt: skip
+    def test_whatever_a_decoder_raises_is_one_finding(self, photos, monkeypatch, error):
+        def load(image):
+            raise error
+
+        monkeypatch.setattr("PIL.GifImagePlugin.GifImageFile.load", load)
+        write(photos / "cat" / "a.gif", encoded(picture(50), "GIF"))
+        report = check_folder(photos)
+        assert [finding.path for finding in report.problems] == ["cat/a.gif"]
+        assert report.problems[0].kind in ("damaged", "truncated")
+
+    def test_exif_data_that_nothing_can_read_cost_only_a_note(self, photos, monkeypatch):
+        def getexif(image):
+            raise SyntaxError("bad")
+
+        monkeypatch.setattr(Image.Image, "getexif", getexif)
+        exif = b"Exif\0\0II*\0\x08\0\0\0"
+        write(photos / "cat" / "a.jpg", encoded(picture(50), "JPEG", exif=exif))
+        assert found(check_folder(photos)) == [("cat/a.jpg", "damaged EXIF", "note")]
+
+    def test_an_orientation_that_is_no_number_costs_nothing(self, photos):
+        tag = struct.pack(">HHHI4sI", 1, 0x0112, 2, 4, b"abc\0", 0)  # text
+        exif = b"Exif\0\0MM\0*" + struct.pack(">I", 8) + tag
+        write(photos / "cat" / "a.jpg", encoded(picture(50), "JPEG", exif=exif))
+        assert check_folder(photos).findings == ()
+
+    def test_a_disk_that_fails_is_not_taken_for_a_damaged_image(self, photos, monkeypatch):
+        def load(image):
+            raise OSError(errno.EIO, "Input/output error")
+
+        monkeypatch.setattr("PIL.GifImagePlugin.GifImageFile.load", load)
+        write(photos / "cat" / "a.gif", encoded(picture(50), "GIF"))
+        report = check_folder(photos)
+        assert found(report) == [("cat/a.gif", "unreadable", "problem")]
+        assert "The system says: Input/output error." in report.problems[0].cause
+
+    @pytest.mark.parametrize("kind", ["GIF", "WEBP"])
+    def test_damage_behind_the_first_picture_of_an_animation(self, photos, kind):
+        content = bytearray(animation(kind))
+        content[-40:-20] = bytes(20)
+        write(photos / "cat" / f"a.{kind.lower()}", bytes(content))
+        assert found(check_folder(photos)) == [(f"cat/a.{kind.lower()}", "animated", "note")]
+
+    def test_too_little_memory_for_one_image_is_one_finding(self, photos, monkeypatch):
+        def load(image):
+            raise MemoryError
+
+        monkeypatch.setattr("PIL.GifImagePlugin.GifImageFile.load", load)
+        write(photos / "cat" / "a.gif", encoded(picture(50), "GIF"))
+        assert found(check_folder(photos)) == [("cat/a.gif", "too many pixels", "problem")]
+
+    @pytest.mark.parametrize("side", [20_000, 12_000])
+    def test_a_decompression_bomb_is_refused_before_it_costs_memory(self, photos, side):
+        bomb = write(photos / "cat" / "bomb.png", png_of(side))
+        assert bomb.stat().st_size < 60_000
+        check_folder(photos)  # everything is imported now
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        report = check_folder(photos)
+        after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        assert found(report) == [("cat/bomb.png", "too many pixels", "problem")]
+        assert after - before < 50_000  # kB; decoded it would be 800 MB and more
+
+    def test_pillows_own_settings_stay(self, photos):
+        write(photos / "cat" / "a.jpg", encoded(NOISE, "JPEG")[:-300])
+        before = (Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES)
+        check_folder(photos)._repr_html_()
+        after = (Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES)
+        assert after == before
+
+
+# ------------------------------------------------------------------------- pixels
+
+
+def pixels_of(folder: Path, name: str, content: bytes | Image.Image) -> np.ndarray:
+    """What a dataset holds of one file, uint8, at the file's own size."""
+    path = write(folder / "one" / name, content)
+    with Image.open(path) as image:
+        size = image.size[::-1]
+        if image.getexif().get(0x0112, 1) > 4:
+            size = size[::-1]
+    return read_images([folder_report.ImageFile(path, 0, "", 0)], size)[0]
+
+
+def png16(values: np.ndarray) -> bytes:
+    return encoded(Image.fromarray(values.astype(np.uint16)))
+
+
+class TestPixels:
+    def test_sixteen_bits_are_scaled_and_rounded(self, tmp_path):
+        deep = np.array([[0, 128, 129, 256, 257, 385, 386, 32_768, 65_406, 65_407, 65_535]])
+        shown = pixels_of(tmp_path, "deep.png", png16(np.repeat(deep, 4, axis=0)))
+        expected = [round(value / 257) for value in deep[0]]
+        assert expected == [0, 0, 1, 1, 1, 1, 2, 128, 254, 255, 255]
+        assert shown[2].tolist() == [[value] * 3 for value in expected]
+
+    def test_grey_one_bit_and_palette(self, tmp_path):
+        bits = np.indices((6, 6)).sum(axis=0) % 2 * 255
+        grey = Image.fromarray(bits.astype(np.uint8))
+        palette = Image.new("P", (6, 6))
+        palette.putpalette([10, 20, 30, 200, 100, 50])
+        palette.putdata((bits.ravel() // 255).tolist())
+        for name, image in (("grey.png", grey), ("bits.png", grey.convert("1"))):
+            np.testing.assert_array_equal(
+                pixels_of(tmp_path, name, image), np.stack([bits] * 3, axis=-1)
+            )
+        for name in ("palette.png", "palette.gif"):
+            content = encoded(palette, name[-3:].upper())
+            shown = pixels_of(tmp_path, name, content)
+            assert shown[0, 0].tolist() == [10, 20, 30]
+            assert shown[0, 1].tolist() == [200, 100, 50]
+
+    @pytest.mark.parametrize(
+        ("mode", "dot", "expected"),
+        [
+            ("RGBA", (200, 0, 0, 0), (255, 255, 255)),
+            ("RGBA", (200, 0, 100, 255), (200, 0, 100)),
+            ("RGBA", (200, 0, 100, 51), (244, 204, 224)),  # a fifth of it, the rest white
+            ("LA", (0, 0), (255, 255, 255)),
+            ("LA", (100, 51), (224, 224, 224)),
+        ],
+    )
+    @pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+    def test_what_is_transparent_lies_over_white(self, tmp_path, mode, dot, expected, kind):
+        options = {"lossless": True, "exact": True} if kind == "WEBP" else {}
+        content = encoded(Image.new(mode, (8, 8), dot), kind, **options)
+        shown = pixels_of(tmp_path, f"a.{kind.lower()}", content)
+        np.testing.assert_allclose(shown[3, 3].astype(int), expected, atol=1)
+
+    def test_a_transparent_palette_lies_over_white(self, tmp_path):
+        image = Image.new("P", (8, 8), 0)
+        image.putpalette([10, 20, 30, 200, 100, 50])
+        image.putpixel((1, 0), 1)
+        for kind in ("PNG", "GIF"):
+            content = encoded(image, kind, transparency=0)
+            shown = pixels_of(tmp_path, f"a.{kind.lower()}", content)
+            assert shown[0, :2].tolist() == [[255, 255, 255], [200, 100, 50]]
+
+    def test_one_transparent_colour_lies_over_white(self, tmp_path):
+        image = Image.new("RGB", (8, 8), (1, 2, 3))
+        image.putpixel((1, 0), (9, 9, 9))
+        shown = pixels_of(tmp_path, "a.png", encoded(image, transparency=(1, 2, 3)))
+        assert shown[0, :2].tolist() == [[255, 255, 255], [9, 9, 9]]
+
+    def test_cmyk(self, tmp_path):
+        # No cyan, all magenta and yellow, no black: red.
+        content = encoded(Image.new("CMYK", (16, 16), (0, 255, 255, 0)), "JPEG", quality=100)
+        np.testing.assert_allclose(
+            pixels_of(tmp_path, "a.jpg", content)[8, 8].astype(int), [255, 0, 0], atol=3
+        )
+
+    @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+    @pytest.mark.parametrize("orientation", range(1, 9))
+    def test_images_are_turned_upright(self, tmp_path, orientation, kind):
+        # By the EXIF standard: which side of the picture row 0 and column 0 of the file show.
+        upright = np.zeros((32, 48, 3), np.uint8)
+        upright[:16, :16] = 255, 0, 0
+        upright[16:, :16] = 0, 0, 255
+        stored = {
+            1: upright,
+            2: upright[:, ::-1],  # left and right swapped
+            3: np.rot90(upright, 2),
+            4: upright[::-1],
+            5: upright.transpose(1, 0, 2),
+            6: np.rot90(upright),  # stored a quarter turn to the left
+            7: np.rot90(upright, 2).transpose(1, 0, 2),
+            8: np.rot90(upright, -1),
+        }[orientation]
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        options = {"PNG": {}, "WEBP": {"lossless": True}, "JPEG": {"subsampling": 0}}[kind]
+        image = Image.fromarray(np.ascontiguousarray(stored))
+        content = encoded(image, kind, exif=exif, **options)
+        shown = pixels_of(tmp_path, f"a.{kind.lower()}", content)
+        np.testing.assert_allclose(shown.astype(int), upright, atol=20 if kind == "JPEG" else 0)
+
+    def test_the_same_size_keeps_every_pixel(self, tmp_path):
+        np.testing.assert_array_equal(pixels_of(tmp_path, "a.png", NOISE), np.asarray(NOISE))
+
+    def test_a_smaller_copy_is_the_mean_of_what_it_covers(self, photos, tmp_path):
+        # A fine chequered pattern: without a filter it would turn all black or all white.
+        fine = np.indices((64, 64)).sum(axis=0) % 2 * 255
+        path = write(tmp_path / "a.png", Image.fromarray(fine.astype(np.uint8)))
+        small = read_images([folder_report.ImageFile(path, 0, "", 0)], (8, 8))
+        assert abs(small.astype(int) - 127).max() <= 3
+
+    def test_height_comes_before_width(self, photos):
+        assert load_dataset(photos, image_size=(10, 20)).train.images.shape[1:] == (10, 20, 3)
