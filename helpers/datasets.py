@@ -41,7 +41,7 @@ from helpers.errors import (
     MissingFileError,
     UsageError,
 )
-from helpers.files import sha256, storage_errors_in_words, sync_folder
+from helpers.files import as_path, sha256, storage_errors_in_words, sync_folder
 from helpers.folder_report import FolderReport
 from helpers.folders import check_folder, cut_parts, read_images
 from helpers.splits import check_split, split_by_class
@@ -434,7 +434,7 @@ def _read_folder(
         )
         for part, files in parts.items()
     }
-    description = f"images from the folder {Path(folder).resolve().name}"
+    description = f"images from the folder {as_path(folder).resolve().name}"
     return _Source(**read, class_names=report.class_names, description=description, report=report)
 
 

@@ -24,6 +24,14 @@ FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 TEMPORARY = re.compile(r"\.(\d+)\.part\.")  # .<process>.part.<final name>
 
 
+def as_path(path: str | os.PathLike) -> Path:
+    """A path as people type it: a leading ~ is their home folder."""
+    path = Path(path)
+    with contextlib.suppress(RuntimeError):  # a ~ that is no one's
+        return path.expanduser()
+    return path
+
+
 @contextlib.contextmanager
 def storage_errors_in_words(path: Path) -> Iterator[None]:
     """Turn what the system says of a full or closed disk into a `StorageError` about `path`."""

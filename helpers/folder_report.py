@@ -24,7 +24,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from helpers.errors import FolderError
-from helpers.files import written_whole
+from helpers.files import as_path, written_whole
 from helpers.image_files import decoded, printable, quiet_pillow
 
 PROBLEM, SET_ASIDE, NOTE = LEVELS = ("problem", "set aside", "note")
@@ -186,7 +186,7 @@ class FolderReport:
         Introduced in lesson 2.
         """
         with (
-            written_whole(Path(path)) as temporary,
+            written_whole(as_path(path)) as temporary,
             # With the mark that Excel knows UTF-8 by.
             temporary.open("w", encoding="utf-8-sig", newline="") as file,
         ):

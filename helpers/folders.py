@@ -36,6 +36,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from helpers.errors import FolderError, MissingFileError, NotEnoughMemoryError, UsageError
+from helpers.files import as_path
 from helpers.folder_report import (
     KINDS,
     LEVELS,
@@ -149,7 +150,7 @@ class _Listing(NamedTuple):
 def _existing_folder(folder: str | os.PathLike) -> Path:
     """The folder as a Path, or an error that says what is there instead."""
     try:
-        root = Path(folder)
+        root = as_path(folder)
     except TypeError:
         raise UsageError(
             f"Expected the path of a folder. Received: {type(folder).__name__}. Give it as text."

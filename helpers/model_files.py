@@ -38,7 +38,7 @@ from helpers.errors import (
     StorageError,
     UsageError,
 )
-from helpers.files import written_whole
+from helpers.files import as_path, written_whole
 from helpers.quiet import quiet_tensorflow
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ def _as_path(path: object) -> Path:
             f"Expected the path of a model file. Received: {path!r}. "
             'Give a path in quotes, for example "scratch/cnn.keras".'
         )
-    return Path(path)
+    return as_path(path)
 
 
 # ------------------------------------------------------------------------------- loading

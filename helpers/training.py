@@ -18,9 +18,9 @@ import signal
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,7 @@ import numpy as np
 from helpers.checkpoints import Checkpoint, CheckpointFolder
 from helpers.datasets import ImageDataset, Split
 from helpers.errors import CheckpointError, MismatchError, StorageError, UsageError
+from helpers.files import as_path
 from helpers.fit_check import batch_without_training, check_batch_size, check_fit
 from helpers.plots import Picture, live_curves, plot_run
 from helpers.quiet import quiet_tensorflow
@@ -233,7 +234,7 @@ def train(
         )
     check_fit(model, dataset)
     check_batch_size(model, settings["batch_size"], len(dataset.train))
-    folder = None if resume is None else CheckpointFolder(Path(resume))
+    folder = None if resume is None else CheckpointFolder(as_path(resume))
     with folder.locked() if folder else contextlib.nullcontext():
         training = _Training(model, dataset, settings, epochs, folder)
         with _interrupts_held_back(training):
@@ -523,7 +524,9 @@ def _begun_with(
 ) -> dict[str, Any]:
     """What a training must have in common with the one that it continues."""
     try:
-        described = json.loads(model.to_json())
+        with warnings.catch_warnings():  # Keras warns of what could not be loaded from a file
+            warnings.simplefilter("ignore")
+            described = json.loads(model.to_json())
     except (NotImplementedError, TypeError, ValueError):  # a model class of the user's own
         described = {"class": type(model).__name__}
     facts = {

@@ -17,9 +17,16 @@ import pytest
 
 from helpers import files
 from helpers.errors import StorageError
-from helpers.files import check_free_space, sha256, storage_errors_in_words, written_whole
+from helpers.files import as_path, check_free_space, sha256, storage_errors_in_words, written_whole
 
 NOBODY = 65534
+
+
+def test_a_tilde_is_the_home_folder(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert as_path("~/photos") == tmp_path / "photos"
+    assert as_path("photos/~") == Path("photos/~")
+    assert as_path("~nobody-of-this-name/photos") == Path("~nobody-of-this-name/photos")
 
 
 def names_in(folder: Path) -> set[str]:
