@@ -82,6 +82,8 @@ MOST_FINDINGS = 8  # of a kind
 MOST_PICTURES = 12  # of all kinds
 PICTURES_OF_A_KIND = 4
 PICTURE_SIDE = 96  # pixels, at most
+# JupyterLab sets tables flush right, which is for numbers.
+LEFT = 'style="text-align: left"'
 
 MOST_PROBLEMS = 10  # in the text of an error
 
@@ -294,7 +296,7 @@ def counted(number: int, noun: str) -> str:
 def _as_html(report: FolderReport) -> str:
     """Two tables with captions and headings, for eyes and for screen readers."""
     classes = [
-        f'<tr><th scope="row">{html.escape(name)}</th><td>{count:,}</td></tr>'
+        f'<tr><th scope="row" {LEFT}>{html.escape(name)}</th><td>{count:,}</td></tr>'
         for name, count in report.class_counts().items()
     ]
     left = MOST_PICTURES
@@ -319,7 +321,7 @@ def _as_html(report: FolderReport) -> str:
 def _html_table(caption: str, heads: Sequence[str], rows: list[str]) -> str:
     if not rows:
         return ""
-    columns = "".join(f'<th scope="col">{head}</th>' for head in heads)
+    columns = "".join(f'<th scope="col" {LEFT}>{head}</th>' for head in heads)
     return (
         f"<table><caption>{caption}</caption><thead><tr>{columns}</tr></thead>"
         f"<tbody>{''.join(rows)}</tbody></table>"
@@ -334,14 +336,16 @@ def _html_row(title: str, group: list[Finding], pictures: list[str]) -> str:
     if len(group) > MOST_FINDINGS:
         items.append(f"<li>and {len(group) - MOST_FINDINGS:,} more</li>")
     return (
-        f'<tr><th scope="row">{html.escape(title)} ({len(group):,})</th>'
-        f"<td><ul>{''.join(items)}</ul></td><td>{html.escape(group[0].advice)}</td></tr>"
+        f'<tr><th scope="row" {LEFT}>{html.escape(title)} ({len(group):,})</th>'
+        f"<td {LEFT}><ul>{''.join(items)}</ul></td>"
+        f"<td {LEFT}>{html.escape(group[0].advice)}</td></tr>"
     )
 
 
 def _html_picture(folder: Path, found: Finding) -> str:
     """The picture as an <img>, of a truncated one what there is; "" if it cannot be shown."""
     from PIL import ImageFile as Pillow
+    from PIL.Image import Resampling
 
     usual, path = Pillow.LOAD_TRUNCATED_IMAGES, folder / found.path
     try:
@@ -349,6 +353,8 @@ def _html_picture(folder: Path, found: Finding) -> str:
         with quiet_pillow():
             picture, _ = decoded(path)
         picture.thumbnail((PICTURE_SIDE, PICTURE_SIDE))
+        larger = max(PICTURE_SIDE // max(picture.size), 1)  # to see what a tiny one shows
+        picture = picture.resize([larger * side for side in picture.size], Resampling.NEAREST)
         packed = io.BytesIO()
         picture.save(packed, "PNG")
     except Exception:  # a report is shown whatever became of the files
@@ -357,4 +363,4 @@ def _html_picture(folder: Path, found: Finding) -> str:
         Pillow.LOAD_TRUNCATED_IMAGES = usual
     data = base64.b64encode(packed.getvalue()).decode()
     alt = html.escape(f"{found.path}: {found.kind}")
-    return f'<img alt="{alt}" src="data:image/png;base64,{data}">'
+    return f'<div><img alt="{alt}" src="data:image/png;base64,{data}"></div>'
