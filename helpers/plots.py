@@ -43,6 +43,11 @@ STYLE = {
     "axes.grid": False,
 }
 DOTS_PER_INCH = 110
+# What Windows, macOS and Linux have for Korean letters; matplotlib's own font has none.
+KOREAN_FONTS = (
+    "Malgun Gothic", "Apple SD Gothic Neo", "AppleGothic", "Noto Sans CJK KR", "Noto Sans CJK JP",
+    "Noto Sans KR", "NanumGothic", "UnDotum", "Baekmuk Gulim", "Arial Unicode MS",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,17 +73,31 @@ class Picture:
 
     def save(self, path: str | os.PathLike) -> None:
         """Write the picture to a file; its ending says the format."""
-        self.figure.savefig(path, dpi=DOTS_PER_INCH, facecolor="white")
+        self._write(path)
 
     def to_html(self) -> str:
         """An <img> element that holds the pixels and the description."""
         png = io.BytesIO()
-        self.figure.savefig(png, format="png", dpi=DOTS_PER_INCH, facecolor="white")
+        self._write(png, format="png")
         pixels = base64.b64encode(png.getvalue()).decode("ascii")
         return (
             f'<img alt="{html.escape(self.description)}" '
             f'src="data:image/png;base64,{pixels}" style="max-width: 100%">'
         )
+
+    def _write(self, target: str | os.PathLike | io.BytesIO, **options: str) -> None:
+        """Draw the figure, with Korean letters where a class has a Korean name."""
+        import matplotlib
+        from matplotlib.font_manager import fontManager
+        from matplotlib.text import Text
+
+        known = {font.name for font in fontManager.ttflist}
+        fonts = ["DejaVu Sans", *(name for name in KOREAN_FONTS if name in known)]
+        for text in self.figure.findobj(Text):
+            if text.get_fontfamily() == ["sans-serif"]:  # nobody chose another
+                text.set_fontfamily(fonts)
+        with matplotlib.rc_context({"font.family": fonts}):  # of ticks that come while drawing
+            self.figure.savefig(target, dpi=DOTS_PER_INCH, facecolor="white", **options)
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, str]:
         # A figure that the reader made with pyplot would show a second time by itself.

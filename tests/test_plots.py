@@ -588,3 +588,13 @@ class TestCalibration:
             "62.5 % sure, 0.0 % right of 1; 75.0 % sure, 100.0 % right of 2; "
             "84.4 % sure, 50.0 % right of 2."
         )
+
+
+def test_letters_that_matplotlibs_own_font_lacks_come_from_another(monkeypatch):
+    monkeypatch.setattr(plots, "KOREAN_FONTS", ("no such font", "STIXGeneral"))
+    picture = plot_bars({"cat": 1, "dog": 2}, x_label="images")
+    picture.axes[0].title.set_fontfamily("monospace")
+    picture.save(io.BytesIO())
+    labels = picture.axes[0].get_yticklabels()
+    assert {tuple(label.get_fontfamily()) for label in labels} == {("DejaVu Sans", "STIXGeneral")}
+    assert picture.axes[0].title.get_fontfamily() == ["monospace"]
