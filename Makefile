@@ -45,9 +45,9 @@ test-browser: ## Run the lessons in a real browser, keep screenshots in build/ (
 	@tools/setup.sh test
 	@LESSONS="$(LESSONS)" $(PYTHON_IN_VENV) -m pytest -v tests/browser
 
-fuzz: ## Damage thousands of images, folders, archives, checkpoints and model files (FUZZ=20)
+fuzz: ## Damage thousands of files at random, kill 100 trainings (FUZZ=20 KILLS=100)
 	@tools/setup.sh test
-	@FUZZ=$(or $(FUZZ),20) KILLS=$(or $(KILLS),200) $(PYTHON_IN_VENV) -m pytest -q tests/test_fuzz.py \
+	@FUZZ=$(or $(FUZZ),20) KILLS=$(or $(KILLS),100) $(PYTHON_IN_VENV) -m pytest -q tests/test_fuzz.py \
 	    tests/test_kills.py tests/test_model_files.py
 
 outputs: ## Run the lessons anew and store their outputs (NOTEBOOKS="notebooks/03_...")
