@@ -25,8 +25,8 @@ def quiet_tensorflow() -> Iterator[None]:
 
     Introduced in lesson 1.
     """
-    # From here on TensorFlow logs warnings and errors only, unless the user asked for more.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+    # From here on TensorFlow logs errors only, unless the user asked for more.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     sys.stderr.flush()
     with tempfile.TemporaryFile() as hidden:
         error_stream = os.dup(2)

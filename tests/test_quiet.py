@@ -77,7 +77,7 @@ def test_the_log_level_is_set_unless_the_user_chose_one(monkeypatch):
         assert os.environ["TF_CPP_MIN_LOG_LEVEL"] == "0"
     monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL")
     with quiet_tensorflow():
-        assert os.environ["TF_CPP_MIN_LOG_LEVEL"] == "1"
+        assert os.environ["TF_CPP_MIN_LOG_LEVEL"] == "2"
 
 
 COURSE_IN_SHORT = """
