@@ -206,7 +206,7 @@ def load_dataset(
 
     Introduced in lesson 2.
     """
-    data_dir = DATA_DIR if data_dir is None else Path(data_dir)
+    data_dir = DATA_DIR if data_dir is None else as_path(data_dir)
     if name == "fashion_mnist":
         source = _read_fashion_mnist(data_dir)
     elif name == "cifar10":

@@ -149,11 +149,11 @@ def evaluate(model: keras.Model, split: Split) -> Evaluation:
 
     Args:
         model: a Keras model that gives one number a class: logits, or probabilities that
-            add up to 1.
+            add up to 1. For two classes it may give one number, that of the second.
         split: for example `dataset.validation`; `dataset.test` only once, at the end.
 
     Raises:
-        UsageError: the split is empty.
+        UsageError: the split is empty, or something else is given as the model or the split.
         MismatchError: the model takes other images, does not give one number a class, or
             gives numbers that are not finite.
 
@@ -161,6 +161,11 @@ def evaluate(model: keras.Model, split: Split) -> Evaluation:
     """
     from sklearn.metrics import confusion_matrix, log_loss, precision_recall_fscore_support
 
+    if not hasattr(model, "predict") or not isinstance(split, Split):
+        raise UsageError(
+            "Expected a Keras model, then a split: evaluate(model, dataset.validation). Received: "
+            f"{type(model).__name__} and {type(split).__name__}."
+        )
     if not len(split):
         raise UsageError(
             f"Expected a split with images. Received: {split!r}. Choose another split."
@@ -169,6 +174,10 @@ def evaluate(model: keras.Model, split: Split) -> Evaluation:
     batch_size = batch_without_training(model)
     outputs = np.asarray(model.predict(split.images, batch_size=batch_size, verbose=0))
     classes = range(len(split.class_names))
+    if outputs.shape == (len(split), 1) and len(classes) == 2:
+        # One number for two classes: that of the second. The other follows from it.
+        probability = outputs.min() >= 0 and outputs.max() <= 1
+        outputs = np.hstack([1 - outputs if probability else 0 * outputs, outputs])
     if outputs.shape != (len(split), len(classes)):
         raise MismatchError(
             f"Expected {len(classes)} numbers an image, one a class of {split!r}. "

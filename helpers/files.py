@@ -50,6 +50,16 @@ def storage_errors_in_words(path: Path) -> Iterator[None]:
                 f"Expected to be allowed to write {path}. Received: {error.strerror}. Choose a "
                 "folder that is yours, or copy the course into one."
             ) from error
+        if error.errno in (errno.EEXIST, errno.ENOTDIR):
+            raise StorageError(
+                f"Expected a folder for {path}. Received: {error.filename}, where a file is in the "
+                "way, or a link that leads nowhere. Choose another folder."
+            ) from error
+        if error.errno == errno.ENAMETOOLONG:
+            raise StorageError(
+                f"Expected a path that the system takes. Received: {path}, which is too long. "
+                "Choose a shorter name."
+            ) from error
         raise
 
 

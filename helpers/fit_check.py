@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import re
+import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -138,7 +139,7 @@ def _check_compiled(model: keras.Model, binary: bool) -> None:
             f"Expected a loss for labels that are whole numbers. Received: {name}. Compile with "
             "loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True)."
         )
-    metrics = model.get_compile_config().get("metrics") or []
+    metrics = compile_config(model).get("metrics") or []
     names = [_name(metric) for metric in (metrics if isinstance(metrics, list) else [metrics])]
     if "accuracy" not in names:
         raise MismatchError(
@@ -152,14 +153,31 @@ def _loss_name(model: keras.Model) -> str:
 
     if not model.compiled:
         return ""
-    loss = model.get_compile_config().get("loss")
+    loss = compile_config(model).get("loss")
     if isinstance(loss, str):  # "mse" is a name too
         loss = getattr(keras.losses.get(loss), "__name__", loss)
     return _name(loss)
 
 
+def compile_config(model: keras.Model) -> dict:
+    """How a model was compiled, in the words of Keras.
+
+    Raises:
+        MismatchError: Keras cannot say it, since a class of the user's own does not.
+    """
+    try:
+        with warnings.catch_warnings():  # Keras warns of what could not be loaded from a file
+            warnings.simplefilter("ignore")
+            return model.get_compile_config()
+    except (NotImplementedError, TypeError, ValueError) as error:
+        raise MismatchError(
+            "Expected a loss, an optimizer and metrics that Keras can describe. Received: one "
+            f"that it cannot: {_cause(error)}. Give that class a get_config method."
+        ) from error
+
+
 def _name(serialised: object) -> str:
-    """The name of a loss or metric as `get_compile_config` writes it."""
+    """The name of a loss or metric as `compile_config` gives it."""
     if isinstance(serialised, dict):
         config = serialised.get("config")
         named = config.get("name") if isinstance(config, dict) else config

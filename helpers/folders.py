@@ -60,8 +60,8 @@ Place = tuple[str, ...]  # of a file or folder below the checked one: the names 
 
 # A folder may be cut into parts already. These names say so, in capitals too.
 PART_OF_FOLDER = {
-    "train": "train", "validation": "validation", "val": "validation", "valid": "validation",
-    "test": "test",
+    "train": "train", "training": "train", "validation": "validation", "val": "validation",
+    "valid": "validation", "test": "test", "testing": "test",
 }  # fmt: skip
 PART_ORDER = ("", "train", "validation", "test")  # "": the folder gives no parts
 SHARE = 0.2  # of the images for the test, then of the rest for validation, where none is given
@@ -242,9 +242,17 @@ def _left_by_systems(name: str) -> str | None:
 def _has_parts(folders: list[Place]) -> bool:
     """Whether the folders are train, validation and test, rather than classes of that name."""
     top = {place[0] for place in folders}
-    return all(name.casefold() in PART_OF_FOLDER for name in top) and any(
+    return all(map(_is_part, top)) and any(
         len(place) == 2 and _part_of(place[0]) == "train" for place in folders
     )
+
+
+def _is_part(name: str) -> bool:
+    return name.casefold() in PART_OF_FOLDER
+
+
+def _names(names: Iterable[str]) -> str:
+    return printable(", ".join(sorted(names)))
 
 
 def _part_of(name: str) -> str:
@@ -258,6 +266,11 @@ def _whole_layout(root: Path, listing: _Listing) -> Finding | None:
     if not listing.folders:
         cause = f"It holds {counted(len(listing.files), 'file')} and no folder."
         return _finding((), "no class folders", cause)
+    parts = {place[0] for place in listing.folders if len(place) == 2 and _is_part(place[0])}
+    others = {place[0] for place in listing.folders if not _is_part(place[0])}
+    if others and {"train"} < set(map(_part_of, parts)):  # so these two are hardly classes
+        cause = f"It holds {_names(parts)}, and beside them {_names(others)}."
+        return _finding((), "beside the parts", cause)
     inner = _inner_folder(listing.folders)
     if not inner:
         return None
@@ -527,7 +540,11 @@ def _missing_classes(folders: list[Place], usable: list[_Seen], depth: int) -> I
         yield _finding((), "one class", cause)
     for top in _part_folders(folders, depth):
         missing = found - {one.class_name for one in usable if one.part == _part_of(top)}
-        if missing:
+        if missing and missing == found:
+            cause = "It has no image that can be used in the folder of a class."
+            advice = "Sort its images into one folder a class, or move it elsewhere."
+            yield _finding((top,), "different classes", cause, advice)
+        elif missing:
             cause = f"It has no image of {', '.join(sorted(missing))}, and another part has."
             yield _finding((top,), "different classes", cause)
 

@@ -30,7 +30,12 @@ from helpers.checkpoints import Checkpoint, CheckpointFolder
 from helpers.datasets import ImageDataset, Split
 from helpers.errors import CheckpointError, MismatchError, StorageError, UsageError
 from helpers.files import as_path
-from helpers.fit_check import batch_without_training, check_batch_size, check_fit
+from helpers.fit_check import (
+    batch_without_training,
+    check_batch_size,
+    check_fit,
+    compile_config,
+)
 from helpers.plots import Picture, live_curves, plot_run
 from helpers.quiet import quiet_tensorflow
 
@@ -40,6 +45,7 @@ if TYPE_CHECKING:
 
 SECONDS_BETWEEN_UPDATES = 0.5  # of the bar
 SECONDS_BETWEEN_PICTURES = 1.0  # of the curves, which take a tenth of a second to draw
+LONGEST_VALUE = 30  # characters, of what is quoted where a training is refused as another one
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,8 +146,16 @@ def make_batches(
         first_epoch: which of those orders comes first, counted from 0. Each further run through
             the pipeline takes the next.
 
+    Raises:
+        UsageError: something else than a split is given.
+
     Introduced in lesson 2.
     """
+    if not isinstance(split, Split):
+        raise UsageError(
+            "Expected a split, for example dataset.train. Received: "
+            f"{type(split).__name__}. Give make_batches one of the dataset's three."
+        )
     with quiet_tensorflow():
         import tensorflow as tf
 
@@ -294,6 +308,7 @@ class _Training:
         self.model, self.dataset, self.epochs, self.folder = model, dataset, int(epochs), folder
         self.settings = settings  # batch_size, patience, seed
         self.interrupted = False
+        self.stopping = False
         self.stopped = ""
         self.seconds = 0.0
         self.kept: Checkpoint | None = None
@@ -360,6 +375,7 @@ class _Training:
 
     def stop(self, reason: str, to_do: str = "") -> None:
         """End before the last epoch, with the last good state, and say so."""
+        self.stopping = True
         self.go_back()
         self.stopped = (
             f"Stopped in epoch {min(self.kept.epoch + 1, self.epochs)} of {self.epochs}: {reason}. "
@@ -367,8 +383,11 @@ class _Training:
         ).strip()
 
     def end(self) -> TrainingRun:
-        if self.over and not self.stopped and self.settings["patience"] is not None:
-            _assign(self.model.variables, _part(self.kept.arrays, "best"))
+        if self.over and not self.stopped:
+            # As Keras' fit does when it ends; with use_ema, this gives the averaged weights.
+            self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
+            if self.settings["patience"] is not None:
+                _assign(self.model.variables, _part(self.kept.arrays, "best"))
         history = {name: tuple(values) for name, values in self.history.items()}
         return TrainingRun(
             MappingProxyType(history), self.seconds, self.settings["batch_size"],
@@ -387,6 +406,7 @@ def _fit(training: _Training, progress: bool) -> None:
         validation = make_batches(dataset.validation, batch_without_training(model))
     shown = _Progress(training) if progress else None
     rate = float(model.optimizer.learning_rate)
+    anew = ", with another folder" if training.folder else ""  # this one is for these settings
     try:
         model.fit(
             make_batches(dataset.train, batch_size, shuffle=True, seed=seed, first_epoch=first),
@@ -402,12 +422,13 @@ def _fit(training: _Training, progress: bool) -> None:
         if not training.over:
             training.stop("you interrupted it", again)
     except _Stop as stop:
-        training.stop(str(stop), f"Try a tenth of the learning rate: {rate / 10:g}, not {rate:g}.")
+        tenth = f"{rate / 10:g}, not {rate:g}"
+        training.stop(str(stop), f"Try a tenth of the learning rate: {tenth}{anew}.")
     except StorageError as error:
         training.stop(f"epoch {training.kept.epoch} could not be kept. {error}".rstrip("."))
     except (MemoryError, tf.errors.ResourceExhaustedError):
         fewer = max(batch_size // 4, 1)
-        training.stop("the memory ran out", f"Try smaller batches: batch_size={fewer}.")
+        training.stop("the memory ran out", f"Try smaller batches: batch_size={fewer}{anew}.")
     finally:
         if shown:
             shown.finish()
@@ -418,13 +439,15 @@ def _interrupts_held_back(training: _Training) -> Iterator[None]:
     """Note an interrupt, for the end of the step; a second one comes through at once.
 
     In the middle of a step, TensorFlow may turn it into an error of another kind. And nothing
-    is half done where none comes.
+    is half done where none comes. More of them, while the training stops already, do nothing.
     """
 
     def note(number, frame):
-        if training.interrupted:
+        if training.stopping:
+            return
+        training.stopping, training.interrupted = training.interrupted, True
+        if training.stopping:
             handler(number, frame)
-        training.interrupted = True
 
     handler = signal.getsignal(signal.SIGINT)
     mine = threading.current_thread() is threading.main_thread()  # only that one is interrupted
@@ -460,6 +483,7 @@ def _keeper_callback(training: _Training) -> keras.callbacks.Callback:
 
         def on_test_batch_end(self, batch, logs=None):
             if training.interrupted:
+                training.stopping = True
                 raise KeyboardInterrupt
 
         def on_epoch_end(self, epoch, logs=None):
@@ -526,13 +550,14 @@ def _begun_with(
     try:
         with warnings.catch_warnings():  # Keras warns of what could not be loaded from a file
             warnings.simplefilter("ignore")
-            described = json.loads(model.to_json())
-    except (NotImplementedError, TypeError, ValueError):  # a model class of the user's own
-        described = {"class": type(model).__name__}
+            config = json.loads(model.to_json())["config"]
+    except (NotImplementedError, TypeError, ValueError):  # with a class of the user's own in it
+        config = {}
     facts = {
-        "model": _without_names(described.get("config", described), {}),
-        "compiled": _without_names(described.get("compile_config", {}), {}),
+        "model": _without_names({"class": type(model).__name__, **config}, {}),
+        "compiled": _without_names(compile_config(model), {}),
         "weights": [[*variable.shape] for variable in model.variables],
+        "optimizer weights": str([variable.shape for variable in model.optimizer.variables]),
         **{name: settings[name] for name in ("batch_size", "patience", "seed")},
         "training images": _digest(dataset.train),
         "validation images": _digest(dataset.validation),
@@ -551,9 +576,12 @@ def _without_names(value: Any, numbers: dict[str, str]) -> Any:
     """A model's description with its layers numbered: Keras counts their names up.
 
     Without the seeds of layers and first weights too: some layers draw one when they are
-    built, and none of them decides anything here.
+    built, and none of them decides anything here. A lambda is a lambda: its code holds the
+    name of the cell it was typed in.
     """
     if isinstance(value, dict):
+        if value.get("class_name") == "__lambda__":
+            return "lambda"
         if isinstance(value.get("name"), str):
             numbers.setdefault(value["name"], f"#{len(numbers) + 1}")
         return {
@@ -571,8 +599,8 @@ def _check_same(
     changed = [key for key in {**before, **now} if before.get(key) != now.get(key)]
     if changed:
         shown = [
-            f"{key.replace('compiled ', '').replace(' config', '')}: {_short(now.get(key))}, "
-            f"not {_short(before.get(key))}"
+            f"{key.replace('compiled ', '').replace(' config', '')}: "
+            + _difference(now.get(key), before.get(key))
             for key in changed
         ]
         more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
@@ -588,8 +616,10 @@ def _check_same(
         )
 
 
-def _short(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+def _difference(now: Any, before: Any) -> str:
+    values = [f"{value:g}" if isinstance(value, float) else str(value) for value in (now, before)]
+    # Hashes and the like say nothing to anyone.
+    return "not the same" if max(map(len, values)) > LONGEST_VALUE else ", not ".join(values)
 
 
 def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -621,7 +651,7 @@ class _Progress:
         import keras
 
         return keras.callbacks.LambdaCallback(
-            on_train_batch_end=lambda batch, logs: self._step(),
+            on_train_batch_end=lambda batch, logs: self._step(batch),
             on_epoch_end=lambda epoch, logs: self._epoch(),
         )
 
@@ -631,8 +661,9 @@ class _Progress:
         self.view.update(self._meter())
         self.view.close()
 
-    def _step(self) -> None:
-        self.done += 1
+    def _step(self, batch: int) -> None:
+        # Keras may take several steps before it calls.
+        self.done = self.training.kept.epoch * self.steps + min(batch + 1, self.steps)
         now = time.perf_counter()
         if now - self.bar_shown >= SECONDS_BETWEEN_UPDATES:
             self.bar_shown = now

@@ -155,6 +155,11 @@ class TestDamagedSample:
         with pytest.raises(FileNotFoundError, match="Expected the bundled images at .*git check"):
             load_dataset(data_dir=tmp_path)
 
+    def test_a_tilde_is_the_home_folder(self, small_sample, monkeypatch):
+        monkeypatch.setenv("HOME", str(small_sample.parent))
+        place = f"~/{small_sample.name}"
+        assert len(load_dataset(data_dir=place, validation_images=20).validation) == 20
+
     def test_one_changed_byte(self, small_sample):
         file = small_sample / datasets.FASHION_MNIST_FILE
         content = bytearray(file.read_bytes())

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from helpers import Split, accuracy_interval, build_cnn, evaluate
+from helpers.errors import UsageError
 
 NAMES = ("cat", "dog", "owl")
 
@@ -192,6 +193,18 @@ class TestEdges:
         assert result.calibration.error == pytest.approx(error)
         assert result.calibration.counts.tolist() == counts
 
+    @pytest.mark.parametrize("swapped", [False, True])
+    def test_what_is_no_model_and_no_split(self, dataset, swapped):
+        model = build_cnn(dataset)
+        given = (dataset.test, model) if swapped else (model, dataset)
+        with pytest.raises(UsageError) as refused:
+            evaluate(*given)
+        received = "Split and Sequential" if swapped else "Sequential and ImageDataset"
+        assert str(refused.value) == (
+            "Expected a Keras model, then a split: evaluate(model, dataset.validation). "
+            f"Received: {received}."
+        )
+
     def test_an_empty_split(self, answers):
         message = r"Expected a split with images. Received: Split\(validation: 0 images of 3"
         with pytest.raises(ValueError, match=message):
@@ -234,3 +247,14 @@ def test_the_pictures_are_of_this_evaluation(answers):
     assert "is owl, said cat" in result.plot_mistakes(1).description
     assert "is cat" not in result.plot_mistakes(1).description
     assert "right of" in result.plot_calibration().description
+
+
+@pytest.mark.parametrize("outputs", [[0.25, 0.75, 0.6], np.log([1 / 3, 3, 1.5])])
+def test_one_number_for_two_classes_is_that_of_the_second(answers, outputs):
+    """A probability, or a logit that sigmoid turns into it: as with binary cross-entropy."""
+    images = np.zeros((3, 4, 4, 1), np.uint8)
+    split = Split("validation", images, np.array([0, 1, 0]), ("cat", "dog"), "a test")
+    result = evaluate(answers(np.reshape(outputs, (3, 1))), split)
+    expected = [[0.75, 0.25], [0.25, 0.75], [0.4, 0.6]]
+    np.testing.assert_allclose(result.probabilities, expected, atol=1e-6)
+    assert result.predictions.tolist() == [0, 1, 1]

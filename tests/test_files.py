@@ -236,6 +236,28 @@ def test_a_place_that_is_closed_in_words(number):
         raise OSError(number, "as the system says it")
 
 
+def test_a_file_or_a_dead_link_in_place_of_a_folder_in_words(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "link").symlink_to(tmp_path / "gone")
+    for place in ("file/model.keras", "file/models/model.keras", "link/model.keras"):
+        with (
+            pytest.raises(StorageError, match="where a file is in the way, or a link that leads"),
+            written_whole(tmp_path / place),
+        ):
+            pass
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_name_that_is_too_long_in_words(tmp_path):
+    path = tmp_path / ("x" * 300)
+    with pytest.raises(StorageError) as raised, written_whole(path):
+        pass
+    assert str(raised.value) == (
+        f"Expected a path that the system takes. Received: {path}, which is too long. "
+        "Choose a shorter name."
+    )
+
+
 @pytest.mark.parametrize(
     "error",
     [OSError(errno.EIO, "of the disk"), ValueError("mine"), StorageError("in words already")],

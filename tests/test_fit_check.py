@@ -281,6 +281,27 @@ class TestCompiled:
         assert message.startswith('Expected a model compiled with metrics=["accuracy"], for the')
         assert "Compile it again with that metric, or not at all" in message
 
+    def test_what_keras_cannot_describe(self, dataset):
+        class Constant(keras.optimizers.schedules.LearningRateSchedule):
+            def __call__(self, step):
+                return 0.01
+
+        model = dense()
+        model.compile(
+            keras.optimizers.SGD(Constant()),
+            "sparse_categorical_crossentropy",
+            metrics=["accuracy"],
+        )
+        assert refused(model, dataset) == (
+            "Expected a loss, an optimizer and metrics that Keras can describe. Received: one that "
+            "it cannot: Learning rate schedule 'Constant' must override `get_config()` in order to "
+            "be serializable. Give that class a get_config method."
+        )
+
+    def test_a_lambda_is_no_reason_for_a_warning(self, dataset, recwarn):
+        check_fit(compiled(dense(), lambda labels, outputs: keras.ops.mean(outputs)), dataset)
+        assert not recwarn.list
+
     @pytest.mark.parametrize(
         "metric", ["accuracy", keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
     )

@@ -225,6 +225,35 @@ class TestLayout:
         ]
         assert len(report.images) == 20
 
+    @pytest.mark.parametrize("other", ["results", "Bus", "unlabelled"])
+    def test_a_folder_beside_the_parts_is_refused(self, tmp_path, other):
+        """Or the parts would be taken for classes."""
+        for number, part in enumerate(["train", "val"]):
+            fill(tmp_path / part, {"cat": 10, "dog": 10}, first=20 * number)
+        (tmp_path / other).mkdir()
+        write(tmp_path / other / "1.png", picture(60))
+        [problem] = check_folder(tmp_path, set_aside=True).findings
+        assert (problem.path, problem.kind) == (".", "beside the parts")
+        assert problem.cause == f"It holds train, val, and beside them {other}."
+
+    def test_training_and_testing_are_parts_too(self, tmp_path):
+        for number, part in enumerate(["Training", "Testing"]):
+            fill(tmp_path / part, {"cat": 10, "dog": 10}, first=20 * number)
+        report = check_folder(tmp_path)
+        assert report.findings == ()
+        assert report.class_names == ("cat", "dog")
+
+    @pytest.mark.parametrize("parts", [["train"], ["train", "val"]])
+    def test_a_part_without_class_folders(self, tmp_path, parts):
+        for number, name in enumerate(parts):
+            fill(tmp_path / name, {"cat": 10, "dog": 10}, first=40 * number)
+        fill(tmp_path, {"test": 1}, first=30)
+        part, stray = check_folder(tmp_path).problems
+        assert (part.path, part.kind) == ("test", "different classes")
+        assert part.cause == "It has no image that can be used in the folder of a class."
+        assert "or move it elsewhere" in part.advice
+        assert stray.kind == "outside"
+
     @pytest.mark.parametrize("validation", ["validation", "val", "valid", "VAL"])
     def test_parts_are_known_by_their_names(self, tmp_path, validation):
         for number, part in enumerate(["train", validation, "test"]):

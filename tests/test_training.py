@@ -75,6 +75,12 @@ class TestMakeBatches:
         assert {images.dtype for images, _ in batches} == {np.dtype(np.uint8)}
         assert {labels.dtype for _, labels in batches} == {np.dtype(np.int64)}
 
+    def test_a_whole_dataset_is_no_split(self, dataset):
+        with pytest.raises(
+            UsageError, match=r"for example dataset\.train\. Received: ImageDataset"
+        ):
+            make_batches(dataset)
+
     def test_32_images_a_batch_unless_told_otherwise(self, numbered):
         sizes = [len(labels) for _, labels in make_batches(numbered).as_numpy_iterator()]
         assert sizes == [32, 18]
@@ -348,6 +354,15 @@ class TestInATerminal:
     def test_a_last_smaller_batch_is_a_step_too(self, dataset, capsys, every_step):
         train(dense_model(), dataset, epochs=1, batch_size=10)
         assert "| 3/3 [" in capsys.readouterr().err
+
+    def test_several_steps_at_once_are_counted(self, dataset, capsys, every_step):
+        model = dense_model()
+        model.compile(
+            "adam", "sparse_categorical_crossentropy", metrics=["accuracy"], steps_per_execution=3
+        )
+        train(model, dataset, epochs=2, batch_size=8)
+        steps = 2 * -(-len(dataset.train) // 8)
+        assert f"{steps}/{steps}" in capsys.readouterr().err.split("\r")[-1]
 
     def test_the_bar_is_full_at_the_end_of_the_shortest_training(
         self, dataset, capsys, monkeypatch
@@ -647,6 +662,31 @@ class TestResume:
         ends_as(reference, run, model)
         assert (run.batch_size, run.seed) == (8, 0)
 
+    def test_the_averages_of_an_optimizer_are_the_weights_in_the_end(self, small, tmp_path):
+        """Keras' fit puts them in place after its last epoch: whoever is killed then, too."""
+
+        def averaging():
+            return random_model(keras.optimizers.Adam(0.01, use_ema=True, ema_momentum=0.9))
+
+        whole = averaging()
+        go(whole, small, patience=None)
+        for epochs in (2, EPOCHS, EPOCHS):  # in the end nothing is left to train
+            model = averaging()
+            go(model, small, tmp_path, epochs=epochs, patience=None)
+        assert bits_of(model) == bits_of(whole)
+
+    def test_a_lambda_typed_in_another_cell_is_the_same(self, small, tmp_path):
+        """After a restart of the kernel every cell has a new name, and the code holds it."""
+
+        def scaled(cell):
+            scale = lambda images: images / 255  # noqa: E731
+            scale.__code__ = scale.__code__.replace(co_filename=cell)
+            layers = [keras.Input((9, 9, 1)), keras.layers.Lambda(scale), keras.layers.Flatten()]
+            return compiled(keras.Sequential([*layers, keras.layers.Dense(3)]), "adam")
+
+        go(scaled("/tmp/ipykernel_1/1.py"), small, tmp_path, epochs=1)
+        assert go(scaled("/tmp/ipykernel_2/1.py"), small, tmp_path, epochs=2).epochs == 2
+
     def test_weights_of_half_the_size_come_back(self, small, tmp_path):
         """bfloat16, which NumPy's files do not know."""
         policy = keras.config.dtype_policy()
@@ -716,6 +756,38 @@ class TestAnotherTraining:
         with pytest.raises(CheckpointError, match="Received: another one .*and \\d+ more"):
             go(compiled(larger, "adam"), small, folder)
         assert files_of(folder) == before
+
+    def test_images_that_differ_are_not_shown_as_hashes(self, small, reference):
+        labels = np.roll(small.train.labels, 1)
+        other = replace(small, train=replace(small.train, labels=labels))
+        with pytest.raises(CheckpointError, match=r"one \(training images: not the same\)\."):
+            go(random_model(), other, reference.folder)
+
+    @pytest.mark.parametrize(
+        ("optimizer", "frozen", "named"),
+        [
+            (keras.optimizers.Adam(0.5), False, "learning_rate: 0.5, not 0.001"),
+            (keras.optimizers.SGD(), False, "class_name: SGD, not Adam"),
+            ("adam", True, r"\(optimizer weights: not the same\)"),
+        ],
+    )
+    def test_a_model_that_keras_cannot_describe(self, small, tmp_path, optimizer, frozen, named):
+        class Own(keras.Model):
+            def __init__(self, units):
+                super().__init__()
+                self.flatten = keras.layers.Flatten()
+                self.hidden, self.logits = keras.layers.Dense(units), keras.layers.Dense(3)
+
+            def call(self, images):
+                return self.logits(self.hidden(self.flatten(images)))
+
+        go(compiled(Own(4), "adam"), small, tmp_path, epochs=1)
+        other = Own(4)
+        other.hidden.trainable = not frozen
+        before = files_of(tmp_path)
+        with pytest.raises(CheckpointError, match=named):
+            go(compiled(other, optimizer), small, tmp_path, epochs=2)
+        assert files_of(tmp_path) == before
 
     def test_fewer_epochs(self, small, reference, tmp_path):
         folder = shutil.copytree(reference.folder, tmp_path / "copy")
@@ -810,6 +882,25 @@ class TestInterrupted:
             assert bits_of(model) == bits(newest.arrays.values())
         assert signal.getsignal(signal.SIGINT) is before
 
+    def test_impatient_interrupts_while_it_stops_already_do_nothing(
+        self, small, reference, monkeypatch, tmp_path
+    ):
+        go_back, model = training._Training.go_back, random_model()
+
+        def interrupted_go_back(self):
+            for _ in range(3):
+                os.kill(os.getpid(), signal.SIGINT)
+            go_back(self)
+
+        monkeypatch.setattr(training._Training, "go_back", interrupted_go_back)
+        at_call(
+            monkeypatch, keras.callbacks.CallbackList, "on_train_batch_begin", STEPS + 2,
+            lambda: os.kill(os.getpid(), signal.SIGINT),
+        )  # fmt: skip
+        run = go(model, small, tmp_path)
+        assert (run.epochs, "you interrupted it" in run.stopped) == (1, True)
+        assert bits_of(model) == reference.states[1]
+
     def test_while_the_step_is_traced(self, small, reference, monkeypatch, tmp_path):
         """The first step is made into a graph; half a graph must not stay behind."""
         model = random_model()
@@ -852,7 +943,7 @@ class TestDiverged:
         assert run.stopped == (
             f"Stopped in epoch {epoch} of 4: the loss is no longer a finite number (nan). "
             f"The model has the weights that it had {after}. Try a tenth of the learning rate: "
-            "0.0001, not 0.001."
+            "0.0001, not 0.001, with another folder."
         )
         assert run.epochs == epoch - 1
         assert bits_of(model) == reference.states[epoch - 1]
