@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
+BATCHES_AHEAD = 4  # prepared while the model works on one
 SECONDS_BETWEEN_UPDATES = 0.5  # of the bar
 SECONDS_BETWEEN_PICTURES = 1.0  # of the curves, which take a tenth of a second to draw
 LONGEST_VALUE = 30  # characters, of what is quoted where a training is refused as another one
@@ -179,7 +180,11 @@ def make_batches(
     batches = numbers.batch(batch_size).map(
         lambda chosen: (tf.gather(images, chosen), tf.gather(labels, chosen))
     )
-    return batches.prefetch(tf.data.AUTOTUNE)
+    # Nothing here is left to tune, and the thread that tunes can hold up the end of a long epoch
+    # by ten seconds: it is waited for while it sleeps.
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return batches.prefetch(BATCHES_AHEAD).with_options(options)
 
 
 def train(
