@@ -57,6 +57,11 @@ def check(folder: Path) -> dict[str, float]:
     }
 
 
+def run_alone(*arguments: str) -> str:
+    command = [sys.executable, __file__, *arguments]
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
 def main() -> None:
     from classic_example import processor
 
@@ -65,12 +70,9 @@ def main() -> None:
     rows = []
     for count in COUNTS:
         with tempfile.TemporaryDirectory() as folder:
-            write_images(Path(folder), count)
-            runs = []
-            for _ in range(REPEATS):
-                command = [sys.executable, __file__, folder]
-                finished = subprocess.run(command, check=True, capture_output=True, text=True)
-                runs.append(json.loads(finished.stdout))
+            # In a process of its own: a child's peak memory begins with that of its parent.
+            run_alone("write", folder, str(count))
+            runs = [json.loads(run_alone("check", folder)) for _ in range(REPEATS)]
         # The median run by its seconds, whole, so that its figures belong together.
         rows.append(sorted(runs, key=lambda run: run["seconds"])[REPEATS // 2])
         print({name: round(value, 1) for name, value in rows[-1].items()}, flush=True)
@@ -85,7 +87,10 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        print(json.dumps(check(Path(sys.argv[1]))))
-    else:
-        main()
+    match sys.argv[1:]:
+        case ["write", folder, count]:
+            write_images(Path(folder), int(count))
+        case ["check", folder]:
+            print(json.dumps(check(Path(folder))))
+        case _:
+            main()
