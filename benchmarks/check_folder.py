@@ -63,19 +63,19 @@ def run_alone(*arguments: str) -> str:
 
 
 def main() -> None:
-    from classic_example import processor
-
-    from helpers.setup_check import usable_cores
-
     rows = []
     for count in COUNTS:
         with tempfile.TemporaryDirectory() as folder:
-            # In a process of its own: a child's peak memory begins with that of its parent.
             run_alone("write", folder, str(count))
             runs = [json.loads(run_alone("check", folder)) for _ in range(REPEATS)]
         # The median run by its seconds, whole, so that its figures belong together.
         rows.append(sorted(runs, key=lambda run: run["seconds"])[REPEATS // 2])
         print({name: round(value, 1) for name, value in rows[-1].items()}, flush=True)
+    # Only now: they load TensorFlow, and a child's peak memory begins with that of its parent.
+    from classic_example import processor
+
+    from helpers.setup_check import usable_cores
+
     result = {
         "images": "CIFAR-10 as JPEG files of quality 90, one folder a class",
         "processor": processor(),
