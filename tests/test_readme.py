@@ -44,3 +44,17 @@ def test_links_to_files_lead_somewhere():
     targets = re.findall(r"\]\((?!http)([^)#]+)", README)
     assert targets
     assert [target for target in targets if not (ROOT / target).exists()] == []
+
+
+def test_the_check_of_a_folder_takes_what_was_measured():
+    largest = json.loads((RESULTS / "check_folder.json").read_text())["median_runs"][-1]
+    took = f"{largest['seconds']:.0f} s and {largest['peak_megabytes'] / 1000:.1f} GB of memory"
+    assert f"Checking {largest['images']:,} small JPEG files takes {took}" in " ".join(
+        README.split()
+    )
+
+
+def test_the_longest_lesson_on_cifar10_takes_what_was_measured():
+    lessons = json.loads((RESULTS / "lesson_times_cifar10.json").read_text())["lessons"]
+    minutes = -(-max(lesson["seconds"] for lesson in lessons.values()) // 60)
+    assert f"the longest lesson then runs for {minutes:.0f} minutes" in README
