@@ -1,5 +1,6 @@
 # The public names and where they live: read by helpers/__init__.py and by editors.
 
+from .batches import flip_sideways, make_batches, shift
 from .datasets import ImageDataset, Split, load_dataset
 from .errors import CourseError
 from .evaluation import Evaluation, accuracy_interval, evaluate
@@ -25,7 +26,7 @@ from .plots import (
 from .quiet import quiet_tensorflow
 from .setup_check import check_setup
 from .torch_twin import build_torch_cnn, copy_weights, to_torch, train_torch
-from .training import TrainingRun, make_batches, train
+from .training import TrainingRun, train
 
 __all__ = [
     "CourseError",
@@ -43,6 +44,7 @@ __all__ = [
     "copy_weights",
     "evaluate",
     "feature_maps",
+    "flip_sideways",
     "grad_cam",
     "lesson_figures",
     "load_dataset",
@@ -60,6 +62,7 @@ __all__ = [
     "plot_runs",
     "quiet_tensorflow",
     "save_model",
+    "shift",
     "to_torch",
     "train",
     "train_torch",

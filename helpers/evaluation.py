@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from helpers.batches import make_batches
 from helpers.datasets import Split
 from helpers.errors import MismatchError, UsageError
 from helpers.fit_check import batch_without_training, check_image_shape
@@ -171,8 +172,8 @@ def evaluate(model: keras.Model, split: Split) -> Evaluation:
             f"Expected a split with images. Received: {split!r}. Choose another split."
         )
     check_image_shape(model, split.images.shape[1:])
-    batch_size = batch_without_training(model)
-    outputs = np.asarray(model.predict(split.images, batch_size=batch_size, verbose=0))
+    batches = make_batches(split, batch_without_training(model))
+    outputs = np.asarray(model.predict(batches, verbose=0))
     classes = range(len(split.class_names))
     if outputs.shape == (len(split), 1) and len(classes) == 2:
         # One number for two classes: that of the second. The other follows from it.

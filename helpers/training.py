@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from helpers.batches import Augmentation, augmentation_name, check_augmentations, make_batches
 from helpers.checkpoints import Checkpoint, CheckpointFolder
 from helpers.datasets import ImageDataset, Split
 from helpers.errors import CheckpointError, MismatchError, StorageError, UsageError
@@ -41,9 +42,7 @@ from helpers.quiet import quiet_tensorflow
 
 if TYPE_CHECKING:
     import keras
-    import tensorflow as tf
 
-BATCHES_AHEAD = 4  # prepared while the model works on one
 SECONDS_BETWEEN_UPDATES = 0.5  # of the bar
 SECONDS_BETWEEN_PICTURES = 1.0  # of the curves, which take a tenth of a second to draw
 LONGEST_VALUE = 30  # characters, of what is quoted where a training is refused as another one
@@ -129,70 +128,13 @@ def _best_epoch(history: Mapping[str, Sequence[float]]) -> int:
     return int(np.argmin(np.nan_to_num(losses, nan=np.inf))) + 1 if len(losses) else 0
 
 
-def make_batches(
-    split: Split,
-    batch_size: int = 32,
-    *,
-    shuffle: bool = False,
-    seed: int = 0,
-    first_epoch: int = 0,
-) -> tf.data.Dataset:
-    """A tf.data pipeline of (uint8 images, labels) batches, prepared while the model works.
-
-    Args:
-        split: the images and labels.
-        batch_size: images a batch; the last batch of an epoch may be smaller.
-        shuffle: whether each epoch runs through the images in a new random order.
-        seed: of those orders; the same seed gives the same orders.
-        first_epoch: which of those orders comes first, counted from 0. Each further run through
-            the pipeline takes the next.
-
-    Raises:
-        UsageError: something else than a split is given.
-
-    Introduced in lesson 2.
-    """
-    if not isinstance(split, Split):
-        raise UsageError(
-            "Expected a split, for example dataset.train. Received: "
-            f"{type(split).__name__}. Give make_batches one of the dataset's three."
-        )
-    with quiet_tensorflow():
-        import tensorflow as tf
-
-    images, labels = tf.constant(split.images), tf.constant(split.labels)
-    # Shuffling the numbers of the images is far cheaper than shuffling the images.
-    numbers = tf.data.Dataset.range(len(split))
-    if shuffle:
-        # The order is a function of the seed and the epoch alone, so that a training that was
-        # stopped can go on with the order that comes next. Dataset.shuffle cannot do that.
-        epoch = tf.Variable(first_epoch, dtype=tf.int64, trainable=False)
-
-        def shuffled(_):
-            this_epoch = epoch.assign_add(1) - 1
-            order = tf.random.experimental.stateless_shuffle(
-                tf.range(len(split), dtype=tf.int64), seed=tf.stack([seed, this_epoch])
-            )
-            return tf.data.Dataset.from_tensor_slices(order)
-
-        numbers = tf.data.Dataset.from_tensors(0).flat_map(shuffled)
-        numbers = numbers.apply(tf.data.experimental.assert_cardinality(len(split)))
-    batches = numbers.batch(batch_size).map(
-        lambda chosen: (tf.gather(images, chosen), tf.gather(labels, chosen))
-    )
-    # Nothing here is left to tune, and the thread that tunes can hold up the end of a long epoch
-    # by ten seconds: it is waited for while it sleeps.
-    options = tf.data.Options()
-    options.autotune.enabled = False
-    return batches.prefetch(BATCHES_AHEAD).with_options(options)
-
-
 def train(
     model: keras.Model,
     dataset: ImageDataset,
     *,
     epochs: int = 10,
     batch_size: int = 32,
+    augment: Sequence[Augmentation] = (),
     patience: int | None = None,
     seed: int = 0,
     progress: bool = True,
@@ -213,6 +155,8 @@ def train(
         dataset: from `load_dataset`.
         epochs: how many times to run through the training images.
         batch_size: images a step.
+        augment: functions that change the training images of each batch at random, such as
+            `flip_sideways`; the validation images stay as they are.
         patience: stop when the validation loss has not fallen for this many epochs, and go
             back to the weights of the best one; None trains all epochs.
         seed: of the order of the images and of random layers such as dropout; sets the random
@@ -252,10 +196,11 @@ def train(
             metrics=["accuracy"],
         )
     check_fit(model, dataset)
+    check_augmentations(augment, dataset.train)
     check_batch_size(model, settings["batch_size"], len(dataset.train))
     folder = None if resume is None else CheckpointFolder(as_path(resume))
     with folder.locked() if folder else contextlib.nullcontext():
-        training = _Training(model, dataset, settings, epochs, folder)
+        training = _Training(model, dataset, settings, augment, epochs, folder)
         with _interrupts_held_back(training):
             training.begin()
             if not training.over:
@@ -307,11 +252,13 @@ class _Training:
         model: keras.Model,
         dataset: ImageDataset,
         settings: Mapping[str, Any],
+        augment: Sequence[Augmentation],
         epochs: int,
         folder: CheckpointFolder | None,
     ):
         self.model, self.dataset, self.epochs, self.folder = model, dataset, int(epochs), folder
         self.settings = settings  # batch_size, patience, seed
+        self.augment = tuple(augment)
         self.interrupted = False
         self.stopping = False
         self.stopped = ""
@@ -332,7 +279,7 @@ class _Training:
     def begin(self) -> None:
         """Start from the model as it is, or from what the folder holds."""
         self.model.optimizer.build(self.model.trainable_variables)
-        begun_with = _begun_with(self.model, self.dataset, self.settings) if self.folder else {}
+        begun_with = _begun_with(self) if self.folder else {}
         found, damaged = self.folder.newest() if self.folder else (None, [])
         if found is None:
             if not _all_finite(_copies("model", self.model.variables)):
@@ -410,11 +357,17 @@ def _fit(training: _Training, progress: bool) -> None:
     if len(dataset.validation):
         validation = make_batches(dataset.validation, batch_without_training(model))
     shown = _Progress(training) if progress else None
-    rate = float(model.optimizer.learning_rate)
     anew = ", with another folder" if training.folder else ""  # this one is for these settings
     try:
         model.fit(
-            make_batches(dataset.train, batch_size, shuffle=True, seed=seed, first_epoch=first),
+            make_batches(
+                dataset.train,
+                batch_size,
+                shuffle=True,
+                seed=seed,
+                first_epoch=first,
+                augment=training.augment,
+            ),
             validation_data=validation,
             initial_epoch=first,
             epochs=training.epochs,
@@ -427,8 +380,8 @@ def _fit(training: _Training, progress: bool) -> None:
         if not training.over:
             training.stop("you interrupted it", again)
     except _Stop as stop:
-        tenth = f"{rate / 10:g}, not {rate:g}"
-        training.stop(str(stop), f"Try a tenth of the learning rate: {tenth}{anew}.")
+        tenth = _tenth_of_rate(model.optimizer)
+        training.stop(str(stop), f"Try a tenth of the learning rate{tenth}{anew}.")
     except StorageError as error:
         training.stop(f"epoch {training.kept.epoch} could not be kept. {error}".rstrip("."))
     except (MemoryError, tf.errors.ResourceExhaustedError):
@@ -437,6 +390,12 @@ def _fit(training: _Training, progress: bool) -> None:
     finally:
         if shown:
             shown.finish()
+
+
+def _tenth_of_rate(optimizer: keras.Optimizer) -> str:
+    """The number to try, unless a schedule makes the learning rate up."""
+    rate = optimizer.get_config().get("learning_rate")
+    return f": {rate / 10:g}, not {rate:g}" if isinstance(rate, float) else ""
 
 
 @contextlib.contextmanager
@@ -548,10 +507,10 @@ def _versions() -> dict[str, str]:
     return {"keras": keras.__version__, "tensorflow": tf.__version__}
 
 
-def _begun_with(
-    model: keras.Model, dataset: ImageDataset, settings: Mapping[str, Any]
-) -> dict[str, Any]:
+def _begun_with(training: _Training) -> dict[str, Any]:
     """What a training must have in common with the one that it continues."""
+    model, dataset, settings = training.model, training.dataset, training.settings
+    augment = training.augment
     try:
         with warnings.catch_warnings():  # Keras warns of what could not be loaded from a file
             warnings.simplefilter("ignore")
@@ -564,6 +523,7 @@ def _begun_with(
         "weights": [[*variable.shape] for variable in model.variables],
         "optimizer weights": str([variable.shape for variable in model.optimizer.variables]),
         **{name: settings[name] for name in ("batch_size", "patience", "seed")},
+        **({"augment": ", ".join(map(augmentation_name, augment))} if augment else {}),
         "training images": _digest(dataset.train),
         "validation images": _digest(dataset.validation),
     }

@@ -1,4 +1,4 @@
-"""Hiding TensorFlow's start-up log, and nothing else."""
+"""Starting TensorFlow: its log is hidden, nothing else is; oneDNN is turned on."""
 
 from __future__ import annotations
 
@@ -103,3 +103,23 @@ def test_a_whole_lesson_logs_nothing():
     )  # fmt: skip
     assert finished.stdout == "done\n"
     assert finished.stderr == ""
+
+
+class TestOneDNN:
+    @pytest.mark.parametrize("machine", ["x86_64", "AMD64"])
+    def test_it_is_turned_on_where_the_processor_knows_it(self, monkeypatch, machine):
+        monkeypatch.setattr("platform.machine", lambda: machine)
+        monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
+        with quiet_tensorflow():
+            assert os.environ["TF_ENABLE_ONEDNN_OPTS"] == "1"
+
+    def test_what_the_user_set_stays(self, monkeypatch):
+        monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
+        with quiet_tensorflow():
+            assert os.environ["TF_ENABLE_ONEDNN_OPTS"] == "0"
+
+    def test_other_processors_are_left_alone(self, monkeypatch):
+        monkeypatch.setattr("platform.machine", lambda: "arm64")
+        monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
+        with quiet_tensorflow():
+            assert "TF_ENABLE_ONEDNN_OPTS" not in os.environ

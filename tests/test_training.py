@@ -18,10 +18,8 @@ import numpy as np
 import pytest
 
 from helpers import (
-    Split,
     TrainingRun,
     checkpoints,
-    make_batches,
     quiet_tensorflow,
     train,
     training,
@@ -50,76 +48,6 @@ def compiled(model: keras.Model, optimizer) -> keras.Model:
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])
     return model
-
-
-# ---------------------------------------------------------------------------- make_batches
-
-
-@pytest.fixture(scope="module")
-def numbered() -> Split:
-    """50 images; the number of each is its label, and is in its pixels."""
-    numbers = np.arange(50)
-    images = numbers.astype(np.uint8).reshape(50, 1, 1, 1).repeat(2, 1)
-    return Split("train", images, numbers, tuple(map(str, numbers)), "the tests")
-
-
-def order(batches) -> list[int]:
-    """The numbers of the images of one epoch, as they come."""
-    return [int(label) for _, labels in batches.as_numpy_iterator() for label in labels]
-
-
-class TestMakeBatches:
-    def test_shapes_and_dtypes(self, numbered):
-        batches = list(make_batches(numbered, 16).as_numpy_iterator())
-        assert [images.shape for images, _ in batches] == [(16, 2, 1, 1)] * 3 + [(2, 2, 1, 1)]
-        assert {images.dtype for images, _ in batches} == {np.dtype(np.uint8)}
-        assert {labels.dtype for _, labels in batches} == {np.dtype(np.int64)}
-
-    def test_a_whole_dataset_is_no_split(self, dataset):
-        with pytest.raises(
-            UsageError, match=r"for example dataset\.train\. Received: ImageDataset"
-        ):
-            make_batches(dataset)
-
-    def test_32_images_a_batch_unless_told_otherwise(self, numbered):
-        sizes = [len(labels) for _, labels in make_batches(numbered).as_numpy_iterator()]
-        assert sizes == [32, 18]
-
-    def test_the_number_of_batches_is_known(self, numbered):
-        assert len(make_batches(numbered, 16, shuffle=True)) == 4
-
-    @pytest.mark.parametrize("shuffle", [False, True])
-    def test_images_stay_with_their_labels(self, numbered, shuffle):
-        for images, labels in make_batches(numbered, 16, shuffle=shuffle).as_numpy_iterator():
-            np.testing.assert_array_equal(images[:, 0, 0, 0], labels)
-            np.testing.assert_array_equal(images[:, 1, 0, 0], labels)
-
-    def test_without_shuffling_every_epoch_keeps_the_order(self, numbered):
-        batches = make_batches(numbered, 16)
-        assert order(batches) == order(batches) == list(range(50))
-
-    def test_each_epoch_has_every_image_once_in_an_order_of_its_own(self, numbered):
-        batches = make_batches(numbered, 16, shuffle=True)
-        epochs = [order(batches) for _ in range(3)]
-        for numbers in epochs:
-            assert sorted(numbers) == list(range(50))
-        assert len({tuple(numbers) for numbers in (list(range(50)), *epochs)}) == 4
-
-    def test_the_same_seed_gives_the_same_orders(self, numbered):
-        def orders(seed: int) -> list[list[int]]:
-            batches = make_batches(numbered, 16, shuffle=True, seed=seed)
-            return [order(batches) for _ in range(2)]
-
-        first = orders(0)
-        assert orders(0) == first
-        assert orders(1) != first
-
-    def test_the_seed_alone_decides_whatever_was_drawn_before(self, numbered):
-        orders = []
-        for global_seed in (1, 2):
-            keras.utils.set_random_seed(global_seed)
-            orders.append(order(make_batches(numbered, 16, shuffle=True, seed=0)))
-        assert orders[0] == orders[1]
 
 
 # ----------------------------------------------------------------------------------- train
@@ -558,15 +486,6 @@ def interrupt():
 
 def disk_full():
     raise OSError(errno.ENOSPC, "No space left on device")
-
-
-class TestTheOrderOfTheImages:
-    @pytest.mark.parametrize("seed", [0, 2**32 - 1])
-    def test_it_is_a_function_of_the_seed_and_the_epoch(self, numbered, seed):
-        batches = make_batches(numbered, 16, shuffle=True, seed=seed)
-        orders = [order(batches) for _ in range(4)]
-        later = make_batches(numbered, 16, shuffle=True, seed=seed, first_epoch=2)
-        assert [order(later), order(later)] == orders[2:]
 
 
 class TestResume:
