@@ -17,6 +17,8 @@ import sys
 import time
 from pathlib import Path
 
+from machine import peak_megabytes, processor
+
 from helpers import build_cnn, evaluate, load_dataset, quiet_tensorflow, train
 from helpers.setup_check import usable_cores
 
@@ -26,21 +28,6 @@ with quiet_tensorflow():
 RESULTS = Path(__file__).parent / "results"
 EPOCHS = 10
 BATCH_SIZE = 32
-
-
-def processor() -> str:
-    """The processor's name, as far as the system tells it."""
-    if sys.platform == "linux":
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
-
-
-def peak_megabytes() -> int:
-    """The most memory that this process has held at once."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / (1e6 if sys.platform == "darwin" else 1e3))
 
 
 def main(name: str) -> None:

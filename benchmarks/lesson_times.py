@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 import nbformat
-from classic_example import processor
+from machine import processor
 from nbclient import NotebookClient
 
 from helpers.setup_check import usable_cores

@@ -56,7 +56,7 @@ def main() -> None:
             )
             measured[name].append(float(done.stdout))
             print(f"{name}: {measured[name][-1]:.1f} processor seconds", flush=True)
-    from classic_example import processor
+    from machine import processor
 
     result = {
         "what": f"classic CNN, bundled images, batches of 32, {EPOCHS} epochs",

@@ -364,6 +364,85 @@ def plot_lines(
     return _picture(ax, heading, f"{heading}. {y_label} over {x_label}. {'; '.join(spoken)}.")
 
 
+def plot_curves(
+    curves: Mapping[str, Sequence[tuple[float, float]]],
+    *,
+    x_label: str,
+    y_label: str,
+    title: str = "",
+    log_x: bool = False,
+    ax: Axes | None = None,
+) -> Picture:
+    """Draw curves that each have positions of their own, such as accuracy over seconds.
+
+    Args:
+        curves: name -> (x, y) points, from left to right.
+        x_label, y_label: what the axes show, with the unit.
+        title: a heading.
+        log_x: whether the x axis counts in powers of ten.
+
+    Introduced in lesson 6.
+    """
+    ax = _one_axes(ax, (7, 4))
+    spoken = []
+    for number, (name, points) in enumerate(curves.items()):
+        style = number % len(COLOURS)
+        xs, ys = np.asarray(points, float).reshape(-1, 2).T
+        ax.plot(
+            xs, ys, label=name, color=COLOURS[style], linestyle=DASHES[style],
+            marker=MARKERS[style], linewidth=2,
+        )  # fmt: skip
+        spoken.append(f"{name}: from ({xs[0]:.3g}, {ys[0]:.3g}) to ({xs[-1]:.3g}, {ys[-1]:.3g})")
+    if log_x:
+        ax.set_xscale("log")
+    ax.set_xlabel(x_label)
+    ax.set_ylabel(y_label)
+    ax.set_title(title)
+    ax.legend(frameon=False)
+    heading = title or f"{y_label} over {x_label}"
+    return _picture(ax, heading, f"{heading}. {y_label} over {x_label}. {'; '.join(spoken)}.")
+
+
+def plot_journey(
+    steps: Mapping[str, tuple[float, float]],
+    *,
+    x_label: str,
+    y_label: str,
+    title: str = "",
+    ax: Axes | None = None,
+) -> Picture:
+    """Draw one numbered point a step, joined in order: where each change led.
+
+    Args:
+        steps: name -> (x, y), in the order in which the steps were taken.
+        x_label, y_label: what the axes show, with the unit.
+        title: a heading.
+
+    Introduced in lesson 6.
+    """
+    ax = _one_axes(ax, (7.5, 4.2))
+    xs, ys = np.asarray(list(steps.values()), float).reshape(-1, 2).T
+    ax.plot(xs, ys, color=COLOURS[0], linestyle=":", linewidth=1.5)
+    for number, (name, (x, y)) in enumerate(steps.items(), 1):
+        # Colour and marker say the same as the number beside it.
+        ax.plot(
+            [x], [y], label=f"{number}  {name}", linestyle="none", markersize=9,
+            color=COLOURS[number % len(COLOURS)], marker=MARKERS[number % len(MARKERS)],
+        )  # fmt: skip
+        ax.annotate(str(number), (x, y), (7, 7), textcoords="offset points", fontweight="bold")
+    ax.margins(0.12)
+    ax.set_xlabel(x_label)
+    ax.set_ylabel(y_label)
+    ax.set_title(title)
+    ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5), fontsize=9)
+    heading = title or f"{y_label} over {x_label}"
+    spoken = "; ".join(
+        f"{number} {name}: ({x:.3g}, {y:.3g})"
+        for number, (name, (x, y)) in enumerate(steps.items(), 1)
+    )
+    return _picture(ax, heading, f"{heading}. {y_label} over {x_label}. {spoken}.")
+
+
 def plot_descent(
     loss: Callable[[np.ndarray], np.ndarray],
     paths: Mapping[str, Sequence[float]],

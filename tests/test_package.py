@@ -24,7 +24,7 @@ HEAVY = {
 ORDER = (
     "quiet", "errors", "files", "memory", "image_files", "splits", "folder_report", "folders",
     "downloads", "datasets", "batches", "figures", "plots", "models", "model_files", "torch_twin",
-    "fit_check", "checkpoints", "training", "evaluation", "explain", "setup_check",
+    "fit_check", "checkpoints", "training", "recipes", "evaluation", "explain", "setup_check",
 )  # fmt: skip
 
 

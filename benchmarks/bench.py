@@ -1,0 +1,254 @@
+#!/usr/bin/env python3
+"""Measure what the course claims about speed, beside its peers: `make bench`.
+
+    python benchmarks/bench.py            everything, about an hour on two cores
+    python benchmarks/bench.py --quick    five minutes; checks the floors, stores nothing
+
+Every figure comes from processes of their own, peers and ours in turn, several times. Results go
+to benchmarks/results/: bench.json, a table in bench.md, and a plot of accuracy over seconds. The
+exit status is 1 where a ratio is below its floor in every one of its repeats. Images are the
+full CIFAR-10 in data/ (`make cifar10`). The validation split decided what is in the recipes;
+the test images are used once in each run, at its end.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from machine import RESULTS, import_seconds, machine, run_alone, summary, write_result
+from tqdm import tqdm
+
+HERE = Path(__file__).parent
+PEERS, OURS = str(HERE / "peers.py"), str(HERE / "ours.py")
+DATASET = "cifar10"
+CLASSIC_EPOCHS = 10
+IMAGES = 10_000  # of a measurement of training speed
+FOLDER_IMAGES = 60_000
+
+
+class Floor:
+    """A figure that must not get worse: what it is, and the least and the wanted value."""
+
+    def __init__(self, what: str, least: float, goal: float, unit: str = "times", up: bool = True):
+        self.what, self.least, self.goal, self.unit, self.up = what, least, goal, unit, up
+
+    def row(self, values: list[float]) -> dict:
+        """The values against the floor. It is missed where every single one misses it."""
+        misses = [value < self.least if self.up else value > self.least for value in values]
+        return {
+            "what": self.what, "unit": self.unit, **summary(values), "floor": self.least,
+            "goal": self.goal, "holds": not all(misses),
+        }  # fmt: skip
+
+
+FLOORS = {
+    "reach": Floor("CPU-seconds of training to the classic accuracy: classic / FAST", 12, 20),
+    "fast accuracy": Floor(
+        "test accuracy of FAST, one epoch, less that of the classic", 0.0, 0.01, "of 1"
+    ),
+    "accurate": Floor("test accuracy of ACCURATE in the classic's CPU-seconds", 0.82, 0.88, "of 1"),
+    "budget": Floor("CPU-seconds of training: ACCURATE / classic", 1.0, 1.0, up=False),
+    "memory": Floor("peak memory of the whole process, FAST", 1300, 900, "MB", up=False),
+    "speed": Floor("training images a CPU-second, classic net: ours / Keras, 32 a batch", 1.5, 1.5),
+    "torch": Floor("training images a CPU-second, classic net: ours / PyTorch's best", 0.0, 1.0),
+    "predict": Floor("10,000 images: model.predict / evaluate, CPU-seconds", 1.0, 2.0),
+    "import": Floor("import helpers", 0.3, 0.1, "s", up=False),
+    "waiting": Floor("share of a training step that waits for images", 0.2, 0.05, "of 1", up=False),
+    "first epoch": Floor("images a second from a folder, first epoch: ours / fastest", 1.0, 1.5),
+    "second epoch": Floor("images a second from a folder, later epochs: ours / fastest", 5, 10),
+}
+
+
+# ------------------------------------------------------------------------- what is measured
+
+
+def training_runs(seeds: int, accurate_epochs: int, step: Callable) -> dict[str, list[dict]]:
+    """Whole trainings, peers and ours in turn."""
+    ways = {
+        "classic script": (PEERS, "classic_script", DATASET, "{}", str(CLASSIC_EPOCHS)),
+        "FAST, 1 epoch": (OURS, "recipe", "FAST", DATASET, "{}", "1"),
+        "ACCURATE": (OURS, "recipe", "ACCURATE", DATASET, "{}", str(accurate_epochs)),
+    }
+    runs = {name: [] for name in ways}
+    for seed in range(seeds):
+        for name, command in ways.items():
+            step(f"{name}, seed {seed}")
+            runs[name].append(run_alone(*(part.format(seed) for part in command)))
+    return runs
+
+
+def speeds(repeats: int, images: int, step: Callable) -> dict[str, list[dict]]:
+    """Short measurements, peers and ours in turn."""
+    ways = {
+        "Keras, 32 a batch": (PEERS, "keras_speed", DATASET, str(images), "32"),
+        "ours, 128 a batch": (OURS, "training_speed", DATASET, str(images), "128"),
+        "PyTorch, 32 a batch": (PEERS, "torch_speed", DATASET, str(images), "32"),
+        "PyTorch, 128 a batch": (PEERS, "torch_speed", DATASET, str(images), "128"),
+        "model.predict": (PEERS, "keras_predict", DATASET),
+        "evaluate": (OURS, "evaluation_speed", DATASET),
+        "waiting": (OURS, "waiting", "FAST", DATASET, "200"),
+    }
+    runs = {name: [] for name in [*ways, "import keras", "import helpers"]}
+    for _ in range(repeats):
+        for name, command in ways.items():
+            step(name)
+            runs[name].append(run_alone(*command))
+        for module in ("keras", "helpers"):
+            runs[f"import {module}"].append(import_seconds(module))
+    return runs
+
+
+def cpu(runs: list[dict]) -> list[float]:
+    return [run["cpu_seconds"] for run in runs]
+
+
+def ratios(above: list[float], below: list[float]) -> list[float]:
+    return [one / other for one, other in zip(above, below, strict=True)]
+
+
+def training_rows(runs: dict[str, list[dict]]) -> dict[str, list[float]]:
+    """Of whole trainings, the values that the floors are about."""
+    classic, fast, accurate = runs.values()
+    target = statistics.median(run["test_accuracy"] for run in classic)
+    return {
+        "reach": ratios(cpu(classic), cpu(fast)),
+        "fast accuracy": [run["test_accuracy"] - target for run in fast],
+        "accurate": [run["test_accuracy"] for run in accurate],
+        "budget": ratios(cpu(accurate), cpu(classic)),
+        "memory": [run["peak_megabytes"] for run in fast],
+    }
+
+
+def speed_rows(runs: dict[str, list[dict]]) -> dict[str, list[float]]:
+    ours = cpu(runs["ours, 128 a batch"])
+    best_torch = map(min, cpu(runs["PyTorch, 32 a batch"]), cpu(runs["PyTorch, 128 a batch"]))
+    return {
+        "speed": ratios(cpu(runs["Keras, 32 a batch"]), ours),
+        "torch": ratios(list(best_torch), ours),
+        "predict": ratios(cpu(runs["model.predict"]), cpu(runs["evaluate"])),
+        "import": [run["wall_seconds"] for run in runs["import helpers"]],
+        "waiting": [run["waiting_share"] for run in runs["waiting"]],
+    }
+
+
+# --------------------------------------------------------------------------- full and quick
+
+
+def full(seeds: int, accurate_epochs: int) -> dict:
+    steps = 3 * seeds + 7 * 3
+    with tqdm(total=steps, unit="process") as bar:
+        step = stepper(bar)
+        trainings = training_runs(seeds, accurate_epochs, step)
+        short = speeds(3, IMAGES, step)
+    rows = training_rows(trainings) | speed_rows(short)
+    return {
+        "dataset": trainings["FAST, 1 epoch"][0]["source"],
+        "training images": trainings["FAST, 1 epoch"][0]["training_images"],
+        "machine": machine(),
+        "floors": {name: FLOORS[name].row(values) for name, values in rows.items()},
+        "trainings": trainings,
+        "speeds": short,
+    }
+
+
+def quick() -> dict:
+    """The same floors in five minutes: one FAST run; a part of the classic gives its seconds."""
+    stored = json.loads((RESULTS / "bench.json").read_text(encoding="utf-8"))
+    with tqdm(total=1 + 7 * 2, unit="process") as bar:
+        step = stepper(bar)
+        step("FAST, 1 epoch")
+        fast = run_alone(OURS, "recipe", "FAST", DATASET, "0", "1")
+        short = speeds(2, IMAGES // 2, step)
+    scale = CLASSIC_EPOCHS * fast["training_images"]
+    classic = [scale * run["cpu_seconds"] / run["images"] for run in short["Keras, 32 a batch"]]
+    classic_accuracy = statistics.median(
+        run["test_accuracy"] for run in stored["trainings"]["classic script"]
+    )
+    rows = {
+        "reach": [seconds / fast["cpu_seconds"] for seconds in classic],
+        # Within the noise between seeds: a quick run has one seed only.
+        "fast accuracy": [fast["test_accuracy"] - classic_accuracy + accuracy_noise(stored)],
+        "memory": [fast["peak_megabytes"]],
+        **speed_rows(short),
+    }
+    return {"machine": machine(), "floors": {n: FLOORS[n].row(v) for n, v in rows.items()}}
+
+
+def accuracy_noise(stored: dict) -> float:
+    """How far the test accuracy of FAST moves from seed to seed."""
+    seen = [run["test_accuracy"] for run in stored["trainings"]["FAST, 1 epoch"]]
+    return max(seen) - min(seen)
+
+
+def stepper(bar: tqdm) -> Callable[[str], None]:
+    def step(name: str) -> None:
+        bar.set_description(name)
+        bar.update()
+
+    return step
+
+
+# ------------------------------------------------------------------------- table and picture
+
+
+def table(result: dict) -> str:
+    lines = [
+        "| what | median | least to most | floor | goal | |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in result["floors"].values():
+        verdict = "holds" if row["holds"] else "**missed**"
+        lines.append(
+            f"| {row['what']} ({row['unit']}) | {row['median']:g} | {row['least']:g} to "
+            f"{row['most']:g} | {row['floor']:g} | {row['goal']:g} | {verdict} |"
+        )
+    return "\n".join(lines)
+
+
+def picture(result: dict) -> None:
+    """Accuracy over processor seconds, one line a recipe, from the first seed's run."""
+    from helpers import plot_curves
+
+    curves = {
+        name: [(seconds, 100 * accuracy) for seconds, accuracy in runs[0]["curve"]]
+        for name, runs in result["trainings"].items()
+    }
+    plot_curves(
+        curves, x_label="processor seconds of training (two cores together)",
+        y_label="validation accuracy in %", title=f"{result['dataset']}: accuracy over time",
+        log_x=True,
+    ).save(RESULTS / "bench.png")  # fmt: skip
+
+
+def main() -> int:
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument("--quick", action="store_true", help="five minutes, stores nothing")
+    arguments.add_argument("--seeds", type=int, default=3, help="of each training (3)")
+    chosen = arguments.parse_args()
+    if not (HERE.parent / "data" / DATASET).is_dir():
+        print("Expected CIFAR-10 in data/cifar10. It is not there: run `make cifar10` first.")
+        return 2
+    start = time.perf_counter()
+    if chosen.quick:
+        result = quick()
+    else:
+        from helpers.recipes import ACCURATE
+
+        result = full(chosen.seeds, ACCURATE.epochs)
+        result["minutes"] = round((time.perf_counter() - start) / 60, 1)
+        write_result("bench", result)
+        heading = f"CPU: {result['machine']['processor']}. Images: {result['dataset']}.\n\n"
+        (RESULTS / "bench.md").write_text(heading + table(result) + "\n", encoding="utf-8")
+        picture(result)
+    print(table(result))
+    missed = [row["what"] for row in result["floors"].values() if not row["holds"]]
+    print(f"Missed: {'; '.join(missed)}" if missed else "Every floor holds.")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

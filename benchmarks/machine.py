@@ -1,0 +1,105 @@
+"""What every benchmark needs: processes of their own, and what they took on which machine."""
+
+import json
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from helpers.setup_check import usable_cores
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def processor() -> str:
+    """The processor's name, as far as the system tells it."""
+    if sys.platform == "linux":
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def machine() -> dict[str, object]:
+    """The machine and the versions that figures belong to."""
+    from helpers.recipes import has_fast_bfloat16
+
+    flags = ""
+    if sys.platform == "linux":
+        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    names = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16")
+    packages = ("keras", "numpy", "pillow", "torch")
+    return {
+        "processor": processor(),
+        "instructions": [name for name in names if f" {name} " in flags],
+        "computes in bfloat16": has_fast_bfloat16(),
+        "cores": usable_cores(),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        **{name: version(name) for name in packages},
+        "tensorflow": tensorflow_version(),
+    }
+
+
+def tensorflow_version() -> str:
+    """Without importing it, which takes seconds."""
+    return version("tensorflow-cpu" if sys.platform == "linux" else "tensorflow")
+
+
+def cpu_seconds(of: int = resource.RUSAGE_SELF) -> float:
+    """Processor seconds that this process has taken so far, on all cores together."""
+    used = resource.getrusage(of)
+    return used.ru_utime + used.ru_stime
+
+
+def peak_megabytes() -> int:
+    """The most memory that this process has held at once."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (1e6 if sys.platform == "darwin" else 1e3))
+
+
+def speed(images: int, before: float, start: float) -> dict[str, float]:
+    """What `images` took since these processor and wall-clock seconds were read."""
+    return {
+        "images": images,
+        "cpu_seconds": cpu_seconds() - before,
+        "wall_seconds": time.perf_counter() - start,
+        "peak_megabytes": peak_megabytes(),
+    }
+
+
+def import_seconds(module: str) -> dict[str, float]:
+    """What importing a module takes in a fresh Python, without Python's own start."""
+    code = (
+        "import time; a, b = time.process_time(), time.perf_counter()\n"
+        f"import {module}\n"
+        "print('[%r, %r]' % (time.process_time() - a, time.perf_counter() - b))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    cpu, wall = json.loads(done.stdout)
+    return {"cpu_seconds": cpu, "wall_seconds": wall}
+
+
+def run_alone(script: str, *arguments: str) -> dict:
+    """Run a script as a process of its own, and read the JSON on its last line of output."""
+    command = [sys.executable, script, *arguments]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def summary(values: Sequence[float], digits: int = 3) -> dict[str, float]:
+    """The median with the smallest and the largest value."""
+    named = {"median": statistics.median(values), "least": min(values), "most": max(values)}
+    return {name: round(value, digits) for name, value in named.items()}
+
+
+def write_result(name: str, result: dict) -> None:
+    """Store a result in benchmarks/results/."""
+    RESULTS.mkdir(exist_ok=True)
+    text = json.dumps(result, indent=2, ensure_ascii=False)
+    (RESULTS / f"{name}.json").write_text(text + "\n", encoding="utf-8")

@@ -1,0 +1,145 @@
+#!/usr/bin/env python3
+"""The course's way, each as a process of its own that measures itself: `make bench` runs them.
+
+    python benchmarks/ours.py recipe FAST cifar10 0 1
+
+Each prints what it took as JSON on its last line. What it is measured beside is in peers.py.
+"""
+
+import json
+import sys
+import time
+from dataclasses import replace
+
+from machine import cpu_seconds, peak_megabytes, speed
+
+
+def recipe(recipe_name: str, name: str, seed: str, epochs: str) -> dict:
+    """A recipe from loading to evaluation; the test images are used once, at the end."""
+    from helpers import load_dataset, recipes
+
+    dataset = load_dataset(name)
+    chosen = getattr(recipes, recipe_name).but(epochs=int(epochs))
+    return _measured(chosen, dataset, int(seed)) | {"recipe": recipe_text(chosen)}
+
+
+def recipe_text(chosen) -> dict:
+    """The fields of a recipe, as JSON can hold them."""
+    fields = dict(vars(chosen))
+    return fields | {"augment": [change.__name__ for change in chosen.augment]}
+
+
+def _measured(chosen, dataset, seed: int) -> dict:
+    from helpers import evaluate
+
+    marks = []
+    watching = _marking_callback(marks)  # imports Keras, which is not training
+    start, before = time.perf_counter(), cpu_seconds()
+    model, run = _trained(chosen, dataset, watching, seed)
+    wall = time.perf_counter() - start
+    # Building the model, and every epoch without its validation.
+    begins = [before, *marks[1::2]]
+    spent = [end - begin for begin, end in zip(begins, marks[::2], strict=False)]
+    curve = [
+        [sum(spent[: epoch + 1]), accuracy]
+        for epoch, accuracy in enumerate(run.history["val_accuracy"])
+    ]
+    result = evaluate(model, dataset.test)
+    return {
+        "cpu_seconds": sum(spent), "wall_seconds": wall, "test_accuracy": result.accuracy,
+        "curve": curve, "peak_megabytes": peak_megabytes(), "all_cpu_seconds": cpu_seconds(),
+        "source": dataset.source, "training_images": len(dataset.train),
+        "parameters": model.count_params(),
+    }  # fmt: skip
+
+
+def _marking_callback(marks: list[float]):
+    import keras
+
+    class Mark(keras.callbacks.Callback):
+        """Notes the processor seconds when the training images of an epoch are through."""
+
+        def on_test_begin(self, logs=None):
+            marks.append(cpu_seconds())
+
+        def on_test_end(self, logs=None):
+            marks.append(cpu_seconds())
+
+    return Mark()
+
+
+def _trained(chosen, dataset, callback, seed: int = 0) -> tuple:
+    """As the recipe trains it, with one more callback that watches."""
+    from helpers import train
+
+    model = chosen.build(dataset, seed=seed)
+    fit = model.fit
+    model.fit = lambda *a, callbacks, **k: fit(*a, callbacks=[*callbacks, callback], **k)
+    run = train(
+        model, dataset, epochs=chosen.epochs, batch_size=chosen.batch_size,
+        augment=chosen.augment, seed=seed, progress=False,
+    )  # fmt: skip
+    return model, run
+
+
+def training_speed(name: str, images: str, batch_size: str) -> dict:
+    """Training images a second of the classic net with the helpers."""
+    import keras
+
+    from helpers import Split, load_dataset
+    from helpers.recipes import CLASSIC
+
+    dataset = load_dataset(name)
+    train, count = dataset.train, int(images)
+    cut = Split(
+        "train", train.images[:count], train.labels[:count], train.class_names, train.source
+    )
+    none = replace(dataset.validation, images=train.images[:0], labels=train.labels[:0])
+    dataset = replace(dataset, train=cut, validation=none)
+    chosen = CLASSIC.but(epochs=2, batch_size=int(batch_size), bfloat16=True)
+    ends = []
+    note = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: ends.append((cpu_seconds(), time.perf_counter()))
+    )
+    _trained(chosen, dataset, note)
+    (before, start), (after, end) = ends  # the second epoch: the graph is there
+    return {"images": count, "cpu_seconds": after - before, "wall_seconds": end - start}
+
+
+def evaluation_speed(name: str) -> dict:
+    """`evaluate` on the test images with the classic net: predictions and all figures."""
+    from helpers import build_cnn, evaluate, load_dataset
+
+    dataset = load_dataset(name)
+    model = build_cnn(dataset)
+    few = replace(dataset.test, images=dataset.test.images[:600], labels=dataset.test.labels[:600])
+    evaluate(model, few)
+    before, start = cpu_seconds(), time.perf_counter()
+    evaluate(model, dataset.test)
+    return speed(len(dataset.test), before, start)
+
+
+def waiting(recipe_name: str, name: str, steps: str) -> dict:
+    """The share of a training step in which the model waits for its images."""
+    from helpers import load_dataset, make_batches, recipes
+
+    dataset = load_dataset(name)
+    chosen = getattr(recipes, recipe_name)
+    model = chosen.build(dataset)
+    batches = iter(
+        make_batches(dataset.train, chosen.batch_size, shuffle=True, augment=chosen.augment)
+    )
+    model.train_on_batch(*next(batches))  # builds the graph
+    waited, start = 0.0, time.perf_counter()
+    for _ in range(int(steps)):
+        asked = time.perf_counter()
+        images, labels = next(batches)
+        waited += time.perf_counter() - asked
+        model.train_on_batch(images, labels)
+    seconds = time.perf_counter() - start
+    return {"steps": int(steps), "wall_seconds": seconds, "waiting_share": waited / seconds}
+
+
+if __name__ == "__main__":
+    what, *arguments = sys.argv[1:]
+    print(json.dumps(globals()[what](*arguments)))

@@ -1,0 +1,148 @@
+#!/usr/bin/env python3
+"""The other ways, each as a process of its own that measures itself: `make bench` runs them.
+
+    python benchmarks/peers.py classic_script cifar10 0 10
+
+Each prints what it took as JSON on its last line. Nothing here uses the course's settings for
+TensorFlow: a peer runs as somebody would write it who has not taken the course. `helpers` only
+loads the images.
+"""
+
+import json
+import os
+import sys
+import time
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # the log only; nothing that changes speed
+
+from machine import cpu_seconds, peak_megabytes, speed
+
+BATCH_SIZE = 32
+
+
+def classic_model(shape: tuple[int, ...], classes: int):
+    """The model of TensorFlow's "Convolutional Neural Network" tutorial; takes pixels 0 to 1."""
+    import keras
+    from keras import layers
+
+    model = keras.Sequential(
+        [
+            keras.Input(shape),
+            layers.Conv2D(32, 3, activation="relu"),
+            layers.MaxPooling2D(2),
+            layers.Conv2D(64, 3, activation="relu"),
+            layers.MaxPooling2D(2),
+            layers.Conv2D(64, 3, activation="relu"),
+            layers.Flatten(),
+            layers.Dense(64, activation="relu"),
+            layers.Dense(classes),
+        ]
+    )
+    model.compile(
+        optimizer="adam",
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+    )
+    return model
+
+
+def loaded(name: str):
+    """The dataset; TensorFlow first, so that it starts with its own settings."""
+    import tensorflow  # noqa: F401
+
+    from helpers import load_dataset
+
+    return load_dataset(name)
+
+
+def classic_script(name: str, seed: str, epochs: str) -> dict:
+    """The whole classic script: pixels divided into a float64 array, batches of 32, Adam."""
+    import keras
+
+    dataset = loaded(name)
+    keras.utils.set_random_seed(int(seed))
+    train_images, validation_images = (
+        dataset.train.images / 255.0,
+        dataset.validation.images / 255.0,
+    )
+    test_images = dataset.test.images / 255.0
+    model = classic_model(dataset.image_shape, len(dataset.class_names))
+    curve, spent, start = [], 0.0, time.perf_counter()
+    for _ in range(int(epochs)):
+        before = cpu_seconds()
+        # One epoch at a time, so that the validation is not counted as training.
+        model.fit(train_images, dataset.train.labels, verbose=0)
+        spent += cpu_seconds() - before
+        _, accuracy = model.evaluate(validation_images, dataset.validation.labels, verbose=0)
+        curve.append([spent, float(accuracy)])
+    wall = time.perf_counter() - start
+    _, accuracy = model.evaluate(test_images, dataset.test.labels, verbose=0)
+    return {
+        "cpu_seconds": spent, "wall_seconds": wall, "test_accuracy": float(accuracy),
+        "curve": curve, "peak_megabytes": peak_megabytes(), "all_cpu_seconds": cpu_seconds(),
+        "source": dataset.source, "training_images": len(dataset.train),
+    }  # fmt: skip
+
+
+def keras_speed(name: str, images: str, batch_size: str) -> dict:
+    """Training images a second of the classic net: plain `fit` on a float array."""
+    dataset = loaded(name)
+    count = int(images)
+    model = classic_model(dataset.image_shape, len(dataset.class_names))
+    pixels, labels = dataset.train.images[:count] / 255.0, dataset.train.labels[:count]
+    options = {"batch_size": int(batch_size), "verbose": 0}
+    model.fit(pixels[: 4 * int(batch_size)], labels[: 4 * int(batch_size)], **options)  # the graph
+    before, start = cpu_seconds(), time.perf_counter()
+    model.fit(pixels, labels, **options)
+    return speed(len(pixels), before, start)
+
+
+def torch_speed(name: str, images: str, batch_size: str) -> dict:
+    """The same net in a well-written PyTorch loop: channels last, uint8 until the batch."""
+    import torch
+    from torch import nn
+
+    from helpers import load_dataset
+
+    dataset = load_dataset(name)
+    count, batch = int(images), int(batch_size)
+    torch.manual_seed(0)
+    sides = [((side - 2) // 2 - 2) // 2 - 2 for side in dataset.image_shape[:2]]
+    model = nn.Sequential(
+        nn.Conv2d(dataset.image_shape[2], 32, 3), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(64, 64, 3), nn.ReLU(), nn.Flatten(),
+        nn.Linear(64 * sides[0] * sides[1], 64), nn.ReLU(),
+        nn.Linear(64, len(dataset.class_names)),
+    ).to(memory_format=torch.channels_last)  # fmt: skip
+    optimizer = torch.optim.Adam(model.parameters(), fused=True)
+    pixels = torch.from_numpy(dataset.train.images[:count]).permute(0, 3, 1, 2)
+    labels = torch.from_numpy(dataset.train.labels[:count])
+
+    def epoch(most: int) -> None:
+        for chosen in torch.randperm(len(pixels))[:most].split(batch):
+            loss = nn.functional.cross_entropy(model(pixels[chosen].float() / 255), labels[chosen])
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+
+    epoch(4 * batch)
+    before, start = cpu_seconds(), time.perf_counter()
+    epoch(len(pixels))
+    return speed(len(pixels), before, start)
+
+
+def keras_predict(name: str) -> dict:
+    """The classic net, `model.predict` on the test images as a float array."""
+    dataset = loaded(name)
+    model = classic_model(dataset.image_shape, len(dataset.class_names))
+    pixels = dataset.test.images / 255.0
+    model.predict(pixels[:64], verbose=0)
+    before, start = cpu_seconds(), time.perf_counter()
+    model.predict(pixels, verbose=0)
+    return speed(len(pixels), before, start)
+
+
+if __name__ == "__main__":
+    what, *arguments = sys.argv[1:]
+    print(json.dumps(globals()[what](*arguments)))

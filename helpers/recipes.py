@@ -1,0 +1,362 @@
+"""Recipes: all choices between a dataset and a trained network, one field each.
+
+    model, run = CLASSIC.train(dataset)                    # lesson 4's
+    model, run = CLASSIC.but(batch_size=128).train(dataset)
+    model, run = FAST.train(dataset)                       # lesson 6's
+
+Lesson 6 goes from `CLASSIC` to `FAST` and `ACCURATE`, one field at a time. A recipe is a
+value: `but` gives a changed copy, and nothing else remembers anything. It works on every
+dataset of the course, and its model is made of Keras' own layers, so that it can be saved,
+loaded, evaluated and explained like any other.
+
+Sources: batch normalisation, S. Ioffe and C. Szegedy (2015), arXiv 1502.03167; one cycle of the
+learning rate, L. N. Smith and N. Topin (2017), arXiv 1708.07120; a frozen first layer that
+whitens the images, K. Jordan (2024), arXiv 2404.00498.
+Introduced in lesson 6.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from helpers.batches import Augmentation, flip_sideways, shift
+from helpers.datasets import ImageDataset
+from helpers.errors import UsageError
+from helpers.models import check_image_size
+from helpers.quiet import quiet_tensorflow
+from helpers.training import TrainingRun, train
+
+if TYPE_CHECKING:
+    import keras
+
+WARM_UP = 0.3  # of all steps: the learning rate rises; then it falls to nothing
+IMAGES_TO_MEASURE = 2_000  # for means, spreads and directions: more change only late digits
+STEPS_A_CALL = 4  # that Keras takes before it comes back to Python, which costs as much as a step
+
+
+class _Network(NamedTuple):
+    """The shape of a network: what stands between the scaled images and the last layer."""
+
+    channels: tuple[int, ...]  # of one convolution after the other, 3 x 3 each
+    whitening: int = 0  # directions of a first, frozen convolution with stride 2; 0: there is none
+    padding: str = "same"
+    activation: str = "gelu"
+    pools: int = 3  # the first so many convolutions are followed by a pooling
+    hidden: int = 0  # units of a dense layer before the last one; 0: there is none
+
+
+NETWORKS = {
+    "classic": _Network((32, 64, 64), padding="valid", activation="relu", pools=2, hidden=64),
+    "compact": _Network((32, 64, 128), whitening=12),
+    "wide": _Network((64, 128, 256), whitening=27),
+}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is built and trained.
+
+    Attributes:
+        network: "classic" (lesson 3's), "compact" (fewer computations an image) or "wide".
+        epochs: how many times to run through the training images.
+        batch_size: images a step.
+        learning_rate: of Adam; with one_cycle, its highest value.
+        standardise: whether the pixels of each channel get mean 0 and spread 1 over the training
+            images, instead of values from 0 to 1.
+        batch_norm: whether every convolution is followed by batch normalisation.
+        one_cycle: whether the learning rate rises for 30 % of the steps and then falls to 0.
+        augment: functions that change the training images at random (`helpers.batches`).
+        bfloat16: whether to compute with 16-bit numbers where this processor can.
+        dropout: share of the features that is left out at random before the last layer.
+        weight_decay: share of the weights, times the learning rate, taken off at every step.
+
+    Introduced in lesson 6.
+    """
+
+    network: str = "classic"
+    epochs: int = 10
+    batch_size: int = 32
+    learning_rate: float = 0.001
+    standardise: bool = False
+    batch_norm: bool = False
+    one_cycle: bool = False
+    augment: tuple[Augmentation, ...] = ()
+    bfloat16: bool = False
+    dropout: float = 0.0
+    weight_decay: float = 0.0
+
+    def __post_init__(self):
+        if self.network not in NETWORKS:
+            raise UsageError(
+                f"Expected a network out of {', '.join(NETWORKS)}. Received: {self.network!r}. "
+                "Choose one of them."
+            )
+        _check_number("epochs", self.epochs, whole=True, least=1)
+        _check_number("batch_size", self.batch_size, whole=True, least=1)
+        _check_number("learning_rate", self.learning_rate, above=0)
+        _check_number("dropout", self.dropout, least=0, below=1)
+        _check_number("weight_decay", self.weight_decay, least=0)
+
+    def but(self, **changes: Any) -> Recipe:
+        """The same recipe with some fields changed.
+
+        Raises:
+            UsageError: a recipe has no such field, or not such a value.
+
+        Introduced in lesson 6.
+        """
+        try:
+            return replace(self, **changes)
+        except TypeError:
+            known = [field.name for field in fields(self)]
+            unknown = sorted(changes.keys() - set(known))
+            raise UsageError(
+                f"Expected fields of a recipe: {', '.join(known)}. Received: "
+                f"{', '.join(unknown)}. Check the spelling."
+            ) from None
+
+    def build(self, dataset: ImageDataset, *, seed: int = 0) -> keras.Model:
+        """Build the network for a dataset and compile it. `train` does this by itself.
+
+        Args:
+            dataset: gives the image shape, the classes, the number of steps and, where the
+                recipe asks for it, the images to measure.
+            seed: of the first weights.
+
+        Returns:
+            A compiled model that takes images with values 0 to 255 and gives logits, float32.
+
+        Raises:
+            MismatchError: the images are too small for the classic network.
+
+        Introduced in lesson 6.
+        """
+        with quiet_tensorflow():
+            import keras
+
+        if self.network == "classic":
+            check_image_size(dataset)
+        keras.utils.set_random_seed(seed)
+        policy = "mixed_bfloat16" if self.bfloat16 and has_fast_bfloat16() else "float32"
+        model = keras.Sequential(
+            [
+                keras.Input(dataset.image_shape, name="image"),
+                *_scaling(self, dataset),
+                *_features(self, dataset, policy),
+                keras.layers.Dense(len(dataset.class_names), name="logits", dtype="float32"),
+            ],
+            name=f"{self.network}_cnn",
+        )
+        steps = self.epochs * -(-len(dataset.train) // self.batch_size)
+        model.compile(
+            optimizer=keras.optimizers.Adam(
+                _one_cycle(self.learning_rate, steps) if self.one_cycle else self.learning_rate,
+                weight_decay=self.weight_decay or None,
+            ),
+            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            metrics=["accuracy"],
+            steps_per_execution=STEPS_A_CALL,
+        )
+        return model
+
+    def train(
+        self, dataset: ImageDataset, *, seed: int = 0, **options: Any
+    ) -> tuple[keras.Model, TrainingRun]:
+        """Build the network and train it.
+
+        Args:
+            dataset: from `load_dataset`.
+            seed: of the first weights, the order of the images and all else that is random.
+            options: `progress`, `patience` and `resume`, as `helpers.train` takes them.
+
+        Returns:
+            The trained model and its `TrainingRun`.
+
+        Raises:
+            MismatchError, UsageError and others: as `helpers.train` does.
+
+        Introduced in lesson 6.
+        """
+        model = self.build(dataset, seed=seed)
+        run = train(
+            model, dataset, epochs=self.epochs, batch_size=self.batch_size,
+            augment=self.augment, seed=seed, **options,
+        )  # fmt: skip
+        return model, run
+
+
+def _check_number(
+    name: str,
+    value: float,
+    *,
+    whole: bool = False,
+    least: float | None = None,
+    above: float | None = None,
+    below: float | None = None,
+) -> None:
+    kind = (int, np.integer) if whole else (int, float, np.integer, np.floating)
+    fits = (
+        isinstance(value, kind)
+        and not isinstance(value, bool)
+        and (least is None or value >= least)
+        and (above is None or value > above)
+        and (below is None or value < below)
+    )
+    if not fits:
+        words = ["a whole number" if whole else "a number"]
+        words += [f"from {least} on"] if least is not None else []
+        words += [f"above {above}"] if above is not None else []
+        words += [f"below {below}"] if below is not None else []
+        raise UsageError(f"Expected {' '.join(words)} as {name}. Received: {value!r}.")
+
+
+def _one_cycle(highest: float, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
+    import keras
+
+    warm_up = max(round(WARM_UP * steps), 1)
+    return keras.optimizers.schedules.CosineDecay(
+        highest / 10, max(steps - warm_up, 1), warmup_target=highest, warmup_steps=warm_up
+    )
+
+
+# --------------------------------------------------------------------------------- the layers
+
+
+def _scaling(recipe: Recipe, dataset: ImageDataset) -> list[keras.Layer]:
+    """From pixels 0 to 255 to numbers around 0."""
+    from keras import layers
+
+    if not recipe.standardise:
+        return [layers.Rescaling(1 / 255, name="scale")]
+    mean, spread = _mean_and_spread(dataset)
+    return [layers.Normalization(mean=mean, variance=spread**2, name="standardise")]
+
+
+def _features(recipe: Recipe, dataset: ImageDataset, policy: str) -> list[keras.Layer]:
+    """From scaled images to the features that the last layer decides by."""
+    from keras import layers
+
+    network = NETWORKS[recipe.network]
+    side = min(dataset.image_shape[:2])
+    made: list[keras.Layer] = []
+    if network.whitening:
+        made += _whitening(recipe, dataset, network, policy)
+        side = -(-side // 2)
+    for number, channels in enumerate(network.channels, 1):
+        pool = number <= network.pools and side >= 4
+        made += _convolution(recipe, network, number, channels, pool, policy)
+        side -= 2 if network.padding == "valid" else 0
+        side //= 2 if pool else 1
+    made.append(layers.Flatten(name="flatten"))
+    if network.hidden:
+        made.append(layers.Dense(network.hidden, activation=network.activation, name="dense"))
+    if recipe.dropout:
+        made.append(layers.Dropout(recipe.dropout, name="dropout"))
+    return made
+
+
+def _convolution(
+    recipe: Recipe, network: _Network, number: int, channels: int, pool: bool, policy: str
+) -> list[keras.Layer]:
+    """A convolution and what belongs to it, in the order that costs least."""
+    from keras import layers
+
+    made: list[keras.Layer] = [
+        layers.Conv2D(
+            channels, 3, padding=network.padding, use_bias=not recipe.batch_norm, dtype=policy,
+            name=f"conv_{number}",
+        )
+    ]  # fmt: skip
+    if pool:  # first, so that what follows has a quarter of the numbers to work on
+        made.append(layers.MaxPooling2D(2, name=f"pool_{number}", dtype=policy))
+    if recipe.batch_norm:
+        made.append(layers.BatchNormalization(name=f"norm_{number}", dtype=policy))
+    made.append(layers.Activation(network.activation, name=f"act_{number}", dtype=policy))
+    return made
+
+
+# ------------------------------------------------------------------- what the images decide
+
+
+def _mean_and_spread(dataset: ImageDataset) -> tuple[np.ndarray, np.ndarray]:
+    """Of each channel, over the first training images, in grey levels."""
+    images = dataset.train.images[:IMAGES_TO_MEASURE]
+    return images.mean(axis=(0, 1, 2)), np.maximum(images.std(axis=(0, 1, 2)), 1.0)
+
+
+def whitening_kernel(dataset: ImageDataset, directions: int, size: int = 3) -> np.ndarray:
+    """The filters that make neighbouring pixels of these images independent of each other.
+
+    Pixels next to each other are nearly the same, so most numbers in a small patch say the same
+    thing. The eigenvectors of the patches' covariance are the directions in which they do
+    differ; divided by the spread in each, all count alike. Each comes twice, with both
+    signs, because the activation that follows keeps only one.
+
+    Args:
+        dataset: its first training images are measured, standardised.
+        directions: how many to keep, the ones with the largest spread first.
+        size: of the patches, in pixels.
+
+    Returns:
+        float32 (size, size, channels, 2 * directions), a kernel for a convolution.
+
+    Source: K. Jordan, "94% on CIFAR-10 in 3.29 Seconds on a Single GPU" (2024), arXiv 2404.00498.
+    Introduced in lesson 6.
+    """
+    mean, spread = _mean_and_spread(dataset)
+    images = (dataset.train.images[:IMAGES_TO_MEASURE] - mean) / spread
+    windows = np.lib.stride_tricks.sliding_window_view(images, (size, size), axis=(1, 2))
+    # (images, rows, columns, channels, size, size); every second window, as the stride has it
+    patches = windows[:, ::size, ::size].transpose(0, 1, 2, 4, 5, 3)
+    patches = patches.reshape(-1, size * size * images.shape[-1]).astype(np.float32)
+    spreads, vectors = np.linalg.eigh(patches.T @ patches / len(patches))
+    largest = np.argsort(-spreads)[:directions]
+    filters = (vectors[:, largest] / np.sqrt(spreads[largest] + 5e-4)).T
+    kernel = np.concatenate([filters, -filters]).reshape(-1, size, size, images.shape[-1])
+    return kernel.transpose(1, 2, 3, 0).astype(np.float32)
+
+
+def _whitening(
+    recipe: Recipe, dataset: ImageDataset, network: _Network, policy: str
+) -> list[keras.Layer]:
+    """A first convolution that is measured, not learned, and halves the image."""
+    from keras import layers
+
+    kernel = whitening_kernel(dataset, network.whitening)
+    convolution = layers.Conv2D(
+        kernel.shape[-1], kernel.shape[0], strides=2, padding="same", use_bias=False,
+        trainable=False, dtype=policy, name="whiten",
+    )  # fmt: skip
+    convolution.build((None, *dataset.image_shape))
+    convolution.set_weights([kernel])
+    return [convolution, layers.Activation(network.activation, dtype=policy, name="act_whiten")]
+
+
+# ---------------------------------------------------------------------------------- bfloat16
+
+
+def has_fast_bfloat16() -> bool:
+    """Whether this processor computes with 16-bit numbers (bfloat16) faster than with 32-bit ones.
+
+    Known for Linux only, from what the kernel says about the processor: AVX512_BF16 or AMX.
+    Elsewhere, and on older processors, the same numbers take longer.
+
+    Introduced in lesson 6.
+    """
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return False
+    return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+CLASSIC = Recipe()
+FAST = Recipe(
+    "compact", epochs=1, batch_size=64, learning_rate=0.01, standardise=True, batch_norm=True,
+    one_cycle=True, augment=(flip_sideways,), bfloat16=True,
+)  # fmt: skip
+ACCURATE = FAST.but(network="wide", epochs=6, augment=(flip_sideways, shift))

@@ -1,0 +1,219 @@
+"""Recipes: each field does what it says, on every dataset, and the model is an ordinary one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from helpers import (
+    ACCURATE,
+    CLASSIC,
+    FAST,
+    Recipe,
+    build_cnn,
+    evaluate,
+    flip_sideways,
+    load_model,
+    quiet_tensorflow,
+    recipes,
+    save_model,
+    train,
+)
+from helpers.errors import MismatchError, UsageError
+from helpers.recipes import has_fast_bfloat16, whitening_kernel
+
+with quiet_tensorflow():
+    import keras
+
+
+def names(model: keras.Model) -> list[str]:
+    return [layer.name for layer in model.layers]
+
+
+class TestClassic:
+    def test_it_is_the_classic_cnn_to_the_last_bit(self, dataset):
+        classic, recipe = build_cnn(dataset, seed=3), CLASSIC.build(dataset, seed=3)
+        for one, other in zip(classic.get_weights(), recipe.get_weights(), strict=True):
+            assert np.array_equal(one, other)
+        images = dataset.test.images
+        assert np.array_equal(classic(images), recipe(images))
+
+    def test_it_is_trained_as_the_classic_example_is(self, dataset):
+        classic = build_cnn(dataset, seed=1)
+        plain = train(classic, dataset, epochs=2, batch_size=8, seed=1, progress=False)
+        model, run = CLASSIC.but(epochs=2, batch_size=8).train(dataset, seed=1, progress=False)
+        for name, values in plain.history.items():
+            assert run.history[name] == pytest.approx(values, rel=1e-4)
+        for one, other in zip(classic.get_weights(), model.get_weights(), strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)
+
+
+class TestFields:
+    def test_but_changes_a_copy(self):
+        changed = CLASSIC.but(batch_size=128)
+        assert (CLASSIC.batch_size, changed.batch_size) == (32, 128)
+        assert changed.but(batch_size=32) == CLASSIC
+
+    def test_an_unknown_field_is_named(self):
+        with pytest.raises(UsageError, match=r"fields of a recipe: network.* Received: batchsize"):
+            CLASSIC.but(batchsize=3)
+
+    @pytest.mark.parametrize(
+        ("field", "value", "words"),
+        [
+            ("network", "resnet", "classic, compact, wide"),
+            ("epochs", 0, "whole number from 1 on"),
+            ("epochs", 1.5, "whole number"),
+            ("batch_size", True, "whole number"),
+            ("learning_rate", 0, "above 0"),
+            ("learning_rate", float("nan"), "above 0"),
+            ("dropout", 1.0, "below 1"),
+            ("weight_decay", -1, "from 0 on"),
+        ],
+    )
+    def test_a_wrong_value_is_refused(self, field, value, words):
+        with pytest.raises(UsageError, match=words):
+            Recipe(**{field: value})
+
+    def test_standardise_gives_mean_0_and_spread_1(self, dataset):
+        model = CLASSIC.but(standardise=True).build(dataset)
+        scaled = np.asarray(model.get_layer("standardise")(dataset.train.images))
+        assert scaled.mean(axis=(0, 1, 2)) == pytest.approx(0, abs=1e-4)
+        assert scaled.std(axis=(0, 1, 2)) == pytest.approx(1, abs=1e-4)
+
+    def test_batch_norm_follows_every_convolution(self, dataset):
+        model = CLASSIC.but(batch_norm=True).build(dataset)
+        assert sum(name.startswith("norm_") for name in names(model)) == 3
+        assert not any(layer.use_bias for layer in model.layers if "conv" in layer.name)
+
+    def test_one_cycle_rises_then_falls_to_nothing(self, dataset):
+        recipe = CLASSIC.but(epochs=5, batch_size=4, one_cycle=True, learning_rate=0.02)
+        steps = 5 * -(-len(dataset.train) // 4)
+        schedule = recipe.build(dataset).optimizer.learning_rate
+        del schedule  # a number; the schedule itself stands in the configuration
+        config = recipe.build(dataset).optimizer.get_config()["learning_rate"]
+        rates = keras.optimizers.schedules.deserialize(config)
+        values = [float(rates(step)) for step in range(steps + 1)]
+        assert max(values) == pytest.approx(0.02, rel=0.02)
+        assert values[0] == pytest.approx(0.002)
+        assert values[-1] == pytest.approx(0, abs=1e-8)
+        assert values.index(max(values)) == round(0.3 * steps)
+
+    def test_dropout_and_weight_decay(self, dataset):
+        model = CLASSIC.but(dropout=0.4, weight_decay=0.01).build(dataset)
+        assert model.get_layer("dropout").rate == 0.4
+        assert model.optimizer.weight_decay == 0.01
+
+    @pytest.mark.parametrize("fast", [True, False])
+    def test_bfloat16_only_where_the_processor_has_it(self, dataset, monkeypatch, fast):
+        monkeypatch.setattr(recipes, "has_fast_bfloat16", lambda: fast)
+        model = CLASSIC.but(bfloat16=True).build(dataset)
+        assert model.get_layer("conv_1").compute_dtype == ("bfloat16" if fast else "float32")
+        assert model.get_layer("conv_1").variable_dtype == "float32"
+        assert model.get_layer("logits").compute_dtype == "float32"
+        assert keras.config.dtype_policy().name == "float32"
+
+
+class TestBfloat16:
+    @pytest.mark.parametrize(
+        ("flags", "fast"),
+        [("avx2 fma", False), ("avx512f avx512_bf16", True), ("amx_bf16", True), (None, False)],
+    )
+    def test_what_the_processor_says(self, monkeypatch, flags, fast):
+        def read(self, **options):
+            if flags is None:
+                raise FileNotFoundError
+            return f"flags : {flags}\n"
+
+        monkeypatch.setattr(Path, "read_text", read)
+        assert has_fast_bfloat16() is fast
+
+
+class TestWhitening:
+    def test_it_makes_the_directions_independent_and_equally_wide(self, dataset):
+        directions = 4
+        kernel = whitening_kernel(dataset, directions)
+        images = dataset.train.images
+        mean, spread = images.mean((0, 1, 2)), images.std((0, 1, 2))
+        windows = np.lib.stride_tricks.sliding_window_view(
+            (images - mean) / spread, (3, 3), axis=(1, 2)
+        )[:, ::3, ::3]
+        answers = np.einsum("nrcdyx,yxdk->nrck", windows, kernel[..., :directions])
+        answers = answers.reshape(-1, directions)
+        moments = answers.T @ answers / len(answers)
+        np.testing.assert_allclose(moments, np.eye(directions), atol=0.05)
+
+    def test_each_filter_comes_with_both_signs(self, dataset):
+        kernel = whitening_kernel(dataset, 4)
+        assert np.array_equal(kernel[..., :4], -kernel[..., 4:])
+
+    def test_there_are_no_more_directions_than_numbers_in_a_patch(self, dataset):
+        channels = dataset.image_shape[-1]
+        assert whitening_kernel(dataset, 100).shape[-1] == 2 * 9 * channels
+
+    def test_training_leaves_it_alone(self, dataset):
+        recipe = FAST.but(epochs=1, batch_size=8)
+        before = recipe.build(dataset).get_layer("whiten").get_weights()[0]
+        model, _ = recipe.train(dataset, progress=False)
+        assert np.array_equal(model.get_layer("whiten").get_weights()[0], before)
+
+
+@pytest.mark.parametrize("recipe", [FAST, ACCURATE], ids=["FAST", "ACCURATE"])
+def test_it_learns(dataset, recipe):
+    model, run = recipe.but(epochs=20, batch_size=8).train(dataset, progress=False)
+    assert run.history["loss"][-1] < run.history["loss"][0] / 2
+    assert evaluate(model, dataset.test).accuracy > 0.8
+
+
+@pytest.fixture
+def recipe() -> Recipe:
+    return FAST
+
+
+class TestWholeRecipe:
+    def test_the_same_seed_gives_the_same_model(self, dataset, recipe):
+        one, other = (
+            recipe.but(epochs=2, batch_size=8).train(dataset, seed=4, progress=False)[0]
+            for _ in range(2)
+        )
+        assert all(map(np.array_equal, one.get_weights(), other.get_weights()))
+
+    def test_the_model_can_be_saved_and_loaded(self, dataset, recipe, tmp_path):
+        model, _ = recipe.but(epochs=1, batch_size=8).train(dataset, progress=False)
+        save_model(model, tmp_path / "model")
+        loaded = load_model(tmp_path / "model")
+        assert np.array_equal(loaded(dataset.test.images), model(dataset.test.images))
+
+    def test_a_training_is_picked_up_again(self, dataset, recipe, tmp_path):
+        recipe = recipe.but(epochs=3, batch_size=8)
+        whole, _ = recipe.train(dataset, seed=2, progress=False)
+        model = recipe.build(dataset, seed=2)
+        options = {
+            "batch_size": 8, "augment": recipe.augment, "seed": 2, "progress": False,
+            "resume": tmp_path,
+        }  # fmt: skip
+        train(model, dataset, epochs=1, **options)
+        resumed, run = recipe.train(dataset, seed=2, progress=False, resume=tmp_path)
+        assert run.epochs == 3
+        assert all(map(np.array_equal, whole.get_weights(), resumed.get_weights()))
+
+    def test_small_and_odd_images(self, recipe, dataset):
+        def cropped(split):
+            return replace(split, images=split.images[:, :5, :7])
+
+        small = replace(
+            dataset, train=cropped(dataset.train), validation=cropped(dataset.validation),
+            test=cropped(dataset.test), image_shape=(5, 7, dataset.image_shape[2]),
+        )  # fmt: skip
+        model, run = recipe.but(epochs=1, batch_size=8, augment=(flip_sideways,)).train(
+            small, progress=False
+        )
+        assert model.output_shape == (None, len(dataset.class_names))
+
+
+def test_the_classic_network_says_the_smallest_size(dataset):
+    with pytest.raises(MismatchError, match="18 x 18"):
+        CLASSIC.build(replace(dataset, image_shape=(5, 7, dataset.image_shape[2])))
