@@ -10,7 +10,7 @@ NOTEBOOKS ?=
 LESSONS ?=
 PINS_ARGS ?=
 
-.PHONY: help lab test test-browser fuzz outputs figures lesson-times pins cifar10 format clean
+.PHONY: help lab test test-browser fuzz outputs figures lesson-times bench bench-quick pins cifar10 format clean
 
 help: ## Show this list
 	@awk -F ' ## ' '/^[a-z0-9-]+:.* ## / { sub(/:.*/, "", $$1); printf "  make %-14s%s\n", $$1, $$2 }' Makefile
@@ -70,6 +70,14 @@ format: ## Format code and notebooks, and mend what the linter can
 	@tools/setup.sh test
 	@$(PYTHON_IN_VENV) -m ruff check --fix .
 	@$(PYTHON_IN_VENV) -m ruff format .
+
+bench: ## Measure every claim about speed beside its peers, on CIFAR-10; an hour
+	@tools/setup.sh test
+	@$(PYTHON_IN_VENV) benchmarks/bench.py
+
+bench-quick: ## The same in five minutes; fails where a ratio is below its floor
+	@tools/setup.sh test
+	@$(PYTHON_IN_VENV) benchmarks/bench.py --quick
 
 pins: ## Pin the packages of requirements*.in (PINS_ARGS=--upgrade for newer versions)
 	@tools/setup.sh lab

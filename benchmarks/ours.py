@@ -16,11 +16,27 @@ from machine import cpu_seconds, peak_megabytes, speed
 
 def recipe(recipe_name: str, name: str, seed: str, epochs: str) -> dict:
     """A recipe from loading to evaluation; the test images are used once, at the end."""
-    from helpers import load_dataset, recipes
+    from helpers import evaluate, load_dataset, recipes
 
     dataset = load_dataset(name)
     chosen = getattr(recipes, recipe_name).but(epochs=int(epochs))
-    return _measured(chosen, dataset, int(seed)) | {"recipe": recipe_text(chosen)}
+    measured, model = _measured(chosen, dataset, int(seed))
+    return measured | {
+        "test_accuracy": evaluate(model, dataset.test).accuracy,
+        "peak_megabytes": peak_megabytes(),
+        "recipe": recipe_text(chosen),
+    }
+
+
+def step(step_name: str, name: str, seed: str) -> dict:
+    """A step of the journey of lesson 6, judged on the validation images."""
+    from journey import STEPS
+
+    from helpers import load_dataset
+
+    dataset = load_dataset(name)
+    measured, _ = _measured(STEPS[step_name], dataset, int(seed))
+    return measured | {"validation_accuracy": measured["curve"][-1][1]}
 
 
 def recipe_text(chosen) -> dict:
@@ -29,9 +45,8 @@ def recipe_text(chosen) -> dict:
     return fields | {"augment": [change.__name__ for change in chosen.augment]}
 
 
-def _measured(chosen, dataset, seed: int) -> dict:
-    from helpers import evaluate
-
+def _measured(chosen, dataset, seed: int) -> tuple[dict, object]:
+    """Train; give back what it took, with the accuracy after each epoch, and the model."""
     marks = []
     watching = _marking_callback(marks)  # imports Keras, which is not training
     start, before = time.perf_counter(), cpu_seconds()
@@ -44,13 +59,12 @@ def _measured(chosen, dataset, seed: int) -> dict:
         [sum(spent[: epoch + 1]), accuracy]
         for epoch, accuracy in enumerate(run.history["val_accuracy"])
     ]
-    result = evaluate(model, dataset.test)
-    return {
-        "cpu_seconds": sum(spent), "wall_seconds": wall, "test_accuracy": result.accuracy,
-        "curve": curve, "peak_megabytes": peak_megabytes(), "all_cpu_seconds": cpu_seconds(),
+    measured = {
+        "cpu_seconds": sum(spent), "wall_seconds": wall, "curve": curve,
         "source": dataset.source, "training_images": len(dataset.train),
         "parameters": model.count_params(),
     }  # fmt: skip
+    return measured, model
 
 
 def _marking_callback(marks: list[float]):

@@ -4,9 +4,10 @@
     model = build_cnn(dataset)                  lesson 3
     run = train(model, dataset, epochs=10)      lesson 4
     result = evaluate(model, dataset.test)      lesson 5
+    model, run = FAST.train(dataset)            lesson 6
 
 Data flows one way, and so do the imports: datasets -> plots -> models -> training ->
-evaluation -> explain. Importing this package loads neither TensorFlow nor PyTorch nor
+recipes -> evaluation -> explain. Importing this package loads neither TensorFlow nor PyTorch nor
 matplotlib: each name in __init__.pyi is fetched from its module when it is first used.
 """
 

@@ -356,7 +356,7 @@ def has_fast_bfloat16() -> bool:
 
 CLASSIC = Recipe()
 FAST = Recipe(
-    "compact", epochs=1, batch_size=64, learning_rate=0.01, standardise=True, batch_norm=True,
+    "compact", epochs=2, batch_size=64, learning_rate=0.01, standardise=True, batch_norm=True,
     one_cycle=True, augment=(flip_sideways,), bfloat16=True,
 )  # fmt: skip
 ACCURATE = FAST.but(network="wide", epochs=6, augment=(flip_sideways, shift))
