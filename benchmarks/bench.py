@@ -27,7 +27,7 @@ PEERS, OURS = str(HERE / "peers.py"), str(HERE / "ours.py")
 DATASET = "cifar10"
 CLASSIC_EPOCHS = 10
 IMAGES = 10_000  # of a measurement of training speed
-FOLDER_IMAGES = 60_000
+CLASSIC, FAST, ACCURATE = "classic script", "FAST, 1 epoch", "ACCURATE"
 
 
 class Floor:
@@ -66,18 +66,19 @@ FLOORS = {
 # ------------------------------------------------------------------------- what is measured
 
 
-def training_runs(seeds: int, accurate_epochs: int, step: Callable) -> dict[str, list[dict]]:
-    """Whole trainings, peers and ours in turn."""
+def training_runs(seeds: dict[str, int], accurate_epochs: int, step: Callable) -> dict:
+    """Whole trainings, peers and ours in turn; each as many times as `seeds` says."""
     ways = {
-        "classic script": (PEERS, "classic_script", DATASET, "{}", str(CLASSIC_EPOCHS)),
-        "FAST, 1 epoch": (OURS, "recipe", "FAST", DATASET, "{}", "1"),
-        "ACCURATE": (OURS, "recipe", "ACCURATE", DATASET, "{}", str(accurate_epochs)),
+        CLASSIC: (PEERS, "classic_script", DATASET, "{}", str(CLASSIC_EPOCHS)),
+        FAST: (OURS, "recipe", "FAST", DATASET, "{}", "1"),
+        ACCURATE: (OURS, "recipe", "ACCURATE", DATASET, "{}", str(accurate_epochs)),
     }
     runs = {name: [] for name in ways}
-    for seed in range(seeds):
+    for seed in range(max(seeds.values())):
         for name, command in ways.items():
-            step(f"{name}, seed {seed}")
-            runs[name].append(run_alone(*(part.format(seed) for part in command)))
+            if seed < seeds[name]:
+                step(f"{name}, seed {seed}")
+                runs[name].append(run_alone(*(part.format(seed) for part in command)))
     return runs
 
 
@@ -107,7 +108,8 @@ def cpu(runs: list[dict]) -> list[float]:
 
 
 def ratios(above: list[float], below: list[float]) -> list[float]:
-    return [one / other for one, other in zip(above, below, strict=True)]
+    """Of every pair: so the spread of both is in the spread of the ratio."""
+    return [one / other for one in above for other in below]
 
 
 def training_rows(runs: dict[str, list[dict]]) -> dict[str, list[float]]:
@@ -125,10 +127,11 @@ def training_rows(runs: dict[str, list[dict]]) -> dict[str, list[float]]:
 
 def speed_rows(runs: dict[str, list[dict]]) -> dict[str, list[float]]:
     ours = cpu(runs["ours, 128 a batch"])
-    best_torch = map(min, cpu(runs["PyTorch, 32 a batch"]), cpu(runs["PyTorch, 128 a batch"]))
+    torch = [cpu(runs[f"PyTorch, {size} a batch"]) for size in (32, 128)]
+    best_torch = min(torch, key=statistics.median)
     return {
         "speed": ratios(cpu(runs["Keras, 32 a batch"]), ours),
-        "torch": ratios(list(best_torch), ours),
+        "torch": ratios(best_torch, ours),
         "predict": ratios(cpu(runs["model.predict"]), cpu(runs["evaluate"])),
         "import": [run["wall_seconds"] for run in runs["import helpers"]],
         "waiting": [run["waiting_share"] for run in runs["waiting"]],
@@ -138,16 +141,15 @@ def speed_rows(runs: dict[str, list[dict]]) -> dict[str, list[float]]:
 # --------------------------------------------------------------------------- full and quick
 
 
-def full(seeds: int, accurate_epochs: int) -> dict:
-    steps = 3 * seeds + 7 * 3
-    with tqdm(total=steps, unit="process") as bar:
+def full(seeds: dict[str, int], accurate_epochs: int, repeats: int) -> dict:
+    with tqdm(total=sum(seeds.values()) + 7 * repeats, unit="process") as bar:
         step = stepper(bar)
         trainings = training_runs(seeds, accurate_epochs, step)
-        short = speeds(3, IMAGES, step)
+        short = speeds(repeats, IMAGES, step)
     rows = training_rows(trainings) | speed_rows(short)
     return {
-        "dataset": trainings["FAST, 1 epoch"][0]["source"],
-        "training images": trainings["FAST, 1 epoch"][0]["training_images"],
+        "dataset": trainings[FAST][0]["source"],
+        "training images": trainings[FAST][0]["training_images"],
         "machine": machine(),
         "floors": {name: FLOORS[name].row(values) for name, values in rows.items()},
         "trainings": trainings,
@@ -160,13 +162,13 @@ def quick() -> dict:
     stored = json.loads((RESULTS / "bench.json").read_text(encoding="utf-8"))
     with tqdm(total=1 + 7 * 2, unit="process") as bar:
         step = stepper(bar)
-        step("FAST, 1 epoch")
+        step(FAST)
         fast = run_alone(OURS, "recipe", "FAST", DATASET, "0", "1")
         short = speeds(2, IMAGES // 2, step)
     scale = CLASSIC_EPOCHS * fast["training_images"]
     classic = [scale * run["cpu_seconds"] / run["images"] for run in short["Keras, 32 a batch"]]
     classic_accuracy = statistics.median(
-        run["test_accuracy"] for run in stored["trainings"]["classic script"]
+        run["test_accuracy"] for run in stored["trainings"][CLASSIC]
     )
     rows = {
         "reach": [seconds / fast["cpu_seconds"] for seconds in classic],
@@ -180,7 +182,7 @@ def quick() -> dict:
 
 def accuracy_noise(stored: dict) -> float:
     """How far the test accuracy of FAST moves from seed to seed."""
-    seen = [run["test_accuracy"] for run in stored["trainings"]["FAST, 1 epoch"]]
+    seen = [run["test_accuracy"] for run in stored["trainings"][FAST]]
     return max(seen) - min(seen)
 
 
@@ -227,7 +229,9 @@ def picture(result: dict) -> None:
 def main() -> int:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--quick", action="store_true", help="five minutes, stores nothing")
-    arguments.add_argument("--seeds", type=int, default=3, help="of each training (3)")
+    arguments.add_argument("--seeds", type=int, default=3, help="of the classic and FAST (3)")
+    arguments.add_argument("--accurate-seeds", type=int, default=3, help="of ACCURATE (3)")
+    arguments.add_argument("--repeats", type=int, default=3, help="of short measurements (3)")
     chosen = arguments.parse_args()
     if not (HERE.parent / "data" / DATASET).is_dir():
         print("Expected CIFAR-10 in data/cifar10. It is not there: run `make cifar10` first.")
@@ -236,9 +240,10 @@ def main() -> int:
     if chosen.quick:
         result = quick()
     else:
-        from helpers.recipes import ACCURATE
+        from helpers import recipes
 
-        result = full(chosen.seeds, ACCURATE.epochs)
+        seeds = {CLASSIC: chosen.seeds, FAST: chosen.seeds, ACCURATE: chosen.accurate_seeds}
+        result = full(seeds, recipes.ACCURATE.epochs, chosen.repeats)
         result["minutes"] = round((time.perf_counter() - start) / 60, 1)
         write_result("bench", result)
         heading = f"CPU: {result['machine']['processor']}. Images: {result['dataset']}.\n\n"

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Measure the journey of lesson 6 on the full CIFAR-10: one change at a time, several seeds.
 
-    python benchmarks/journey.py
+    python benchmarks/journey.py        three seeds a step
+    python benchmarks/journey.py 2      two
 
 Every step is trained for two epochs on the course's 45,000 training images and judged on the
 5,000 validation images; the test images are not used. All steps of one seed come before the next
@@ -20,7 +21,6 @@ from helpers.batches import flip_sideways
 from helpers.recipes import CLASSIC, FAST
 
 OURS = str(Path(__file__).parent / "ours.py")
-SEEDS = 3
 
 classic = CLASSIC.but(epochs=2)
 batch = classic.but(batch_size=64)
@@ -43,10 +43,10 @@ STEPS = {
 assert compact == FAST, "the journey of lesson 6 ends at FAST"
 
 
-def main() -> None:
+def main(seeds: int) -> None:
     runs = {name: [] for name in STEPS}
-    with tqdm(total=SEEDS * len(STEPS), unit="training") as bar:
-        for seed in range(SEEDS):
+    with tqdm(total=seeds * len(STEPS), unit="training") as bar:
+        for seed in range(seeds):
             for name in STEPS:
                 bar.set_description(f"{name}, seed {seed}")
                 runs[name].append(run_alone(OURS, "step", name, "cifar10", str(seed)))
@@ -75,4 +75,4 @@ def store(runs: dict[str, list[dict]]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 3)

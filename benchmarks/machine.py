@@ -88,7 +88,9 @@ def import_seconds(module: str) -> dict[str, float]:
 def run_alone(script: str, *arguments: str) -> dict:
     """Run a script as a process of its own, and read the JSON on its last line of output."""
     command = [sys.executable, script, *arguments]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"{' '.join(command)} failed:\n{done.stderr}")
     return json.loads(done.stdout.splitlines()[-1])
 
 

@@ -1,0 +1,95 @@
+"""`make bench`: the floors miss where they should, and what is stored is what is claimed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from helpers import recipes
+
+BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
+RESULTS = BENCHMARKS / "results"
+
+
+@pytest.fixture(scope="module")
+def bench():
+    sys.path.insert(0, str(BENCHMARKS))
+    import bench
+
+    sys.path.remove(str(BENCHMARKS))
+    return bench
+
+
+class TestFloor:
+    @pytest.mark.parametrize(
+        ("values", "holds"),
+        [([13.0, 14.0, 12.0], True), ([11.0, 12.5, 11.0], True), ([11.0, 11.9, 11.5], False)],
+    )
+    def test_it_is_missed_where_every_repeat_misses_it(self, bench, values, holds):
+        row = bench.Floor("ratio", 12, 20).row(values)
+        assert (row["holds"], row["median"]) == (holds, sorted(values)[1])
+
+    @pytest.mark.parametrize(("value", "holds"), [(900, True), (1300, True), (1301, False)])
+    def test_of_memory_less_is_better(self, bench, value, holds):
+        floor = bench.Floor("peak", 1300, 900, "MB", up=False)
+        assert floor.row([value])["holds"] is holds
+
+    def test_the_table_shows_what_was_missed(self, bench):
+        rows = {"a": bench.Floor("speed", 2, 3).row([1.0]), "b": bench.Floor("size", 0, 1).row([1])}
+        table = bench.table({"floors": rows})
+        assert "| speed (times) | 1 | 1 to 1 | 2 | 3 | **missed** |" in table
+        assert "| size (times) | 1 | 1 to 1 | 0 | 1 | holds |" in table
+
+    def test_every_pair_counts_in_a_ratio(self, bench):
+        assert bench.ratios([10.0, 20.0], [1.0, 2.0]) == [10.0, 5.0, 20.0, 10.0]
+
+
+def test_without_the_images_it_says_what_to_do(bench, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(bench, "HERE", tmp_path / "benchmarks")
+    monkeypatch.setattr(sys, "argv", ["bench.py", "--quick"])
+    assert bench.main() == 2
+    assert "make cifar10" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("what", ["keras_speed", "torch_speed"])
+def test_a_peer_measures_itself(what):
+    """On the bundled images, so that it runs everywhere."""
+    if what == "torch_speed":
+        pytest.importorskip("torch")
+    done = subprocess.run(
+        [sys.executable, str(BENCHMARKS / "peers.py"), what, "fashion_mnist", "256", "64"],
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    measured = json.loads(done.stdout.splitlines()[-1])
+    assert measured["images"] == 256
+    assert measured["cpu_seconds"] > 0
+
+
+class TestStoredJourney:
+    @pytest.fixture(scope="class")
+    def journey(self):
+        return json.loads((RESULTS / "journey_cifar10.json").read_text(encoding="utf-8"))
+
+    def test_its_steps_are_those_that_are_measured_and_end_at_fast(self, journey, monkeypatch):
+        monkeypatch.syspath_prepend(str(BENCHMARKS))
+        import journey as module
+
+        assert list(journey["steps"]) == list(module.STEPS)
+        assert list(module.STEPS.values())[-1] == recipes.FAST
+
+    def test_each_step_changes_one_thing(self, monkeypatch):
+        monkeypatch.syspath_prepend(str(BENCHMARKS))
+        import journey as module
+
+        steps = list(module.STEPS.values())
+        for before, after in zip(steps, steps[1:], strict=False):
+            changed = [name for name, value in vars(before).items() if vars(after)[name] != value]
+            # A rate that follows a schedule is one thing with its highest value.
+            assert len(set(changed) - {"learning_rate"}) == 1
+
+    def test_it_says_that_it_is_no_official_copy(self, journey):
+        assert "not known to be the official ones" in journey["dataset"]
