@@ -154,8 +154,8 @@ class Places(Sequence[Place]):
     def __init__(
         self,
         folders: Iterable[Place] = (),
-        folder_of: Iterable[int] = (),
-        ends: Iterable[int] = (),
+        folder_of: bytes = b"",
+        ends: bytes = b"",
         names: bytes = b"",
     ):
         self.folders = list(folders)
@@ -164,7 +164,7 @@ class Places(Sequence[Place]):
         self.names = bytearray(names)
 
     def add(self, place: Place, name: str) -> None:
-        """Add a file. Those of one folder come one behind the other."""
+        """Add a file. It costs least when those of one folder come one behind the other."""
         if not self.folders or self.folders[-1] != place:
             self.folders.append(place)
         self.folder_of.append(len(self.folders) - 1)

@@ -23,7 +23,7 @@ HEAVY = {
 # Data flows one way, and so do the imports: each module may import those before it.
 ORDER = (
     "quiet", "errors", "files", "memory", "image_files", "splits", "folder_report", "folders",
-    "downloads", "datasets", "figures", "plots", "models", "model_files", "torch_twin",
+    "downloads", "prepared", "datasets", "figures", "plots", "models", "model_files", "torch_twin",
     "fit_check", "checkpoints", "training", "evaluation", "explain", "setup_check",
 )  # fmt: skip
 
