@@ -37,9 +37,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from PIL import Image
 
 from helpers.errors import FolderError, MissingFileError, NotEnoughMemoryError, UsageError
 from helpers.files import as_path
@@ -59,12 +60,9 @@ from helpers.folder_report import (
     counted,
     folder_name,
 )
-from helpers.image_files import Refused, Remark, decoded, in_threads, printable, reason
+from helpers.image_files import Refused, Remark, decoded, in_threads, pixels_of, printable, reason
 from helpers.memory import available_memory
 from helpers.splits import check_split, split_by_class
-
-if TYPE_CHECKING:
-    from PIL import Image
 
 # A folder may be cut into parts already. These names say so, in capitals too.
 PART_OF_FOLDER = {
@@ -147,7 +145,7 @@ def check_listing(
         seen = _examine_all(listing, depth, progress, image_size, keep)
         usable, twins, copies = _compare(seen)
         near = _nearly_the_same(seen, usable, twins)
-        seen.thumbnails = None  # the largest of the columns, and no longer needed
+        seen.thumbnails = seen.digests = None  # the largest columns, and no longer needed
         classes, images = _labelled(root, seen, usable, twins)
         findings = [
             *listing.findings,
@@ -528,23 +526,19 @@ def _fingerprints(
 ) -> tuple[bytes, bytes, bytes]:
     """A hash of the exact pixels, a thumbnail to find nearly the same pictures by, and the
     pixels at this size."""
-    from PIL import Image
-
-    pixels = picture.tobytes()
+    pixels = pixels_of(picture)
     digest = hashlib.blake2b(repr(picture.size).encode(), digest_size=DIGEST_BYTES)
     digest.update(pixels)
-    thumbnail = picture.resize(THUMBNAIL, Image.Resampling.BOX).tobytes()
+    thumbnail = pixels_of(picture, THUMBNAIL)
     if image_size is None:
         pixels = b""
     elif picture.size != image_size[::-1]:
-        pixels = _resized(picture, image_size).tobytes()
+        pixels = pixels_of(_resized(picture, image_size))
     return digest.digest(), thumbnail, pixels
 
 
 def _resized(picture: Image.Image, image_size: tuple[int, int]) -> Image.Image:
     """The picture at this (height, width). One of this size keeps its exact pixels."""
-    from PIL import Image
-
     return picture.resize(image_size[::-1], Image.Resampling.BILINEAR)
 
 

@@ -48,7 +48,7 @@ from helpers.folders import Listing, check_listing, cut_parts, list_folder, read
 PREPARED = "prepared"  # the folder in data/
 FORMAT = 1  # to be raised when the file or what is found in a folder is no longer the same
 PARTS = ("train", "validation", "test")  # in the order of the file
-PIECE = 1 << 22  # bytes that are copied or hashed at once
+PIECE = 1 << 20  # bytes that are copied or hashed at once
 LISTS = ("folder_of", "ends", "names")  # of Places
 
 
