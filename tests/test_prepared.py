@@ -380,7 +380,7 @@ def start(photos: Path, place: Path) -> subprocess.Popen:
 
 
 class TestManyPrograms:
-    def test_two_at_once_decode_once_and_agree(self, tmp_path, prepared_folder):
+    def test_several_at_once_decode_once_and_agree(self, tmp_path, prepared_folder):
         photos = fill(tmp_path / "photos", {"cat": 300, "dog": 300})
         running = [start(photos, prepared_folder) for _ in range(3)]
         said = [program.communicate(timeout=120) for program in running]
