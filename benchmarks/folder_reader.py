@@ -173,10 +173,10 @@ def read(reader: str, folder: str) -> dict[str, dict[str, float] | float]:
 
 def run_alone(*arguments: str) -> str:
     command = [sys.executable, __file__, *arguments]
-    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "TQDM_DISABLE": "1"}
-    finished = subprocess.run(
-        command, check=True, stdout=subprocess.PIPE, text=True, env=environment
-    )
+    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
+    finished = subprocess.run(command, capture_output=True, text=True, env=environment)
+    if finished.returncode:
+        raise RuntimeError(finished.stderr)
     return finished.stdout
 
 

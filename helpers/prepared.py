@@ -149,8 +149,9 @@ def prepare_folder(
             if found := _found(path, wish):
                 return found
         raise StorageError(f"Expected to read {path} after writing it. Received: damage.")
-    except StorageError as error:
-        print(f"{error} The images are read into the memory instead, and anew the next time.")
+    except (OSError, NotImplementedError) as error:  # the latter: a disk that knows no locks
+        why = str(error).removesuffix(".")
+        print(f"{why}. The images are read into the memory instead, and anew the next time.")
         return _in_memory(wish)
 
 

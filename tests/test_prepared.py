@@ -332,6 +332,17 @@ class TestNoPlace:
         assert "the disk is full" in capsys.readouterr().out
         assert [path.suffix for path in prepared_folder.iterdir()] == [".lock"]
 
+    @pytest.mark.parametrize(
+        "error", [OSError(27, "File too large"), NotImplementedError("no locks here")], ids=repr
+    )
+    def test_whatever_else_the_disk_says(self, photos, capsys, monkeypatch, error):
+        def refuse(*arguments):
+            raise error
+
+        monkeypatch.setattr(prepared, "_make", refuse)
+        assert self.in_memory(load(photos), photos)
+        assert capsys.readouterr().out == f"{error}. {self.SAID}"
+
     def test_an_old_file_that_cannot_be_replaced_stays(
         self, photos, prepared_folder, capsys, monkeypatch
     ):
