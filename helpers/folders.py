@@ -667,13 +667,13 @@ def _neighbours(points: np.ndarray, which: np.ndarray, allowed: np.ndarray) -> n
     a piece at a time: the less far a search has to go, the faster it ends.
     """
     from scipy.spatial import cKDTree
+    from threadpoolctl import threadpool_limits  # comes with scikit-learn
 
     if len(which) < 2:
         return np.empty((2, 0), int)
-    middle = sum(points[piece].sum(axis=0, dtype=float) for piece in _pieces(which)) / len(which)
-    spread = sum(_scatter(points[piece] - middle) for piece in _pieces(which))
-    main = np.linalg.eigh(spread).eigenvectors[:, -DIRECTIONS:]
-    places = _in_pieces(lambda piece: (points[piece] - middle) @ main, which)
+    # With two threads, products this small make one wait for the other most of the time.
+    with threadpool_limits(1, "blas"):
+        places = _along_main_directions(points, which)
     tree, found = cKDTree(places, leafsize=32), []
     for piece in _pieces(np.argsort(allowed)):
         radius = allowed[piece[-1]] * math.sqrt(THUMBNAIL_BYTES) + 1e-6
@@ -683,6 +683,14 @@ def _neighbours(points: np.ndarray, which: np.ndarray, allowed: np.ndarray) -> n
         pairs = pairs[:, pairs[0] != pairs[1]]
         found.append(pairs[0] * len(which) + pairs[1])
     return np.stack(np.divmod(np.unique(np.concatenate(found)), len(which)))
+
+
+def _along_main_directions(points: np.ndarray, which: np.ndarray) -> np.ndarray:
+    """Where the points lie in the few directions in which they differ most."""
+    middle = sum(points[piece].sum(axis=0, dtype=float) for piece in _pieces(which)) / len(which)
+    spread = sum(_scatter(points[piece] - middle) for piece in _pieces(which))
+    main = np.linalg.eigh(spread).eigenvectors[:, -DIRECTIONS:]
+    return _in_pieces(lambda piece: (points[piece] - middle) @ main, which)
 
 
 def _scatter(points: np.ndarray) -> np.ndarray:
