@@ -89,3 +89,4 @@ clean: ## Remove .venv, build/ and caches; lessons and data stay
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	@find notebooks -name .ipynb_checkpoints -type d -prune -exec rm -rf {} +
 	@! test -e data/cifar10 || echo 'Kept data/cifar10, which takes long to download again.'
+	@! test -e data/prepared || echo 'Kept data/prepared, decoded images of folders; delete it as you like.'

@@ -23,6 +23,7 @@ import numpy as np
 
 from helpers.datasets import Split
 from helpers.errors import MismatchError, UsageError
+from helpers.files import forget_pages
 from helpers.quiet import quiet_tensorflow
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ def make_batches(
     def cut_out(this_epoch, number, chosen):
         """Runs as plain Python, in a thread of the pipeline."""
         images = split.images[chosen]
+        forget_pages(split.images)  # a folder's images lie in a file: the memory stays flat
         if augment:
             random = np.random.default_rng([seed, this_epoch, number])
             images = _augmented(images, random, augment)

@@ -7,9 +7,10 @@
 `load_dataset` is the one door. Behind it stand three readers, one a kind of source:
 the bundled Fashion-MNIST sample, CIFAR-10 in its official binary layout, and a folder
 of images with one sub-folder a class. The first two give labelled training images, of
-which the validation split is cut off here, and labelled test images. A folder may lack a
-test split too: `helpers.folders` checks it, and cuts off what it lacks. Every such cut is made
-by `helpers.splits`.
+which the validation split is cut off here, and labelled test images. A folder may lack a test
+split too: it is checked and cut by `helpers.folders`, and its decoded images lie on the disk,
+where `helpers.prepared` keeps them: they look like any array, and the memory does not grow
+with them. Every cut is made by `helpers.splits`.
 
 Pixels stay uint8 (0 to 255) all the way to the model, whose first layer scales them.
 
@@ -43,7 +44,7 @@ from helpers.errors import (
 )
 from helpers.files import as_path, sha256, storage_errors_in_words, sync_folder
 from helpers.folder_report import FolderReport
-from helpers.folders import check_folder, cut_parts, read_images
+from helpers.prepared import Labelled, prepare_folder
 from helpers.splits import check_split, split_by_class
 
 DATA_DIR = Path(__file__).resolve().parent.parent / "data"
@@ -81,7 +82,8 @@ class Split:
 
     Attributes:
         name: "train", "validation" or "test".
-        images: uint8 array (images, height, width, channels), values 0 to 255.
+        images: uint8 array (images, height, width, channels), values 0 to 255. A folder's are
+            read-only: they lie in a file, and come into the memory when they are looked at.
         labels: int64 array (images,), each an index into `class_names`.
         class_names: the classes, in the order of their labels.
         source: where the images come from, in words.
@@ -148,19 +150,12 @@ class ImageDataset:
         )
 
 
-class _Labelled(NamedTuple):
-    """What every reader gives: uint8 images and integer labels, not yet split further."""
-
-    images: np.ndarray
-    labels: np.ndarray
-
-
 class _Source(NamedTuple):
-    train: _Labelled
-    test: _Labelled
+    train: Labelled
+    test: Labelled
     class_names: tuple[str, ...]
     description: str
-    validation: _Labelled | None = None  # None: still to be cut off the training images
+    validation: Labelled | None = None  # None: still to be cut off the training images
     report: FolderReport | None = None
 
 
@@ -190,7 +185,9 @@ def load_dataset(
         set_aside: whether to go on without the files of a folder that cannot be used. They
             stay where they are; the dataset's report lists them.
         seed: decides which images become validation (and, in a folder without `test`, test).
-        data_dir: where the data lies; the project's data/ folder by default.
+        data_dir: where the data lies; the project's data/ folder by default. A folder's
+            decoded images are kept in its `prepared/` for the next time, until a file of
+            the folder or an argument changes.
 
     Returns:
         An `ImageDataset` of uint8 images; a folder's are read as colour.
@@ -199,7 +196,7 @@ def load_dataset(
         MissingFileError: the folder or a bundled file is not there.
         FolderError: the folder cannot be used as it is; the text lists every problem.
         UsageError: image_size is no size, or validation_images is impossible.
-        NotEnoughMemoryError: a folder's images would not fit into the memory.
+        NotEnoughMemoryError: a folder's images fit neither on the disk nor into the memory.
         ValueError: the files are there but are not what they should be (wrong hash, wrong
             size, a label that no class has, too few images to split).
         ConnectionError: CIFAR-10 could not be downloaded.
@@ -212,14 +209,14 @@ def load_dataset(
     elif name == "cifar10":
         source = _read_cifar10(data_dir)
     else:
-        source = _read_folder(name, image_size, validation_images, set_aside, seed)
+        source = _read_folder(name, image_size, validation_images, set_aside, seed, data_dir)
     train, validation = source.train, source.validation
     if validation is None:
         if validation_images is None:
             validation_images = VALIDATION_IMAGES[name]
         train, validation = _split(train, validation_images, seed, source.class_names)
 
-    def named(split_name: str, part: _Labelled) -> Split:
+    def named(split_name: str, part: Labelled) -> Split:
         return Split(split_name, *part, source.class_names, source.description)
 
     return ImageDataset(
@@ -235,16 +232,16 @@ def load_dataset(
 
 
 def _split(
-    part: _Labelled, set_aside: int, seed: int, class_names: tuple[str, ...]
-) -> tuple[_Labelled, _Labelled]:
+    part: Labelled, set_aside: int, seed: int, class_names: tuple[str, ...]
+) -> tuple[Labelled, Labelled]:
     """Cut `set_aside` images off `part`, the same share of every class."""
     if set_aside == 0:
-        return part, _Labelled(part.images[:0], part.labels[:0])
+        return part, Labelled(part.images[:0], part.labels[:0])
     check_split(set_aside, len(part.labels), len(class_names))
     rest, aside = split_by_class(part.labels, set_aside, seed, class_names)
     return (
-        _Labelled(part.images[rest], part.labels[rest]),
-        _Labelled(part.images[aside], part.labels[aside]),
+        Labelled(part.images[rest], part.labels[rest]),
+        Labelled(part.images[aside], part.labels[aside]),
     )
 
 
@@ -267,7 +264,7 @@ def _read_fashion_mnist(data_dir: Path) -> _Source:
         )
     with np.load(path, allow_pickle=False) as arrays:
         train, test = (
-            _Labelled(
+            Labelled(
                 arrays[f"{split}_images"][..., np.newaxis],
                 arrays[f"{split}_labels"].astype(np.int64),
             )
@@ -291,14 +288,14 @@ def _read_cifar10(data_dir: Path) -> _Source:
         _find_or_fetch_cifar10(data_dir / CIFAR10_ARCHIVE, folder)
     train = [_read_cifar10_file(folder / name) for name in CIFAR10_TRAIN_FILES]
     test = _read_cifar10_file(folder / "test_batch.bin")
-    train = _Labelled(*(np.concatenate(arrays) for arrays in zip(*train, strict=True)))
+    train = Labelled(*(np.concatenate(arrays) for arrays in zip(*train, strict=True)))
     description = "CIFAR-10"
     if not _is_official(folder):
         description = "CIFAR-10 from files that are not known to be the official ones"
     return _Source(train, test, CIFAR10_CLASSES, description)
 
 
-def _read_cifar10_file(path: Path) -> _Labelled:
+def _read_cifar10_file(path: Path) -> Labelled:
     expected = CIFAR10_RECORDS_A_FILE * CIFAR10_RECORD_BYTES
     if not path.is_file():
         raise MissingFileError(
@@ -318,7 +315,7 @@ def _read_cifar10_file(path: Path) -> _Labelled:
             f"CIFAR-10. Delete the folder {path.parent} and run `make cifar10`."
         )
     planes = records[:, 1:].reshape(-1, 3, 32, 32)
-    return _Labelled(np.ascontiguousarray(planes.transpose(0, 2, 3, 1)), labels)
+    return Labelled(np.ascontiguousarray(planes.transpose(0, 2, 3, 1)), labels)
 
 
 def _is_official(folder: Path) -> bool:
@@ -421,24 +418,27 @@ def _read_folder(
     validation_images: int | None,
     set_aside: bool,
     seed: int,
+    data_dir: Path,
 ) -> _Source:
-    _check_image_size(image_size)
-    report = check_folder(folder, set_aside=set_aside, validation_images=validation_images)
-    report.raise_problems()
-    parts = cut_parts(
-        report.images, report.class_names, validation_images=validation_images, seed=seed
+    prepared = prepare_folder(
+        folder,
+        _checked_image_size(image_size),
+        validation_images=validation_images,
+        set_aside=set_aside,
+        seed=seed,
+        data_dir=data_dir,
     )
-    read = {
-        part: _Labelled(
-            read_images(files, image_size), np.array([file.label for file in files], np.int64)
-        )
-        for part, files in parts.items()
-    }
-    description = f"images from the folder {as_path(folder).resolve().name}"
-    return _Source(**read, class_names=report.class_names, description=description, report=report)
+    return _Source(
+        prepared.train,
+        prepared.test,
+        prepared.report.class_names,
+        f"images from the folder {as_path(folder).resolve().name}",
+        prepared.validation,
+        prepared.report,
+    )
 
 
-def _check_image_size(image_size: tuple[int, int]) -> None:
+def _checked_image_size(image_size: tuple[int, int]) -> tuple[int, int]:
     try:
         height, width = map(operator.index, image_size)
     except (TypeError, ValueError):
@@ -448,6 +448,7 @@ def _check_image_size(image_size: tuple[int, int]) -> None:
             "Expected image_size as (height, width), two whole numbers of pixels from 1 on. "
             f"Received: {image_size!r}. Give for example (64, 64)."
         )
+    return height, width
 
 
 if __name__ == "__main__":  # python -m helpers.datasets cifar10, for `make cifar10`

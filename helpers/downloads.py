@@ -31,10 +31,11 @@ OK, PARTIAL_CONTENT, RANGE_NOT_SATISFIABLE = 200, 206, 416  # what a host may an
 
 
 @contextlib.contextmanager
-def one_at_a_time(path: Path) -> Iterator[None]:
+def one_at_a_time(path: Path, doing: str = "downloading") -> Iterator[None]:
     """Let one program in, and have the others wait: for what only one may do with `path`.
 
     The lock is a file beside `path`. The system opens it when a program ends, however it ends.
+    `doing` says what for, to whom waits.
 
     Raises:
         StorageError: nothing may be written there.
@@ -49,7 +50,7 @@ def one_at_a_time(path: Path) -> Iterator[None]:
         try:
             lock.acquire(blocking=False)
         except filelock.Timeout:
-            print(f"Another program is already downloading {path.name}; waiting for it.")
+            print(f"Another program is already {doing} {path.name}; waiting for it.")
             lock.acquire()
     try:
         yield

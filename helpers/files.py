@@ -11,13 +11,18 @@ import contextlib
 import errno
 import glob
 import hashlib
+import mmap
 import os
 import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from helpers.errors import StorageError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -126,3 +131,26 @@ def sha256(path: Path) -> str:
     """The SHA-256 hash of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def forget_pages(array: np.ndarray) -> None:
+    """Give back the memory that a file behind an array takes; the array stays as it is.
+
+    The system reads an array that is mapped to a file (`np.memmap`) a page at a time, and
+    counts every page as memory of the process until somebody else needs it. After this call
+    they are no longer counted. What is read again comes from the system's copy of the file, or
+    from the disk. For any other array, and where a system knows no such call, nothing happens.
+
+    Args:
+        array: any array, or a part of one.
+
+    Introduced in lesson 2.
+    """
+    mapped = array
+    while mapped is not None and not isinstance(mapped, mmap.mmap):
+        # What was written to a private copy ("c") exists in these pages only.
+        if getattr(mapped, "mode", "r") != "r":
+            return
+        mapped = getattr(mapped, "base", None)
+    if hasattr(mapped, "madvise") and hasattr(mmap, "MADV_DONTNEED"):
+        mapped.madvise(mmap.MADV_DONTNEED)

@@ -8,6 +8,9 @@
 A report has the images that can be used, each an `ImageFile`, and everything else that is
 worth knowing, each a `Finding`. What kinds of findings there are, how serious each is and
 what to do about it stands in `KINDS`, and nowhere else. Who finds them: `helpers.folders`.
+
+A folder may hold a million images. So their names are kept as bytes in one piece (`Places`)
+and the rest as columns of numbers; an `ImageFile` is made when somebody asks for it.
 """
 
 from __future__ import annotations
@@ -17,11 +20,13 @@ import csv
 import html
 import io
 import os
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
+
+import numpy as np
 
 from helpers.errors import FolderError
 from helpers.files import as_path, written_whole
@@ -91,6 +96,9 @@ LEFT = 'style="text-align: left"'
 
 MOST_PROBLEMS = 10  # in the text of an error
 
+Place = tuple[str, ...]  # of a file or folder below the checked one: the names on the way to it
+PARTS = ("", "train", "validation", "test")  # "": the folder gives no parts
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -133,6 +141,99 @@ class ImageFile:
     twin: int
 
 
+class Places(Sequence[Place]):
+    """Where many files are, below one folder: some ten bytes a file, and its name.
+
+    Attributes:
+        folders: the folders that they lie in.
+        folder_of: for every file the index of its folder, as 32-bit integers.
+
+    Introduced in lesson 2.
+    """
+
+    def __init__(
+        self,
+        folders: Iterable[Place] = (),
+        folder_of: bytes = b"",
+        ends: bytes = b"",
+        names: bytes = b"",
+    ):
+        self.folders = list(folders)
+        self.folder_of = array("i", folder_of)
+        self.ends = array("q", ends)  # of every name, in the names one behind the other
+        self.names = bytearray(names)
+
+    def add(self, place: Place, name: str) -> None:
+        """Add a file. It costs least when those of one folder come one behind the other."""
+        if not self.folders or self.folders[-1] != place:
+            self.folders.append(place)
+        self.folder_of.append(len(self.folders) - 1)
+        self.names += os.fsencode(name)
+        self.ends.append(len(self.names))
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    def __getitem__(self, index: int | slice) -> Place | list[Place]:
+        if isinstance(index, slice):
+            return [self[one] for one in range(*index.indices(len(self)))]
+        index = range(len(self))[index]
+        start = self.ends[index - 1] if index else 0
+        name = os.fsdecode(bytes(self.names[start : self.ends[index]]))
+        return (*self.folders[self.folder_of[index]], name)
+
+
+class ImageFiles(Sequence[ImageFile]):
+    """Images that can be used: a sequence of `ImageFile`, each made when it is asked for.
+
+    Attributes:
+        root: the folder that they lie below.
+        places: where the files of that folder are.
+        which: int32, (images,), the index of each image in places.
+        labels: int32, (images,), indices into the report's class_names.
+        parts: int8, (images,), indices into `PARTS`.
+        twins: int32, (images,), the same number for exactly the same picture.
+
+    Introduced in lesson 2.
+    """
+
+    COLUMNS = {"which": np.int32, "labels": np.int32, "parts": np.int8, "twins": np.int32}
+
+    def __init__(self, root: Path, places: Places, **columns: Sequence[int]):
+        self.root = root
+        self.places = places
+        for name, kind in self.COLUMNS.items():
+            setattr(self, name, np.asarray(columns[name], kind))
+
+    def take(self, indices: Sequence[int]) -> ImageFiles:
+        """Some of the images, in this order."""
+        columns = {name: getattr(self, name)[indices] for name in self.COLUMNS}
+        return ImageFiles(self.root, self.places, **columns)
+
+    def __len__(self) -> int:
+        return len(self.which)
+
+    def __getitem__(self, index: int | slice) -> ImageFile | ImageFiles:
+        if isinstance(index, slice):
+            return self.take(index)
+        return ImageFile(
+            self.root.joinpath(*self.places[int(self.which[index])]),
+            int(self.labels[index]),
+            PARTS[self.parts[index]],
+            int(self.twins[index]),
+        )
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, ImageFiles | tuple | list):
+            return NotImplemented
+        return len(self) == len(other) and all(map(ImageFile.__eq__, self, other))
+
+    __hash__ = None
+
+    def __repr__(self) -> str:
+        return f"ImageFiles({counted(len(self), 'image')} below {folder_name(self.root)!r})"
+
+
 @dataclass(frozen=True, eq=False)
 class FolderReport:
     """What `check_folder` found.
@@ -140,7 +241,7 @@ class FolderReport:
     Attributes:
         folder: the folder, as it was given.
         class_names: the classes that have usable images, sorted.
-        images: the usable images, by class, then by path.
+        images: the usable images, by class, then by path: a sequence of `ImageFile`.
         findings: everything else: problems first, then what was set aside, then notes.
         ignored: how many files and folders of each name that systems leave behind (such as
             .DS_Store) were passed over.
@@ -151,7 +252,7 @@ class FolderReport:
 
     folder: Path
     class_names: tuple[str, ...]
-    images: tuple[ImageFile, ...]
+    images: ImageFiles
     findings: tuple[Finding, ...]
     ignored: Mapping[str, int] = field(default_factory=dict)
 
@@ -177,8 +278,8 @@ class FolderReport:
 
     def class_counts(self) -> dict[str, int]:
         """How many usable images each class has. Introduced in lesson 2."""
-        counts = Counter(image.label for image in self.images)
-        return {name: counts[label] for label, name in enumerate(self.class_names)}
+        counts = np.bincount(self.images.labels, minlength=len(self.class_names))
+        return {name: int(count) for name, count in zip(self.class_names, counts, strict=True)}
 
     def to_csv(self, path: str | os.PathLike) -> None:
         """Write the findings as a table that spreadsheet programs open.

@@ -8,7 +8,13 @@ A folder holds one sub-folder a class, or `train`, `validation` and `test` folde
 hold one sub-folder a class. The check goes in five steps, and each adds its findings:
 list the files, see how the folder is laid out, decode every image once, compare the images
 with each other, and try the cut into training, validation and test images. A folder that
-passed is then cut by `cut_parts` and read by `read_images`.
+passed is then cut by `cut_parts`.
+
+`load_dataset` makes the same check, and keeps the pixels while they are decoded:
+`helpers.prepared` puts them on the disk. Where it cannot, `read_images` reads them again.
+
+What is known of a file stands in columns, one number or row a file, and no object is made of
+it: a folder may hold a million.
 
 What is next to this module: `helpers.image_files` decodes a single file, `helpers.splits`
 makes the cut itself, and `helpers.folder_report` has the report and the kinds of findings.
@@ -29,11 +35,12 @@ import stat
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from PIL import Image
 
 from helpers.errors import FolderError, MissingFileError, NotEnoughMemoryError, UsageError
 from helpers.files import as_path
@@ -41,29 +48,27 @@ from helpers.folder_report import (
     KINDS,
     LEVELS,
     NOTE,
+    PARTS,
     PROBLEM,
     SET_ASIDE,
     Finding,
     FolderReport,
     ImageFile,
+    ImageFiles,
+    Place,
+    Places,
     counted,
     folder_name,
 )
-from helpers.image_files import Refused, Remark, decoded, in_threads, printable, reason
+from helpers.image_files import Refused, Remark, decoded, in_threads, pixels_of, printable, reason
 from helpers.memory import available_memory
 from helpers.splits import check_split, split_by_class
-
-if TYPE_CHECKING:
-    from PIL import Image
-
-Place = tuple[str, ...]  # of a file or folder below the checked one: the names on the way to it
 
 # A folder may be cut into parts already. These names say so, in capitals too.
 PART_OF_FOLDER = {
     "train": "train", "training": "train", "validation": "validation", "val": "validation",
     "valid": "validation", "test": "test", "testing": "test",
 }  # fmt: skip
-PART_ORDER = ("", "train", "validation", "test")  # "": the folder gives no parts
 SHARE = 0.2  # of the images for the test, then of the rest for validation, where none is given
 
 
@@ -95,23 +100,61 @@ def check_folder(
 
     Introduced in lesson 2.
     """
-    root = _existing_folder(folder)
-    listing = _list_files(root)
+    return check_listing(
+        list_folder(folder),
+        set_aside=set_aside,
+        progress=progress,
+        validation_images=validation_images,
+    )
+
+
+def list_folder(folder: str | os.PathLike) -> Listing:
+    """Everything in a folder, by name; no file is opened. Raises as `check_folder` does.
+
+    Introduced in lesson 2.
+    """
+    return _list_files(_existing_folder(folder))
+
+
+def check_listing(
+    listing: Listing,
+    *,
+    set_aside: bool = False,
+    progress: bool = True,
+    validation_images: int | None = None,
+    image_size: tuple[int, int] | None = None,
+    keep: Callable[[bytes], object] | None = None,
+) -> FolderReport:
+    """Check the folder that was listed: see `check_folder`.
+
+    Args:
+        listing: what `list_folder` gave.
+        set_aside, progress, validation_images: as for `check_folder`.
+        image_size: (height, width) in pixels, if the pixels are to be kept.
+        keep: is called with the pixels of all listed files in order, some files at a time:
+            height x width x 3 bytes each, zeros for one that is no image.
+
+    Introduced in lesson 2.
+    """
+    root = listing.root
     if (unusable := _whole_layout(root, listing)) is not None:
-        findings, classes, images = [*listing.findings, unusable], (), ()
+        findings, classes = [*listing.findings, unusable], ()
+        images = ImageFiles(root, listing.files, which=[], labels=[], parts=[], twins=[])
     else:
         depth = 2 if _has_parts(listing.folders) else 1  # at which the class folders lie
-        seen = _examine_all(root, listing.files, depth, progress)
-        usable, copies = _compare(seen)
-        classes, images = _labelled(root, usable)
+        seen = _examine_all(listing, depth, progress, image_size, keep)
+        usable, twins, copies = _compare(seen)
+        near = _nearly_the_same(seen, usable, twins)
+        seen.thumbnails = seen.digests = None  # the largest columns, and no longer needed
+        classes, images = _labelled(root, seen, usable, twins)
         findings = [
             *listing.findings,
             *_odd_names(listing.folders, depth),
-            *(finding for one in seen for finding in one.findings),
+            *seen.findings,
             *_nested(seen, depth),
             *copies,
-            *_nearly_the_same(usable),
-            *_missing_classes(listing.folders, usable, depth),
+            *near,
+            *_missing_classes(listing.folders, classes, images, depth),
             *_too_few(images, classes, validation_images),
         ]
     if not set_aside:
@@ -140,11 +183,26 @@ NAMED_DATASETS = ("fashion_mnist", "cifar10")  # what a missing folder may have 
 LEFT_BY_SYSTEMS = ("__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin", "@eadir")
 
 
-class _Listing(NamedTuple):
-    files: list[Place]
-    folders: list[Place]
-    findings: list[Finding]
-    ignored: Counter
+@dataclass
+class Listing:
+    """What is in a folder.
+
+    Attributes:
+        root: the folder.
+        files, folders: where they are, in the order of their names.
+        findings: on what is neither.
+        ignored: how many of each name that systems leave behind.
+        state: a hash of all names and of the sizes, times and rights of all files.
+
+    Introduced in lesson 2.
+    """
+
+    root: Path
+    files: Places = field(default_factory=Places)
+    folders: list[Place] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    ignored: Counter = field(default_factory=Counter)
+    state: hashlib.blake2b = field(default_factory=lambda: hashlib.blake2b(digest_size=16))
 
 
 def _existing_folder(folder: str | os.PathLike) -> Path:
@@ -192,39 +250,66 @@ def _unreadable_in_words(root: Path, error: OSError) -> str:
     )
 
 
-def _list_files(root: Path) -> _Listing:
+def _list_files(root: Path) -> Listing:
     """Everything in the folder, without following a link. No recursion: folders can be deep."""
-    listing = _Listing([], [], [], Counter())
-    waiting: list[Place] = [()]
-    while waiting:
-        place = waiting.pop()
-        try:
-            with os.scandir(root.joinpath(*place)) as entries:
-                for entry in entries:
-                    _list_entry(entry, (*place, entry.name), listing, waiting)
-        except OSError as error:
-            if not place:
-                raise FolderError(_unreadable_in_words(root, error)) from error
-            kind = "path too long" if error.errno == errno.ENAMETOOLONG else "unreadable folder"
-            cause = f"It cannot be listed. The system says: {error.strerror}."
-            listing.findings.append(_finding(place, kind, cause))
-    listing.files.sort()
-    listing.folders.sort()
+    listing = Listing(root)
+    open_folders = [((), _entries((), listing))]
+    while open_folders:
+        place, entries = open_folders[-1]
+        for entry in entries:  # goes on where it was left
+            if _list_entry(entry, place, listing):
+                inner = (*place, entry.name)
+                listing.folders.append(inner)
+                open_folders.append((inner, _entries(inner, listing)))
+                break
+        else:
+            listing.state.update(b"/")
+            open_folders.pop()
     return listing
 
 
-def _list_entry(entry: os.DirEntry, place: Place, listing: _Listing, waiting: list[Place]) -> None:
+def _entries(place: Place, listing: Listing) -> Iterator[os.DirEntry]:
+    """What is in a folder, by name; nothing, and a finding, where it cannot be listed."""
+    try:
+        with os.scandir(listing.root.joinpath(*place)) as entries:
+            return iter(sorted(entries, key=lambda entry: entry.name))
+    except OSError as error:
+        if not place:
+            raise FolderError(_unreadable_in_words(listing.root, error)) from error
+        kind = "path too long" if error.errno == errno.ENAMETOOLONG else "unreadable folder"
+        cause = f"It cannot be listed. The system says: {error.strerror}."
+        listing.findings.append(_finding(place, kind, cause))
+        return iter(())
+
+
+def _list_entry(entry: os.DirEntry, above: Place, listing: Listing) -> bool:
+    """Take one entry down, and say whether it is a folder to look into."""
+    what = b"folder"
     if pattern := _left_by_systems(entry.name):
         listing.ignored[pattern] += 1
+        what = b"ignored"
     elif entry.is_symlink():
-        listing.findings.append(_finding(place, "link", "It is a link to another place."))
-    elif entry.is_dir(follow_symlinks=False):
-        listing.folders.append(place)
-        waiting.append(place)
+        cause = "It is a link to another place."
+        listing.findings.append(_finding((*above, entry.name), "link", cause))
+        what = b"link"
     elif entry.is_file(follow_symlinks=False):
-        listing.files.append(place)
-    else:
-        listing.findings.append(_finding(place, "not a file", "It is a pipe, socket or device."))
+        listing.files.add(above, entry.name)
+        what = _file_state(entry)
+    elif not entry.is_dir(follow_symlinks=False):
+        cause = "It is a pipe, socket or device."
+        listing.findings.append(_finding((*above, entry.name), "not a file", cause))
+        what = b"other"
+    listing.state.update(b"%b\0%b\0" % (os.fsencode(entry.name), what))
+    return what == b"folder"
+
+
+def _file_state(entry: os.DirEntry) -> bytes:
+    """What changes with a file: its size, its time, and who may read it."""
+    try:
+        status = entry.stat(follow_symlinks=False)
+    except OSError:
+        return b"file"
+    return b"file %d %d %d" % (status.st_size, status.st_mtime_ns, status.st_mode)
 
 
 def _left_by_systems(name: str) -> str | None:
@@ -259,7 +344,7 @@ def _part_of(name: str) -> str:
     return PART_OF_FOLDER[name.casefold()]
 
 
-def _whole_layout(root: Path, listing: _Listing) -> Finding | None:
+def _whole_layout(root: Path, listing: Listing) -> Finding | None:
     """What is wrong with the folder as a whole, so that its files need no look."""
     if not listing.folders and not listing.files:
         return _finding((), "empty", "There is no folder and no file in it.")
@@ -344,43 +429,89 @@ FEWEST_PIXELS = 4  # a side
 LONGEST = 8  # times the shorter side
 
 
-class _Seen(NamedTuple):
-    """A file that was looked at. Without a digest it is no image that can be used."""
+class _Look(NamedTuple):
+    """What one look at a file gave. Without a digest it is no image that can be used."""
 
-    place: Place
-    class_name: str
-    part: str
     findings: tuple[Finding, ...]
     digest: bytes = b""
     thumbnail: bytes = b""
+    pixels: bytes = b""
 
 
-def _examine_all(root: Path, files: list[Place], depth: int, progress: bool) -> list[_Seen]:
-    """Look at every file."""
+class _Seen:
+    """All files that were looked at, in columns."""
 
-    def examine(chunk: Sequence[Place]) -> list[_Seen]:
-        return [_examine(root, place, depth) for place in chunk]
+    def __init__(self, files: Places, depth: int):
+        count, folders = len(files), files.folders
+        inside = [len(place) >= depth for place in folders]
+        names = [
+            _class_of(place, depth) if within else ""
+            for place, within in zip(folders, inside, strict=True)
+        ]
+        parts = [
+            PARTS.index(_part_of(place[0])) if within and depth == 2 else 0
+            for place, within in zip(folders, inside, strict=True)
+        ]
+        self.files = files
+        self.folder_of = np.frombuffer(files.folder_of, np.int32)
+        self.class_names = sorted(set(names))  # of all class folders, with "" for none
+        numbers = {name: number for number, name in enumerate(self.class_names)}
+        self.classes = np.array([numbers[name] for name in names], np.int32)[self.folder_of]
+        self.parts = np.array(parts, np.int8)[self.folder_of]
+        self.findings: list[Finding] = []
+        self.is_image = np.zeros(count, bool)
+        self.digests = np.zeros((count, DIGEST_BYTES // 8), np.uint64)
+        self.thumbnails = np.zeros((count, THUMBNAIL_BYTES), np.uint8)
 
-    chunks = in_threads(examine, files, "check", progress)
-    return [one for chunk in chunks for one in chunk]
+
+def _examine_all(
+    listing: Listing,
+    depth: int,
+    progress: bool,
+    image_size: tuple[int, int] | None,
+    keep: Callable[[bytes], object] | None,
+) -> _Seen:
+    """Look at every file, once."""
+    seen, root = _Seen(listing.files, depth), str(listing.root)
+    nothing = bytes(math.prod(image_size) * 3) if image_size else b""
+
+    def examine(chunk: range) -> tuple[list[Finding], bytes]:
+        findings, pixels = [], []
+        for index in chunk:
+            look = _examine(root, listing.files[index], depth, image_size)
+            findings += look.findings
+            pixels.append(look.pixels or nothing)
+            if look.digest:
+                seen.is_image[index] = True
+                seen.digests[index] = np.frombuffer(look.digest, np.uint64)
+                seen.thumbnails[index] = np.frombuffer(look.thumbnail, np.uint8)
+        return findings, b"".join(pixels)
+
+    def take(result: tuple[list[Finding], bytes]) -> None:
+        seen.findings += result[0]
+        if keep is not None:
+            keep(result[1])
+
+    in_threads(examine, range(len(listing.files)), "check", progress, take)
+    return seen
 
 
-def _examine(root: Path, place: Place, depth: int) -> _Seen:
+def _examine(
+    root: str, place: Place, depth: int, image_size: tuple[int, int] | None = None
+) -> _Look:
     """All there is to know about one file, in one pass over it."""
     stray = len(place) <= depth
-    class_name = "" if stray else _class_of(place, depth)
-    part = _part_of(place[0]) if depth == 2 and not stray else ""
     remarks = [] if _is_text(place[-1]) else [("strange name", "Its name is not text here.")]
     try:
-        picture, more = decoded(root.joinpath(*place), thorough=True)
+        path = os.path.join(root, *place)  # noqa: PTH118, a Path costs more than the decoding
+        picture, more = decoded(path, thorough=True)
         remarks += [*more, *_about_shape(*picture.size)]
-        prints = _fingerprints(picture)
+        prints = _fingerprints(picture, image_size)
     except (Refused, OSError) as error:
         remarks, prints = [reason(error)], ()
     if stray and (prints or KINDS[remarks[0][0]][0] != NOTE):
         remarks, prints = [("outside", "It lies in no class folder.")], ()
-    findings = tuple(_finding(place, kind, cause) for kind, cause in remarks)
-    return _Seen(place, class_name, part, findings, *prints)
+    return _Look(tuple(_finding(place, kind, cause) for kind, cause in remarks), *prints)
 
 
 def _about_shape(width: int, height: int) -> list[Remark]:
@@ -390,18 +521,34 @@ def _about_shape(width: int, height: int) -> list[Remark]:
     return [("very long", shape)] if max(width, height) > LONGEST * min(width, height) else []
 
 
-def _fingerprints(picture: Image.Image) -> tuple[bytes, bytes]:
-    """A hash of the exact pixels, and a thumbnail to find nearly the same pictures by."""
-    from PIL import Image
+def _fingerprints(
+    picture: Image.Image, image_size: tuple[int, int] | None
+) -> tuple[bytes, bytes, bytes]:
+    """A hash of the exact pixels, a thumbnail to find nearly the same pictures by, and the
+    pixels at this size."""
+    pixels = pixels_of(picture)
+    digest = hashlib.blake2b(repr(picture.size).encode(), digest_size=DIGEST_BYTES)
+    digest.update(pixels)
+    thumbnail = pixels_of(picture, THUMBNAIL)
+    if image_size is None:
+        pixels = b""
+    elif picture.size != image_size[::-1]:
+        pixels = pixels_of(_resized(picture, image_size))
+    return digest.digest(), thumbnail, pixels
 
-    digest = hashlib.blake2b(repr(picture.size).encode(), digest_size=16)
-    digest.update(picture.tobytes())
-    return digest.digest(), picture.resize(THUMBNAIL, Image.Resampling.BOX).tobytes()
+
+def _resized(picture: Image.Image, image_size: tuple[int, int]) -> Image.Image:
+    """The picture at this (height, width). One of this size keeps its exact pixels."""
+    return picture.resize(image_size[::-1], Image.Resampling.BILINEAR)
 
 
-def _nested(seen: Iterable[_Seen], depth: int) -> Iterator[Finding]:
+def _nested(seen: _Seen, depth: int) -> Iterator[Finding]:
     """A note for every class folder with images in folders of its own."""
-    deep = Counter(one.place[:depth] for one in seen if one.digest and len(one.place) > depth + 1)
+    counts = np.bincount(seen.folder_of[seen.is_image], minlength=len(seen.files.folders))
+    deep: Counter[Place] = Counter()
+    for place, count in zip(seen.files.folders, counts.tolist(), strict=True):
+        if count and len(place) > depth:
+            deep[place[:depth]] += count
     for place, count in deep.items():
         cause = f"{counted(count, 'image')} from folders inside it belong to this class too."
         yield _finding(place, "nested folders", cause)
@@ -412,65 +559,83 @@ def _nested(seen: Iterable[_Seen], depth: int) -> Iterator[Finding]:
 # Two images are nearly the same where their thumbnails are: see `_nearly_the_same`. The limits
 # were set by eye on CIFAR-10: all but a few of the 200 pairs they give show the same scene.
 THUMBNAIL = (8, 8)
+THUMBNAIL_BYTES = 3 * math.prod(THUMBNAIL)
 NEAR = 12.0  # grey levels, root mean square over the thumbnail
 NEAR_SHARE = 0.25  # of the thumbnail's contrast
 PIECE = 4_096  # thumbnails that are compared at once
+DIRECTIONS = 10  # by which near thumbnails are searched for
+DIGEST_BYTES = 16
 PLAIN = 8.0  # grey levels of contrast; a thumbnail with less says too little
 
 
-def _compare(seen: list[_Seen]) -> tuple[list[_Seen], list[Finding]]:
-    """The images that can be used, and what was found about exact copies."""
-    groups: dict[bytes, list[_Seen]] = {}
-    for one in seen:
-        if one.digest:
-            groups.setdefault(one.digest, []).append(one)
-    usable: list[_Seen] = []
+def _compare(seen: _Seen) -> tuple[np.ndarray, np.ndarray, list[Finding]]:
+    """The files that can be used, for every file the first with its picture, and the copies."""
+    first = _first_of_its_kind(seen)
+    groups: dict[int, list[int]] = {}
+    for index in np.flatnonzero(seen.is_image & (first != np.arange(len(first)))).tolist():
+        groups.setdefault(int(first[index]), [int(first[index])]).append(index)
+    usable = seen.is_image.copy()
     findings: list[Finding] = []
     for group in groups.values():
-        if len({one.class_name for one in group}) > 1:
-            findings += _under_two_labels(group)
+        if len(set(seen.classes[group].tolist())) > 1:
+            findings += _under_two_labels(seen, group)
+            usable[group] = False
             continue
         # A copy in the test images counts most, one in the training images least.
-        part = max((one.part for one in group), key=PART_ORDER.index)
-        kept = [one for one in group if one.part == part]
-        usable += kept
-        cause = f"The same picture as {_shown(kept[0].place)}."
-        findings += [_finding(one.place, "leak", cause) for one in group if one.part != part]
-        findings += [_finding(one.place, "copy", cause) for one in kept[1:]]
-    return usable, findings
+        part = seen.parts[group].max()
+        kept = [one for one in group if seen.parts[one] == part]
+        cause = f"The same picture as {_shown(seen.files[kept[0]])}."
+        for one in group:
+            if seen.parts[one] != part:
+                usable[one] = False
+                findings.append(_finding(seen.files[one], "leak", cause))
+        findings += [_finding(seen.files[one], "copy", cause) for one in kept[1:]]
+    return np.flatnonzero(usable), first, findings
 
 
-def _under_two_labels(group: list[_Seen]) -> Iterator[Finding]:
+def _first_of_its_kind(seen: _Seen) -> np.ndarray:
+    """For every file the index of the first one with exactly the same picture."""
+    order = np.lexsort(seen.digests.T)  # stable: equal ones stay in their order
+    ordered = seen.digests[order]
+    new = np.ones(len(order), bool)
+    new[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
+    first = np.empty(len(order), np.int32)
+    first[order] = order[new][np.cumsum(new) - 1]
+    return first
+
+
+def _under_two_labels(seen: _Seen, group: list[int]) -> Iterator[Finding]:
     """A finding for every copy, since nobody knows which label is right."""
-    firsts = list({one.class_name: one for one in reversed(group)}.values())
+    firsts = list({seen.classes[one]: one for one in reversed(group)}.values())
     for one in group:
-        other = next(first for first in firsts if first.class_name != one.class_name)
-        yield _finding(one.place, "two labels", f"The same picture as {_shown(other.place)}.")
+        other = next(first for first in firsts if seen.classes[first] != seen.classes[one])
+        cause = f"The same picture as {_shown(seen.files[other])}."
+        yield _finding(seen.files[one], "two labels", cause)
 
 
-def _nearly_the_same(usable: list[_Seen]) -> list[Finding]:
+def _nearly_the_same(seen: _Seen, usable: np.ndarray, first: np.ndarray) -> list[Finding]:
     """A note for every pair of images whose thumbnails differ by very little.
 
     A thumbnail is a point in space, and a tree finds the nearest other ones. It searches by
-    the 12 directions in which the points differ most; the whole thumbnails then decide.
+    the directions in which the points differ most; the whole thumbnails then decide.
     Pictures of nearly one colour are left out: this small, they all look alike.
     """
-    images = list({one.digest: one for one in usable}.values())  # copies are known already
-    points = np.frombuffer(b"".join(one.thumbnail for one in images), np.uint8)
-    points = points.reshape(-1, 3 * math.prod(THUMBNAIL))
-    contrast = _in_pieces(_contrast, points)
-    telling = np.flatnonzero(contrast >= PLAIN)
-    one, other = telling[_neighbours(points[telling])]
-    distance = _in_pieces(lambda i, j: _distance(points[i], points[j]), one, other)
-    allowed = np.minimum(NEAR, NEAR_SHARE * np.minimum(contrast[one], contrast[other]))
-    close = distance <= allowed
+    # One of all copies, which are known already: the last.
+    images = usable[::-1][np.unique(first[usable][::-1], return_index=True)[1]]
+    points = seen.thumbnails
+    contrast = _in_pieces(lambda which: _contrast(points[which]), images)
+    images, contrast = images[contrast >= PLAIN], contrast[contrast >= PLAIN]
+    allowed = np.minimum(NEAR, NEAR_SHARE * contrast)
+    one, other = _neighbours(points, images, allowed)
+    distance = _in_pieces(lambda i, j: _distance(points[images[i]], points[images[j]]), one, other)
+    close = distance <= np.minimum(allowed[one], allowed[other])
     return [
         _finding(
-            images[i].place,
+            seen.files[i],
             "nearly the same",
-            f"Nearly the same picture as {_shown(images[j].place)}.",
+            f"Nearly the same picture as {_shown(seen.files[j])}.",
         )
-        for i, j in zip(one[close], other[close], strict=True)
+        for i, j in zip(images[one[close]].tolist(), images[other[close]].tolist(), strict=True)
     ]
 
 
@@ -484,54 +649,80 @@ def _distance(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return np.sqrt(np.square(np.subtract(one, other, dtype=np.float32)).mean(axis=1))
 
 
+def _pieces(array: np.ndarray) -> Iterator[np.ndarray]:
+    """A few thousand rows at a time: as floats, all would be large."""
+    for start in range(0, max(len(array), 1), PIECE):
+        yield array[start : start + PIECE]
+
+
 def _in_pieces(work: Callable[..., np.ndarray], *arrays: np.ndarray) -> np.ndarray:
-    """What `work` makes of whole arrays, a piece at a time: as floats they would be large."""
-    starts = range(0, max(len(arrays[0]), 1), PIECE)
-    return np.concatenate([work(*(array[at : at + PIECE] for array in arrays)) for at in starts])
+    """What `work` makes of whole arrays, a piece at a time."""
+    return np.concatenate([work(*pieces) for pieces in zip(*map(_pieces, arrays), strict=True)])
 
 
-def _neighbours(points: np.ndarray) -> np.ndarray:
-    """Pairs of points that may be near each other, as two rows of indices."""
+def _neighbours(points: np.ndarray, which: np.ndarray, allowed: np.ndarray) -> np.ndarray:
+    """Pairs of points that may be near each other, as two rows of indices into `which`.
+
+    The distances that are allowed differ. The points with small ones are looked up first,
+    a piece at a time: the less far a search has to go, the faster it ends.
+    """
     from scipy.spatial import cKDTree
+    from threadpoolctl import threadpool_limits  # comes with scikit-learn
 
-    if len(points) < 2:
+    if len(which) < 2:
         return np.empty((2, 0), int)
-    middle = points.mean(axis=0)
-    spread = sum(
-        (piece - middle).T @ (piece - middle)
-        for piece in np.array_split(points, -(-len(points) // PIECE))
-    )
-    _, directions = np.linalg.eigh(spread)
-    main = _in_pieces(lambda piece: (piece - middle) @ directions[:, -12:], points)
-    radius = NEAR * math.sqrt(points.shape[1])
-    _, nearest = cKDTree(main).query(main, k=4, distance_upper_bound=radius, workers=-1)
-    one, rank = np.nonzero(nearest < len(points))  # the others are too far away
-    pairs = np.sort([one, nearest[one, rank]], axis=0)
-    return np.unique(pairs[:, pairs[0] != pairs[1]], axis=1)
+    # With two threads, products this small make one wait for the other most of the time.
+    with threadpool_limits(1, "blas"):
+        places = _along_main_directions(points, which)
+    tree, found = cKDTree(places, leafsize=32), []
+    for piece in _pieces(np.argsort(allowed)):
+        radius = allowed[piece[-1]] * math.sqrt(THUMBNAIL_BYTES) + 1e-6
+        _, nearest = tree.query(places[piece], k=4, distance_upper_bound=radius, workers=-1)
+        one, rank = np.nonzero(nearest < len(which))  # the others are too far away
+        pairs = np.sort([piece[one], nearest[one, rank]], axis=0)
+        pairs = pairs[:, pairs[0] != pairs[1]]
+        found.append(pairs[0] * len(which) + pairs[1])
+    return np.stack(np.divmod(np.unique(np.concatenate(found)), len(which)))
+
+
+def _along_main_directions(points: np.ndarray, which: np.ndarray) -> np.ndarray:
+    """Where the points lie in the few directions in which they differ most."""
+    middle = sum(points[piece].sum(axis=0, dtype=float) for piece in _pieces(which)) / len(which)
+    spread = sum(_scatter(points[piece] - middle) for piece in _pieces(which))
+    main = np.linalg.eigh(spread).eigenvectors[:, -DIRECTIONS:]
+    return _in_pieces(lambda piece: (points[piece] - middle) @ main, which)
+
+
+def _scatter(points: np.ndarray) -> np.ndarray:
+    return points.T @ points
 
 
 # ------------------------------------------------------------------------------ step 5: try the cut
 
 
-def _labelled(root: Path, usable: list[_Seen]) -> tuple[tuple[str, ...], tuple[ImageFile, ...]]:
+def _labelled(
+    root: Path, seen: _Seen, usable: np.ndarray, first: np.ndarray
+) -> tuple[tuple[str, ...], ImageFiles]:
     """The classes and the images, in the order in which a dataset has them."""
-    classes = tuple(sorted({one.class_name for one in usable}))
-    twins: dict[bytes, int] = {}
-    images = tuple(
-        ImageFile(
-            root.joinpath(*one.place),
-            classes.index(one.class_name),
-            one.part,
-            twins.setdefault(one.digest, len(twins)),
-        )
-        for one in sorted(usable, key=lambda one: (one.class_name, one.place))
+    usable = usable[np.argsort(seen.classes[usable], kind="stable")]  # by class, then by path
+    used, labels = np.unique(seen.classes[usable], return_inverse=True)
+    _, at, group = np.unique(first[usable], return_index=True, return_inverse=True)
+    images = ImageFiles(
+        root,
+        seen.files,
+        which=usable,
+        labels=labels,
+        parts=seen.parts[usable],
+        twins=np.argsort(np.argsort(at))[group],  # numbered as they come
     )
-    return classes, images
+    return tuple(seen.class_names[number] for number in used), images
 
 
-def _missing_classes(folders: list[Place], usable: list[_Seen], depth: int) -> Iterator[Finding]:
+def _missing_classes(
+    folders: list[Place], class_names: Sequence[str], images: ImageFiles, depth: int
+) -> Iterator[Finding]:
     """Classes without images, everywhere or in one of the given parts."""
-    found = {one.class_name for one in usable}
+    found = set(class_names)
     first = {_class_of(place, depth): place for place in reversed(_class_folders(folders, depth))}
     for name in sorted(first.keys() - found):
         yield _finding(first[name], "class without images", "It has no image that can be used.")
@@ -539,7 +730,8 @@ def _missing_classes(folders: list[Place], usable: list[_Seen], depth: int) -> I
         cause = f"It has images that can be used of {counted(len(found), 'class')}; 2 are needed."
         yield _finding((), "one class", cause)
     for top in _part_folders(folders, depth):
-        missing = found - {one.class_name for one in usable if one.part == _part_of(top)}
+        labels = images.labels[images.parts == PARTS.index(_part_of(top))]
+        missing = found - {class_names[label] for label in np.unique(labels)}
         if missing and missing == found:
             cause = "It has no image that can be used in the folder of a class."
             advice = "Sort its images into one folder a class, or move it elsewhere."
@@ -550,21 +742,22 @@ def _missing_classes(folders: list[Place], usable: list[_Seen], depth: int) -> I
 
 
 def _too_few(
-    images: Sequence[ImageFile], class_names: Sequence[str], validation_images: int | None
+    images: ImageFiles, class_names: Sequence[str], validation_images: int | None
 ) -> list[Finding]:
     """The classes that are too small to be in every split."""
-    train = [image for image in images if image.part in ("", "train")]
-    counts = Counter(label for label, _ in {(image.label, image.twin) for image in train})
-    if len(counts) < max(2, len(class_names)):
+    train = images.take(images.parts <= PARTS.index("train"))
+    _, different = np.unique(train.twins, return_index=True)
+    counts = np.bincount(train.labels[different], minlength=len(class_names)).tolist()
+    if len(class_names) < 2 or 0 in counts:
         return []  # found already
     try:
         cut_parts(images, class_names, validation_images=validation_images)
     except FolderError:
-        given = {image.part for image in images}
+        given = {PARTS[part] for part in np.unique(images.parts)}
         shares = [] if "test" in given else [SHARE]
         if "validation" not in given and validation_images != 0:
             shares.append(validation_images / len(train) if validation_images else SHARE)
-        needed = max(_images_needed(shares), min(counts.values()) + 1)
+        needed = max(_images_needed(shares), min(counts) + 1)
         top = ("train",) if "train" in given else ()
         return [
             _finding(
@@ -573,7 +766,7 @@ def _too_few(
                 f"It has {counted(count, 'different image')}, too few to give some to training, "
                 f"validation and test each. {needed} are enough.",
             )
-            for label, count in sorted(counts.items())
+            for label, count in enumerate(counts)
             if count < needed
         ]
     return []
@@ -589,12 +782,12 @@ def _images_needed(shares: Sequence[float]) -> int:
 
 
 def cut_parts(
-    images: Sequence[ImageFile],
+    images: ImageFiles,
     class_names: Sequence[str],
     *,
     validation_images: int | None = None,
     seed: int = 0,
-) -> dict[str, list[ImageFile]]:
+) -> dict[str, ImageFiles]:
     """Sort a folder's images into training, validation and test images.
 
     A part that the folder gives stays as it is. What is lacking is cut off the training
@@ -616,25 +809,22 @@ def cut_parts(
 
     Introduced in lesson 2.
     """
-    parts = {part: [image for image in images if image.part == part] for part in PART_ORDER}
-    train = parts.pop("") + parts["train"]
-    shares = {"test": round(len(train) * SHARE)} if not parts["test"] else {}
-    if not parts["validation"] and validation_images != 0:
+    train, validation, test = (
+        images.take(np.isin(images.parts, [PARTS.index(name) for name in names]))
+        for names in (("", "train"), ("validation",), ("test",))
+    )
+    parts = {"train": train, "validation": validation, "test": test}
+    shares = {"test": round(len(train) * SHARE)} if not test else {}
+    if not validation and validation_images != 0:
         left = len(train) - shares.get("test", 0)
         if validation_images is not None:
             check_split(validation_images, left, len(class_names))
         shares["validation"] = validation_images or round(left * SHARE)
     for part, count in shares.items():
-        rest, aside = split_by_class(
-            [image.label for image in train],
-            count,
-            seed,
-            class_names,
-            twins=[image.twin for image in train],
-        )
-        parts[part] = [train[index] for index in aside]
-        train = [train[index] for index in rest]
-    return {**parts, "train": train}
+        train = parts["train"]
+        rest, aside = split_by_class(train.labels, count, seed, class_names, twins=train.twins)
+        parts |= {"train": train.take(rest), part: train.take(aside)}
+    return parts
 
 
 # ------------------------------------------------------------------------- reading what was checked
@@ -659,8 +849,6 @@ def read_images(
 
     Introduced in lesson 2.
     """
-    from PIL import Image
-
     height, width = image_size
     needed, free = len(files) * height * width * 3, available_memory()
     if needed > free:
@@ -673,8 +861,7 @@ def read_images(
 
     def read(chunk: range) -> None:
         for index in chunk:
-            picture = _read_picture(files[index].path)
-            images[index] = picture.resize((width, height), Image.Resampling.BILINEAR)
+            images[index] = _resized(_read_picture(files[index].path), image_size)
 
     in_threads(read, range(len(files)), "read", progress)
     return images

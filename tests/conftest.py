@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from helpers import ImageDataset, Split, datasets
+from helpers import ImageDataset, Split, datasets, prepared
 
 os.environ.setdefault("MPLBACKEND", "agg")  # no test opens a window
 sys.path.append(str(Path(__file__).parent))  # for made_images
@@ -58,6 +58,14 @@ def make_dataset() -> Callable[..., ImageDataset]:
 def dataset(make_dataset) -> ImageDataset:
     """24, 12 and 12 grey images of 18 x 18 pixels and three classes."""
     return make_dataset()
+
+
+@pytest.fixture(autouse=True)
+def prepared_folder(tmp_path_factory, monkeypatch) -> Path:
+    """Where the images of folders are kept during a test: not in the project's own data/."""
+    folder = tmp_path_factory.mktemp("data") / "prepared"
+    monkeypatch.setattr(prepared, "PREPARED", folder)
+    return folder
 
 
 @pytest.fixture

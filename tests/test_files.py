@@ -13,11 +13,20 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
+import psutil
 import pytest
 
 from helpers import files
 from helpers.errors import StorageError
-from helpers.files import as_path, check_free_space, sha256, storage_errors_in_words, written_whole
+from helpers.files import (
+    as_path,
+    check_free_space,
+    forget_pages,
+    sha256,
+    storage_errors_in_words,
+    written_whole,
+)
 
 NOBODY = 65534
 
@@ -313,3 +322,49 @@ def test_the_hash_of_a_large_file(tmp_path):
     content = random.Random(0).randbytes(3_000_001)
     (tmp_path / "large").write_bytes(content)
     assert sha256(tmp_path / "large") == hashlib.sha256(content).hexdigest()
+
+
+# --------------------------------------------------------------------------- forget_pages
+
+
+def mapped_file(tmp_path, mode="r") -> np.memmap:
+    path = tmp_path / "numbers"
+    path.write_bytes(bytes(range(200)) * 100_000)  # 20 MB
+    return np.memmap(path, np.uint8, mode)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="pages counted as on Linux")
+@pytest.mark.parametrize("part", [lambda array: array, lambda array: array[7:].reshape(-1, 1)[5:]])
+def test_forgotten_pages_are_no_longer_counted_and_come_back(tmp_path, part):
+    def megabytes() -> float:
+        return psutil.Process().memory_info().shared / 1e6
+
+    array = mapped_file(tmp_path)
+    before, total = megabytes(), int(array.sum())
+    assert megabytes() - before > 15
+    forget_pages(part(array))
+    assert megabytes() - before < 5
+    assert int(array.sum()) == total
+
+
+@pytest.mark.parametrize("mode", ["c", "r+"])
+def test_pages_that_were_written_to_are_kept(tmp_path, mode):
+    array = mapped_file(tmp_path, mode)
+    array[:10] = 77
+    forget_pages(array)
+    forget_pages(array[3:])
+    assert array[:12].tolist() == [77] * 10 + [10, 11]
+
+
+@pytest.mark.parametrize(
+    "array", [np.arange(5), np.arange(5)[1:], np.frombuffer(b"abc", np.uint8), np.zeros(0)]
+)
+def test_an_array_without_a_file_has_no_pages_to_forget(array):
+    before = array.tolist()
+    forget_pages(array)
+    assert array.tolist() == before
+
+
+def test_where_the_system_knows_no_such_call_nothing_happens(tmp_path, monkeypatch):
+    monkeypatch.delattr("mmap.MADV_DONTNEED", raising=False)
+    forget_pages(mapped_file(tmp_path))

@@ -151,3 +151,37 @@ class TestReport:
         for level, advice in folder_report.KINDS.values():
             assert level in folder_report.LEVELS
             assert re.fullmatch(r"[A-Z][ -~]*\.", advice)
+
+
+class TestImages:
+    """A report's images: a sequence that makes each one when it is asked for."""
+
+    def test_it_is_a_sequence(self, photos):
+        images = check_folder(photos).images
+        assert len(images) == len(list(images)) == 20
+        assert images[0] == folder_report.ImageFile(photos / "cat" / "0000.png", 0, "", 0)
+        assert images[-1] == images[19] == list(images)[19]
+        assert list(images[5:8]) == [images[5], images[6], images[7]]
+        assert images == list(images) == check_folder(photos).images
+        assert images != list(images)[1:]
+        assert images[0] in images
+        assert repr(images) == "ImageFiles(20 images below 'photos')"
+        with pytest.raises(IndexError):
+            images[20]
+
+    def test_places_keep_every_name(self):
+        names = [
+            ((), "a"),
+            (("x",), "고양이"),
+            (("x",), "b\udcff"),
+            (("x", "y"), ""),
+            (("x",), "c"),
+        ]
+        places = folder_report.Places()
+        for folder, name in names:
+            places.add(folder, name)
+        assert list(places) == [(*folder, name) for folder, name in names]
+        assert places[-1] == ("x", "c")
+        assert places[1:3] == [("x", "고양이"), ("x", "b\udcff")]
+        with pytest.raises(IndexError):
+            places[5]

@@ -91,10 +91,10 @@ class TestGoodFolder:
         looked_at = []
         examine = folders._examine
 
-        def slowly(root, parts, depth):
-            looked_at.append(parts)
+        def slowly(*arguments):
+            looked_at.append(arguments)
             time.sleep(0.002)
-            return examine(root, parts, depth)
+            return examine(*arguments)
 
         def interrupted(bar, count):
             raise KeyboardInterrupt

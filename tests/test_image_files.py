@@ -17,7 +17,7 @@ import pytest
 from made_images import NOISE, encoded, fill, found, picture, state, write
 from PIL import Image, ImageFile
 
-from helpers import check_folder, folder_report, load_dataset
+from helpers import check_folder, folder_report, image_files, load_dataset
 from helpers.folders import read_images
 
 
@@ -254,6 +254,87 @@ class TestSingleFiles:
         check_folder(photos)._repr_html_()
         after = (Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES)
         assert after == before
+
+
+# ------------------------------------------------------------------------- the shorter way
+
+PLAIN = [
+    *({"quality": quality, "subsampling": how} for quality in (5, 60, 95) for how in (0, 1, 2)),
+    {"progressive": True}, {"optimize": True}, {"comment": b"mine"}, {"dpi": (72, 72)},
+    {"restart_marker_blocks": 2}, {"quality": "web_low"},
+]  # fmt: skip
+NOT_PLAIN = [
+    {"exif": b"Exif\0\0II*\0\x08\0\0\0\0\0"}, {"icc_profile": b"profile"}, {"xmp": b"words"},
+]  # fmt: skip
+
+
+def way_of(path: Path) -> Image.Image | None:
+    with image_files._opened(path) as file:
+        return image_files._plain_jpeg(file)
+
+
+class TestPlainJpeg:
+    """Small JPEG files take a shorter way through Pillow, to the very same pixels."""
+
+    @pytest.mark.parametrize("options", PLAIN, ids=repr)
+    @pytest.mark.parametrize("mode", ["RGB", "L"])
+    @pytest.mark.parametrize("size", [(64, 64), (1, 1), (7, 30), (250, 3)])
+    def test_it_gives_what_pillow_gives(self, tmp_path, options, mode, size):
+        image = NOISE.resize(size).convert(mode)
+        path = write(tmp_path / "a.jpg", encoded(image, "JPEG", **options))
+        with Image.open(path) as opened:
+            expected = opened.convert("RGB")
+        shown = way_of(path)
+        assert shown.mode == "RGB"
+        assert shown.size == expected.size
+        assert shown.tobytes() == expected.tobytes()
+
+    @pytest.mark.parametrize("options", NOT_PLAIN, ids=lambda options: next(iter(options)))
+    def test_what_has_frills_is_left_to_pillow(self, tmp_path, options):
+        assert way_of(write(tmp_path / "a.jpg", encoded(NOISE, "JPEG", **options))) is None
+
+    def test_so_are_cmyk_large_files_and_other_formats(self, tmp_path):
+        cmyk = encoded(NOISE.convert("CMYK"), "JPEG")
+        large = encoded(NOISE.resize((800, 800)), "JPEG", quality=100, subsampling=0)
+        assert len(large) > image_files.AT_ONCE
+        for content in (cmyk, large, encoded(NOISE), b"\xff\xd8\xff", b"", b"text" * 50):
+            assert way_of(write(tmp_path / "a.jpg", content)) is None
+
+    def test_damage_is_left_to_pillow(self, tmp_path):
+        """Whatever the shorter way gives for a damaged file, Pillow gives as well."""
+        content, random = encoded(NOISE, "JPEG"), np.random.default_rng(0)
+        for number in range(400):
+            changed = bytearray(content[: len(content) if number % 4 else random.integers(900)])
+            for place in random.integers(0, len(changed), random.integers(4)):
+                changed[place] = random.integers(256)
+            path = write(tmp_path / "a.jpg", bytes(changed))
+            if (shown := way_of(path)) is not None:
+                with Image.open(path) as opened:
+                    assert shown.tobytes() == opened.convert("RGB").tobytes(), number
+
+    def test_another_version_of_pillow_is_no_obstacle(self, photos, monkeypatch):
+        path = write(photos / "cat" / "a.jpg", encoded(NOISE, "JPEG"))
+        expected = check_folder(photos)
+        encoder = Image.core.raw_encoder
+
+        def another(mode, *options):
+            if len(options) > 1:  # as we call it, and Pillow does not
+                raise TypeError
+            return encoder(mode, *options)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Image, "core", type("Core", (), {"new": Image.core.new}))
+            assert way_of(path) is None
+        monkeypatch.setattr(Image.core, "raw_encoder", another)
+        assert image_files.pixels_of(NOISE) == NOISE.tobytes()
+        assert check_folder(photos).images == expected.images
+
+    @pytest.mark.parametrize("size", [(64, 64), (9, 31), (200, 5), (1, 1)])
+    def test_the_bytes_are_those_that_pillow_gives(self, size):
+        image = NOISE.resize(size)
+        small = image.resize((8, 8), Image.Resampling.BOX)
+        assert image_files.pixels_of(image) == image.tobytes()
+        assert image_files.pixels_of(image, (8, 8)) == small.tobytes()
 
 
 # ------------------------------------------------------------------------- pixels

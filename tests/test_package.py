@@ -23,8 +23,9 @@ HEAVY = {
 # Data flows one way, and so do the imports: each module may import those before it.
 ORDER = (
     "quiet", "errors", "files", "memory", "image_files", "splits", "folder_report", "folders",
-    "downloads", "datasets", "batches", "figures", "plots", "models", "model_files", "torch_twin",
-    "fit_check", "checkpoints", "training", "recipes", "evaluation", "explain", "setup_check",
+    "downloads", "prepared", "datasets", "batches", "figures", "plots", "models", "model_files",
+    "torch_twin", "fit_check", "checkpoints", "training", "recipes", "evaluation", "explain",
+    "setup_check",
 )  # fmt: skip
 
 

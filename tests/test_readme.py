@@ -54,6 +54,12 @@ def test_the_check_of_a_folder_takes_what_was_measured():
     )
 
 
+def test_loading_a_folder_again_takes_what_was_measured():
+    measured = json.loads((RESULTS / "folder_reader.json").read_text())
+    speed = measured["readers"]["helpers"]["second_load"]["images_a_second"]["median"]
+    assert f"the next start takes {measured['files'] / speed:.0f} s" in " ".join(README.split())
+
+
 def test_the_longest_lesson_on_cifar10_takes_what_was_measured():
     lessons = json.loads((RESULTS / "lesson_times_cifar10.json").read_text())["lessons"]
     minutes = -(-max(lesson["seconds"] for lesson in lessons.values()) // 60)
