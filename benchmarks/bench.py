@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import folder_reader
 from machine import RESULTS, import_seconds, machine, run_alone, summary, write_result
 from tqdm import tqdm
 
@@ -27,6 +28,7 @@ PEERS, OURS = str(HERE / "peers.py"), str(HERE / "ours.py")
 DATASET = "cifar10"
 CLASSIC_EPOCHS = 10
 IMAGES = 10_000  # of a measurement of training speed
+FOLDER_IMAGES = 60_000
 CLASSIC, FAST, ACCURATE = "classic script", "FAST, 1 epoch", "ACCURATE"
 
 
@@ -60,6 +62,9 @@ FLOORS = {
     "waiting": Floor("share of a training step that waits for images", 0.2, 0.05, "of 1", up=False),
     "first epoch": Floor("images a second from a folder, first epoch: ours / fastest", 1.0, 1.5),
     "second epoch": Floor("images a second from a folder, later epochs: ours / fastest", 5, 10),
+    "folder memory": Floor(
+        "growth of peak memory from a quarter of the files to all", 20, 5, "MB", up=False
+    ),
 }
 
 
@@ -138,15 +143,28 @@ def speed_rows(runs: dict[str, list[dict]]) -> dict[str, list[float]]:
     }
 
 
+def folder_rows(reader: dict) -> dict[str, list[float]]:
+    """The floors for reading a folder, and how much its memory grows with it."""
+    times = reader["times_as_fast_as_the_fastest_other"]
+    peaks = [row["peak_megabytes"]["median"] for row in reader["memory_of_helpers"]]
+    return {
+        "first epoch": [times["first_epoch"]["images_a_second"]],
+        "second epoch": [times["second_epoch"]["images_a_second"]],
+        "folder memory": [max(peaks) - min(peaks)],
+    }
+
+
 # --------------------------------------------------------------------------- full and quick
 
 
 def full(seeds: dict[str, int], accurate_epochs: int, repeats: int) -> dict:
-    with tqdm(total=sum(seeds.values()) + 7 * repeats, unit="process") as bar:
+    with tqdm(total=sum(seeds.values()) + 7 * repeats + 1, unit="process") as bar:
         step = stepper(bar)
         trainings = training_runs(seeds, accurate_epochs, step)
         short = speeds(repeats, IMAGES, step)
-    rows = training_rows(trainings) | speed_rows(short)
+        step("folder readers")
+        reader = folder_reader.measure(FOLDER_IMAGES, repeats)
+    rows = training_rows(trainings) | speed_rows(short) | folder_rows(reader)
     return {
         "dataset": trainings[FAST][0]["source"],
         "training images": trainings[FAST][0]["training_images"],
@@ -154,17 +172,20 @@ def full(seeds: dict[str, int], accurate_epochs: int, repeats: int) -> dict:
         "floors": {name: FLOORS[name].row(values) for name, values in rows.items()},
         "trainings": trainings,
         "speeds": short,
+        "folder": reader,
     }
 
 
 def quick() -> dict:
     """The same floors in five minutes: one FAST run; a part of the classic gives its seconds."""
     stored = json.loads((RESULTS / "bench.json").read_text(encoding="utf-8"))
-    with tqdm(total=1 + 7 * 2, unit="process") as bar:
+    with tqdm(total=2 + 7 * 2, unit="process") as bar:
         step = stepper(bar)
         step(FAST)
         fast = run_alone(OURS, "recipe", "FAST", DATASET, "0", "1")
         short = speeds(2, IMAGES // 2, step)
+        step("folder readers")
+        reader = folder_reader.measure(FOLDER_IMAGES // 10, 1)
     scale = CLASSIC_EPOCHS * fast["training_images"]
     classic = [scale * run["cpu_seconds"] / run["images"] for run in short["Keras, 32 a batch"]]
     classic_accuracy = statistics.median(
@@ -176,6 +197,7 @@ def quick() -> dict:
         "fast accuracy": [fast["test_accuracy"] - classic_accuracy + accuracy_noise(stored)],
         "memory": [fast["peak_megabytes"]],
         **speed_rows(short),
+        **folder_rows(reader),
     }
     return {"machine": machine(), "floors": {n: FLOORS[n].row(v) for n, v in rows.items()}}
 
@@ -229,8 +251,8 @@ def picture(result: dict) -> None:
 def main() -> int:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--quick", action="store_true", help="five minutes, stores nothing")
-    arguments.add_argument("--seeds", type=int, default=3, help="of the classic and FAST (3)")
-    arguments.add_argument("--accurate-seeds", type=int, default=3, help="of ACCURATE (3)")
+    arguments.add_argument("--seeds", type=int, default=3, help="of FAST (3)")
+    arguments.add_argument("--long-seeds", type=int, default=3, help="of the classic, ACCURATE (3)")
     arguments.add_argument("--repeats", type=int, default=3, help="of short measurements (3)")
     chosen = arguments.parse_args()
     if not (HERE.parent / "data" / DATASET).is_dir():
@@ -242,7 +264,7 @@ def main() -> int:
     else:
         from helpers import recipes
 
-        seeds = {CLASSIC: chosen.seeds, FAST: chosen.seeds, ACCURATE: chosen.accurate_seeds}
+        seeds = {CLASSIC: chosen.long_seeds, FAST: chosen.seeds, ACCURATE: chosen.long_seeds}
         result = full(seeds, recipes.ACCURATE.epochs, chosen.repeats)
         result["minutes"] = round((time.perf_counter() - start) / 60, 1)
         write_result("bench", result)

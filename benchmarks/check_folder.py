@@ -72,7 +72,7 @@ def main() -> None:
         rows.append(sorted(runs, key=lambda run: run["seconds"])[REPEATS // 2])
         print({name: round(value, 1) for name, value in rows[-1].items()}, flush=True)
     # Only now: they load TensorFlow, and a child's peak memory begins with that of its parent.
-    from classic_example import processor
+    from machine import processor
 
     from helpers.setup_check import usable_cores
 

@@ -305,7 +305,7 @@ def main() -> None:
         return
     result = measure(asked.images, asked.repeats, asked.folder)
     # Only now: they load TensorFlow, and a child's peak memory begins with that of its parent.
-    from classic_example import processor
+    from machine import processor
 
     from helpers.setup_check import usable_cores
 

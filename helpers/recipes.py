@@ -52,7 +52,7 @@ class _Network(NamedTuple):
 NETWORKS = {
     "classic": _Network((32, 64, 64), padding="valid", activation="relu", pools=2, hidden=64),
     "compact": _Network((32, 64, 128), whitening=12),
-    "wide": _Network((64, 128, 256), whitening=27),
+    "wide": _Network((64, 128, 256, 256), whitening=14),
 }
 
 
@@ -359,4 +359,4 @@ FAST = Recipe(
     "compact", epochs=2, batch_size=64, learning_rate=0.01, standardise=True, batch_norm=True,
     one_cycle=True, augment=(flip_sideways,), bfloat16=True,
 )  # fmt: skip
-ACCURATE = FAST.but(network="wide", epochs=6, augment=(flip_sideways, shift))
+ACCURATE = FAST.but(network="wide", epochs=10, augment=(flip_sideways, shift))
