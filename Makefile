@@ -58,9 +58,9 @@ figures: ## Measure what the lessons state, with several seeds (NOTEBOOKS=); hal
 	@tools/setup.sh test
 	@$(PYTHON_IN_VENV) tools/measure_figures.py $(NOTEBOOKS)
 
-lesson-times: ## Measure how long each lesson runs, for the README
+lesson-times: ## Measure how long each lesson runs, for the README (NOTEBOOKS=)
 	@tools/setup.sh test
-	@$(PYTHON_IN_VENV) benchmarks/lesson_times.py
+	@$(PYTHON_IN_VENV) benchmarks/lesson_times.py $(NOTEBOOKS)
 
 cifar10: ## Fetch the full-size dataset, or lay out the archive that lies in data/
 	@tools/setup.sh lab

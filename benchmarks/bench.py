@@ -157,13 +157,13 @@ def folder_rows(reader: dict) -> dict[str, list[float]]:
 # --------------------------------------------------------------------------- full and quick
 
 
-def full(seeds: dict[str, int], accurate_epochs: int, repeats: int) -> dict:
+def full(seeds: dict[str, int], accurate_epochs: int, repeats: int, folder_images: int) -> dict:
     with tqdm(total=sum(seeds.values()) + 7 * repeats + 1, unit="process") as bar:
         step = stepper(bar)
         trainings = training_runs(seeds, accurate_epochs, step)
         short = speeds(repeats, IMAGES, step)
         step("folder readers")
-        reader = folder_reader.measure(FOLDER_IMAGES, repeats)
+        reader = folder_reader.measure(folder_images, repeats)
     rows = training_rows(trainings) | speed_rows(short) | folder_rows(reader)
     return {
         "dataset": trainings[FAST][0]["source"],
@@ -254,6 +254,7 @@ def main() -> int:
     arguments.add_argument("--seeds", type=int, default=3, help="of FAST (3)")
     arguments.add_argument("--long-seeds", type=int, default=3, help="of the classic, ACCURATE (3)")
     arguments.add_argument("--repeats", type=int, default=3, help="of short measurements (3)")
+    arguments.add_argument("--folder-images", type=int, default=FOLDER_IMAGES, help="(60,000)")
     chosen = arguments.parse_args()
     if not (HERE.parent / "data" / DATASET).is_dir():
         print("Expected CIFAR-10 in data/cifar10. It is not there: run `make cifar10` first.")
@@ -265,7 +266,7 @@ def main() -> int:
         from helpers import recipes
 
         seeds = {CLASSIC: chosen.long_seeds, FAST: chosen.seeds, ACCURATE: chosen.long_seeds}
-        result = full(seeds, recipes.ACCURATE.epochs, chosen.repeats)
+        result = full(seeds, recipes.ACCURATE.epochs, chosen.repeats, chosen.folder_images)
         result["minutes"] = round((time.perf_counter() - start) / 60, 1)
         write_result("bench", result)
         heading = f"CPU: {result['machine']['processor']}. Images: {result['dataset']}.\n\n"

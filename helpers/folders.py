@@ -667,7 +667,7 @@ def _neighbours(points: np.ndarray, which: np.ndarray, allowed: np.ndarray) -> n
     a piece at a time: the less far a search has to go, the faster it ends.
     """
     from scipy.spatial import cKDTree
-    from threadpoolctl import threadpool_limits  # comes with scikit-learn
+    from threadpoolctl import threadpool_limits
 
     if len(which) < 2:
         return np.empty((2, 0), int)

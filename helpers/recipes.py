@@ -359,4 +359,4 @@ FAST = Recipe(
     "compact", epochs=2, batch_size=64, learning_rate=0.01, standardise=True, batch_norm=True,
     one_cycle=True, augment=(flip_sideways,), bfloat16=True,
 )  # fmt: skip
-ACCURATE = FAST.but(network="wide", epochs=10, augment=(flip_sideways, shift))
+ACCURATE = FAST.but(network="wide", epochs=5, augment=(flip_sideways, shift))

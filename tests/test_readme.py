@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from statistics import median
 
 import pytest
 
@@ -64,3 +65,27 @@ def test_the_longest_lesson_on_cifar10_takes_what_was_measured():
     lessons = json.loads((RESULTS / "lesson_times_cifar10.json").read_text())["lessons"]
     minutes = -(-max(lesson["seconds"] for lesson in lessons.values()) // 60)
     assert f"the longest lesson then runs for {minutes:.0f} minutes" in README
+
+
+def test_the_table_of_recipes_is_what_was_measured():
+    bench = json.loads((RESULTS / "bench.json").read_text(encoding="utf-8"))
+    for name, runs in bench["trainings"].items():
+        seconds, accuracy, memory = (
+            median(run[what] for run in runs)
+            for what in ("cpu_seconds", "test_accuracy", "peak_megabytes")
+        )
+        seeds = f"{len(runs)}"
+        row = (
+            f"| {name} | {seeds} | {seconds:.0f} | {100 * accuracy:.1f} % "
+            f"| {memory / 1000:.1f} GB |"
+        )
+        assert row in README
+    assert bench["machine"]["processor"] in README
+
+
+def test_the_table_of_the_benchmark_belongs_to_its_result(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    import bench
+
+    result = json.loads((RESULTS / "bench.json").read_text(encoding="utf-8"))
+    assert (RESULTS / "bench.md").read_text(encoding="utf-8").endswith(bench.table(result) + "\n")

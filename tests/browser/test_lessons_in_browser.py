@@ -24,7 +24,7 @@ if not LESSONS:
     pytest.exit(f"No lesson's name starts with: {' '.join(WANTED)}", returncode=1)
 
 MINUTE = 60_000  # Playwright counts milliseconds
-# A lesson takes under 90 s on the bundled images, up to 15 minutes on the full-size ones.
+# A lesson takes under two minutes on the bundled images, up to 15 minutes on the full-size ones.
 TIME_LIMIT = 15 * MINUTE
 
 # The notebook itself, without JupyterLab's side bars; and the part of it that scrolls.
