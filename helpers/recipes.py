@@ -17,13 +17,14 @@ Introduced in lesson 6.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from helpers.batches import Augmentation, flip_sideways, shift
+from helpers.batches import Augmentation, augmentation_name, flip_sideways, shift
 from helpers.datasets import ImageDataset
 from helpers.errors import UsageError
 from helpers.models import check_image_size
@@ -101,6 +102,10 @@ class Recipe:
         _check_number("dropout", self.dropout, least=0, below=1)
         _check_number("weight_decay", self.weight_decay, least=0)
 
+    def __repr__(self) -> str:
+        values = vars(self) | {"augment": ", ".join(map(augmentation_name, self.augment)) or "none"}
+        return "\n".join(["Recipe", *(f"  {name:<15}{value}" for name, value in values.items())])
+
     def but(self, **changes: Any) -> Recipe:
         """The same recipe with some fields changed.
 
@@ -131,10 +136,15 @@ class Recipe:
             A compiled model that takes images with values 0 to 255 and gives logits, float32.
 
         Raises:
+            UsageError: something else than a dataset is given.
             MismatchError: the images are too small for the classic network.
 
         Introduced in lesson 6.
         """
+        if not isinstance(dataset, ImageDataset):
+            raise UsageError(
+                f"Expected a dataset, from load_dataset. Received: {type(dataset).__name__}."
+            )
         with quiet_tensorflow():
             import keras
 
@@ -164,27 +174,41 @@ class Recipe:
         return model
 
     def train(
-        self, dataset: ImageDataset, *, seed: int = 0, **options: Any
+        self,
+        dataset: ImageDataset,
+        *,
+        seed: int = 0,
+        patience: int | None = None,
+        progress: bool = True,
+        resume: str | os.PathLike | None = None,
+        **unknown: Any,
     ) -> tuple[keras.Model, TrainingRun]:
         """Build the network and train it.
 
         Args:
             dataset: from `load_dataset`.
             seed: of the first weights, the order of the images and all else that is random.
-            options: `progress`, `patience` and `resume`, as `helpers.train` takes them.
+            patience, progress, resume: as `helpers.train` takes them.
 
         Returns:
             The trained model and its `TrainingRun`.
 
         Raises:
-            MismatchError, UsageError and others: as `helpers.train` does.
+            UsageError: what belongs to the recipe, such as epochs, is given here.
+            MismatchError and others: as `helpers.train` does.
 
         Introduced in lesson 6.
         """
+        if unknown:
+            name = next(iter(unknown))
+            raise UsageError(
+                f"Expected seed, patience, progress or resume. Received: {name}. A field of the "
+                f"recipe is changed before: recipe.but({name}={unknown[name]!r}).train(dataset)."
+            )
         model = self.build(dataset, seed=seed)
         run = train(
-            model, dataset, epochs=self.epochs, batch_size=self.batch_size,
-            augment=self.augment, seed=seed, **options,
+            model, dataset, epochs=self.epochs, batch_size=self.batch_size, augment=self.augment,
+            patience=patience, seed=seed, progress=progress, resume=resume,
         )  # fmt: skip
         return model, run
 

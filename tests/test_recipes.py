@@ -78,6 +78,20 @@ class TestFields:
         with pytest.raises(UsageError, match=words):
             Recipe(**{field: value})
 
+    def test_it_shows_itself_with_names_and_no_addresses(self):
+        shown = repr(ACCURATE)
+        assert "  network        wide\n" in shown
+        assert shown.count("flip_sideways, shift") == 1
+        assert "0x" not in shown
+
+    def test_a_field_given_to_train_is_sent_to_but(self, dataset):
+        with pytest.raises(UsageError, match=r"recipe\.but\(epochs=3\)\.train\(dataset\)"):
+            CLASSIC.train(dataset, epochs=3)
+
+    def test_something_else_than_a_dataset_is_refused(self, dataset):
+        with pytest.raises(UsageError, match="from load_dataset. Received: Split"):
+            FAST.train(dataset.train)
+
     def test_standardise_gives_mean_0_and_spread_1(self, dataset):
         model = CLASSIC.but(standardise=True).build(dataset)
         scaled = np.asarray(model.get_layer("standardise")(dataset.train.images))
@@ -92,8 +106,6 @@ class TestFields:
     def test_one_cycle_rises_then_falls_to_nothing(self, dataset):
         recipe = CLASSIC.but(epochs=5, batch_size=4, one_cycle=True, learning_rate=0.02)
         steps = 5 * -(-len(dataset.train) // 4)
-        schedule = recipe.build(dataset).optimizer.learning_rate
-        del schedule  # a number; the schedule itself stands in the configuration
         config = recipe.build(dataset).optimizer.get_config()["learning_rate"]
         rates = keras.optimizers.schedules.deserialize(config)
         values = [float(rates(step)) for step in range(steps + 1)]
