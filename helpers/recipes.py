@@ -96,6 +96,11 @@ class Recipe:
                 f"Expected a network out of {', '.join(NETWORKS)}. Received: {self.network!r}. "
                 "Choose one of them."
             )
+        if not isinstance(self.augment, tuple) or not all(map(callable, self.augment)):
+            raise UsageError(
+                "Expected functions in round brackets as augment, for example (flip_sideways,). "
+                f"Received: {self.augment!r}."
+            )
         _check_number("epochs", self.epochs, whole=True, least=1)
         _check_number("batch_size", self.batch_size, whole=True, least=1)
         _check_number("learning_rate", self.learning_rate, above=0)

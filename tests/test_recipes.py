@@ -65,6 +65,8 @@ class TestFields:
         ("field", "value", "words"),
         [
             ("network", "resnet", "classic, compact, wide"),
+            ("augment", flip_sideways, "round brackets"),
+            ("augment", ("flip",), "round brackets"),
             ("epochs", 0, "whole number from 1 on"),
             ("epochs", 1.5, "whole number"),
             ("batch_size", True, "whole number"),

@@ -3,6 +3,7 @@
 
     make figures                                     all lessons that state any
     make figures NOTEBOOKS=notebooks/05_...ipynb     one of them
+    JOBS=2 make figures                              two runs at a time, which takes less long
 
 Each lesson is run several times in a process of its own, with other seeds and another number
 of threads; the notebook itself is not changed. What it states each time goes, whole or not at
@@ -16,6 +17,7 @@ import re
 import sys
 import tempfile
 from collections import defaultdict
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import nbformat
@@ -32,6 +34,7 @@ RUNS = [  # seed, threads (0: as many as TensorFlow and PyTorch choose)
     (5, 0),
     (0, 1),
 ]
+JOBS = int(os.environ.get("JOBS", "1"))
 SEED_LINE = re.compile(r"^SEED = 0$", re.MULTILINE)
 
 
@@ -57,10 +60,12 @@ def main(notebooks: list[Path]) -> None:
         if ".state(" not in notebook.read_text(encoding="utf-8"):
             continue
         measured = defaultdict(list)
-        for seed, threads in RUNS:
-            print(f"{notebook.name}: seed {seed}, threads {threads or 'all'}", flush=True)
-            for lesson, dataset, figure, value in run_lesson(notebook, seed, threads):
-                measured[lesson, dataset, figure].append(value)
+        with ProcessPoolExecutor(JOBS) as pool:
+            runs = pool.map(run_lesson, [notebook] * len(RUNS), *zip(*RUNS, strict=True))
+            for (seed, threads), rows in zip(RUNS, runs, strict=True):
+                print(f"{notebook.name}: seed {seed}, threads {threads or 'all'}", flush=True)
+                for lesson, dataset, figure, value in rows:
+                    measured[lesson, dataset, figure].append(value)
         for (lesson, dataset, _), values in measured.items():
             if len(values) != len(RUNS):
                 sys.exit(f"{lesson}: a figure was stated {len(values)} times in {len(RUNS)} runs")
