@@ -178,7 +178,12 @@ def full(seeds: dict[str, int], accurate_epochs: int, repeats: int, folder_image
 
 def quick() -> dict:
     """The same floors in five minutes: one FAST run; a part of the classic gives its seconds."""
-    stored = json.loads((RESULTS / "bench.json").read_text(encoding="utf-8"))
+    path = RESULTS / "bench.json"
+    if not path.exists():
+        sys.exit(
+            "Expected the result of a full run in bench.json. It is not there: run `make bench`."
+        )
+    stored = json.loads(path.read_text(encoding="utf-8"))
     with tqdm(total=2 + 7 * 2, unit="process") as bar:
         step = stepper(bar)
         step(FAST)

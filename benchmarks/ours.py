@@ -13,6 +13,11 @@ from dataclasses import replace
 
 from machine import cpu_seconds, peak_megabytes, speed
 
+from helpers import quiet_tensorflow
+
+with quiet_tensorflow():  # as every lesson starts TensorFlow, with oneDNN
+    import keras
+
 
 def recipe(recipe_name: str, name: str, seed: str, epochs: str) -> dict:
     """A recipe from loading to evaluation; the test images are used once, at the end."""
@@ -48,7 +53,7 @@ def recipe_text(chosen) -> dict:
 def _measured(chosen, dataset, seed: int) -> tuple[dict, object]:
     """Train; give back what it took, with the accuracy after each epoch, and the model."""
     marks = []
-    watching = _marking_callback(marks)  # imports Keras, which is not training
+    watching = _marking_callback(marks)
     start, before = time.perf_counter(), cpu_seconds()
     model, run = _trained(chosen, dataset, watching, seed)
     wall = time.perf_counter() - start
@@ -68,8 +73,6 @@ def _measured(chosen, dataset, seed: int) -> tuple[dict, object]:
 
 
 def _marking_callback(marks: list[float]):
-    import keras
-
     class Mark(keras.callbacks.Callback):
         """Notes the processor seconds when the training images of an epoch are through."""
 
@@ -98,8 +101,6 @@ def _trained(chosen, dataset, callback, seed: int = 0) -> tuple:
 
 def training_speed(name: str, images: str, batch_size: str) -> dict:
     """Training images a second of the classic net with the helpers."""
-    import keras
-
     from helpers import Split, load_dataset
     from helpers.recipes import CLASSIC
 

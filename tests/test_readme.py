@@ -3,7 +3,6 @@
 import json
 import re
 from pathlib import Path
-from statistics import median
 
 import pytest
 
@@ -67,25 +66,11 @@ def test_the_longest_lesson_on_cifar10_takes_what_was_measured():
     assert f"the longest lesson then runs for {minutes:.0f} minutes" in README
 
 
-def test_the_table_of_recipes_is_what_was_measured():
-    bench = json.loads((RESULTS / "bench.json").read_text(encoding="utf-8"))
-    for name, runs in bench["trainings"].items():
-        seconds, accuracy, memory = (
-            median(run[what] for run in runs)
-            for what in ("cpu_seconds", "test_accuracy", "peak_megabytes")
-        )
-        seeds = f"{len(runs)}"
-        row = (
-            f"| {name} | {seeds} | {seconds:.0f} | {100 * accuracy:.1f} % "
-            f"| {memory / 1000:.1f} GB |"
-        )
-        assert row in README
-    assert bench["machine"]["processor"] in README
-
-
-def test_the_table_of_the_benchmark_belongs_to_its_result(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
-    import bench
-
-    result = json.loads((RESULTS / "bench.json").read_text(encoding="utf-8"))
-    assert (RESULTS / "bench.md").read_text(encoding="utf-8").endswith(bench.table(result) + "\n")
+def test_the_journey_of_lesson_6_is_what_was_measured():
+    steps = json.loads((RESULTS / "journey_cifar10.json").read_text(encoding="utf-8"))["steps"]
+    first, last = steps["classic"], steps["compact network"]
+    text = " ".join(README.split())
+    for what, form in (("accuracy", "{:.1f} %"), ("cpu_seconds", "{:.0f}")):
+        scale = 100 if what == "accuracy" else 1
+        one, other = (form.format(scale * step[what]["median"]) for step in (first, last))
+        assert f"from {one} to {other}" in text
