@@ -15,8 +15,8 @@ LESSONS = [name for name in LESSON_TIMES if not name.startswith("00")]
 
 
 def rounded(seconds: float) -> str:
-    """To the next five seconds, as the lessons say it."""
-    return f"{5 * -(-seconds // 5):.0f} s"
+    """To the next five seconds, a long one to the minute, as the lessons say it."""
+    return f"{5 * -(-seconds // 5):.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
 
 @pytest.mark.parametrize("lesson", LESSONS)
