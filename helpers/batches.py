@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 BATCHES_AHEAD = 4  # prepared while the model works on one
-MOST_SHIFT = 2  # pixels, of images of 32 x 32
+MOST_SHIFT = 2  # pixels, in each direction
 
 Augmentation = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 

@@ -313,7 +313,7 @@ def plot_heatmaps(images: np.ndarray, heatmaps: np.ndarray, titles: Sequence[str
 
 
 def plot_lines(
-    x: Sequence[float],
+    x: Sequence[float] | Mapping[str, Sequence[float]],
     lines: Mapping[str, Sequence[float]],
     *,
     x_label: str,
@@ -322,10 +322,11 @@ def plot_lines(
     log_x: bool = False,
     ax: Axes | None = None,
 ) -> Picture:
-    """Draw one line a name over the same x, told apart by colour, marker and dash.
+    """Draw one line a name, told apart by colour, marker and dash.
 
     Args:
-        x: the positions, as many as the longest line; a shorter line ends earlier.
+        x: the positions, as many as the longest line; a shorter line ends earlier. Where each
+            line has positions of its own: name -> positions.
         lines: name -> values. A value that is not a number leaves a gap.
         x_label, y_label: what the axes show, with the unit.
         title: a heading.
@@ -334,13 +335,14 @@ def plot_lines(
     Introduced in lesson 3.
     """
     ax = _one_axes(ax, (7, 3.6))
-    few = len(x) <= 30
+    positions = x if isinstance(x, Mapping) else dict.fromkeys(lines, x)
+    few = max(map(len, positions.values()), default=0) <= 30
     spoken = []
     for number, (name, values) in enumerate(lines.items()):
         style = number % len(COLOURS)
         ax.plot(
-            x[: len(values)], values, label=name, color=COLOURS[style], linestyle=DASHES[style],
-            marker=MARKERS[style] if few else None, linewidth=2,
+            positions[name][: len(values)], values, label=name, color=COLOURS[style],
+            linestyle=DASHES[style], marker=MARKERS[style] if few else None, linewidth=2,
         )  # fmt: skip
         finite = np.asarray(values, float)
         finite = finite[np.isfinite(finite)]
@@ -356,49 +358,10 @@ def plot_lines(
     ax.set_title(title)
     if log_x:
         ax.set_xscale("log")
-    elif few and all(float(place).is_integer() for place in x):
+    elif few and all(float(place).is_integer() for at in positions.values() for place in at):
         ax.xaxis.get_major_locator().set_params(integer=True)
     if len(lines) > 1:
         ax.legend(frameon=False)
-    heading = title or f"{y_label} over {x_label}"
-    return _picture(ax, heading, f"{heading}. {y_label} over {x_label}. {'; '.join(spoken)}.")
-
-
-def plot_curves(
-    curves: Mapping[str, Sequence[tuple[float, float]]],
-    *,
-    x_label: str,
-    y_label: str,
-    title: str = "",
-    log_x: bool = False,
-    ax: Axes | None = None,
-) -> Picture:
-    """Draw curves that each have positions of their own, such as accuracy over seconds.
-
-    Args:
-        curves: name -> (x, y) points, from left to right.
-        x_label, y_label: what the axes show, with the unit.
-        title: a heading.
-        log_x: whether the x axis counts in powers of ten.
-
-    Introduced in lesson 6.
-    """
-    ax = _one_axes(ax, (7, 4))
-    spoken = []
-    for number, (name, points) in enumerate(curves.items()):
-        style = number % len(COLOURS)
-        xs, ys = np.asarray(points, float).reshape(-1, 2).T
-        ax.plot(
-            xs, ys, label=name, color=COLOURS[style], linestyle=DASHES[style],
-            marker=MARKERS[style], linewidth=2,
-        )  # fmt: skip
-        spoken.append(f"{name}: from ({xs[0]:.3g}, {ys[0]:.3g}) to ({xs[-1]:.3g}, {ys[-1]:.3g})")
-    if log_x:
-        ax.set_xscale("log")
-    ax.set_xlabel(x_label)
-    ax.set_ylabel(y_label)
-    ax.set_title(title)
-    ax.legend(frameon=False)
     heading = title or f"{y_label} over {x_label}"
     return _picture(ax, heading, f"{heading}. {y_label} over {x_label}. {'; '.join(spoken)}.")
 

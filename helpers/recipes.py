@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, fields, replace
+from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     import keras
 
 WARM_UP = 0.3  # of all steps: the learning rate rises; then it falls to nothing
-IMAGES_TO_MEASURE = 2_000  # for means, spreads and directions: more change only late digits
+IMAGES_TO_MEASURE = 2_000  # at least; for means, spreads and directions, more change little
 STEPS_A_CALL = 4  # that Keras takes before it comes back to Python, which costs as much as a step
 
 
@@ -57,7 +58,17 @@ NETWORKS = {
 }
 
 
-@dataclass(frozen=True)
+# What the numbers of a recipe may be, in words and as a check.
+NUMBERS = {
+    "epochs": ("a whole number from 1 on", lambda n: isinstance(n, Integral) and n >= 1),
+    "batch_size": ("a whole number from 1 on", lambda n: isinstance(n, Integral) and n >= 1),
+    "learning_rate": ("a number above 0", lambda n: n > 0),
+    "dropout": ("a number from 0 on, below 1", lambda n: 0 <= n < 1),
+    "weight_decay": ("a number from 0 on", lambda n: n >= 0),
+}
+
+
+@dataclass(frozen=True, repr=False)
 class Recipe:
     """How a network is built and trained.
 
@@ -101,11 +112,10 @@ class Recipe:
                 "Expected functions in round brackets as augment, for example (flip_sideways,). "
                 f"Received: {self.augment!r}."
             )
-        _check_number("epochs", self.epochs, whole=True, least=1)
-        _check_number("batch_size", self.batch_size, whole=True, least=1)
-        _check_number("learning_rate", self.learning_rate, above=0)
-        _check_number("dropout", self.dropout, least=0, below=1)
-        _check_number("weight_decay", self.weight_decay, least=0)
+        for name, (words, fits) in NUMBERS.items():
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, Real) or not fits(value):
+                raise UsageError(f"Expected {words} as {name}. Received: {value!r}.")
 
     def __repr__(self) -> str:
         values = vars(self) | {"augment": ", ".join(map(augmentation_name, self.augment)) or "none"}
@@ -218,31 +228,6 @@ class Recipe:
         return model, run
 
 
-def _check_number(
-    name: str,
-    value: float,
-    *,
-    whole: bool = False,
-    least: float | None = None,
-    above: float | None = None,
-    below: float | None = None,
-) -> None:
-    kind = (int, np.integer) if whole else (int, float, np.integer, np.floating)
-    fits = (
-        isinstance(value, kind)
-        and not isinstance(value, bool)
-        and (least is None or value >= least)
-        and (above is None or value > above)
-        and (below is None or value < below)
-    )
-    if not fits:
-        words = ["a whole number" if whole else "a number"]
-        words += [f"from {least} on"] if least is not None else []
-        words += [f"above {above}"] if above is not None else []
-        words += [f"below {below}"] if below is not None else []
-        raise UsageError(f"Expected {' '.join(words)} as {name}. Received: {value!r}.")
-
-
 def _one_cycle(highest: float, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
     import keras
 
@@ -311,9 +296,14 @@ def _convolution(
 # ------------------------------------------------------------------- what the images decide
 
 
+def _sample(dataset: ImageDataset) -> np.ndarray:
+    """Training images from all over: those of a folder lie class after class."""
+    return dataset.train.images[:: max(len(dataset.train) // IMAGES_TO_MEASURE, 1)]
+
+
 def _mean_and_spread(dataset: ImageDataset) -> tuple[np.ndarray, np.ndarray]:
-    """Of each channel, over the first training images, in grey levels."""
-    images = dataset.train.images[:IMAGES_TO_MEASURE]
+    """Of each channel, in grey levels."""
+    images = _sample(dataset)
     return images.mean(axis=(0, 1, 2)), np.maximum(images.std(axis=(0, 1, 2)), 1.0)
 
 
@@ -326,7 +316,7 @@ def whitening_kernel(dataset: ImageDataset, directions: int, size: int = 3) -> n
     signs, because the activation that follows keeps only one.
 
     Args:
-        dataset: its first training images are measured, standardised.
+        dataset: a sample of its training images is measured, standardised.
         directions: how many to keep, the ones with the largest spread first.
         size: of the patches, in pixels.
 
@@ -337,7 +327,7 @@ def whitening_kernel(dataset: ImageDataset, directions: int, size: int = 3) -> n
     Introduced in lesson 6.
     """
     mean, spread = _mean_and_spread(dataset)
-    images = (dataset.train.images[:IMAGES_TO_MEASURE] - mean) / spread
+    images = (_sample(dataset) - mean) / spread
     windows = np.lib.stride_tricks.sliding_window_view(images, (size, size), axis=(1, 2))
     # (images, rows, columns, channels, size, size); every second window, as the stride has it
     patches = windows[:, ::size, ::size].transpose(0, 1, 2, 4, 5, 3)

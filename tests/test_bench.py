@@ -69,11 +69,12 @@ def test_a_peer_measures_itself(what):
     assert measured["cpu_seconds"] > 0
 
 
-class TestStoredJourney:
-    @pytest.fixture(scope="class")
-    def journey(self):
-        return json.loads((RESULTS / "journey_cifar10.json").read_text(encoding="utf-8"))
+@pytest.fixture(scope="module")
+def journey():
+    return json.loads((RESULTS / "journey_cifar10.json").read_text(encoding="utf-8"))
 
+
+class TestStoredJourney:
     def test_its_steps_are_those_that_are_measured_and_end_at_fast(self, journey, monkeypatch):
         monkeypatch.syspath_prepend(str(BENCHMARKS))
         import journey as module

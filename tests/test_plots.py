@@ -21,7 +21,6 @@ from helpers import (
     evaluate,
     plot_bars,
     plot_class_counts,
-    plot_curves,
     plot_descent,
     plot_feature_maps,
     plot_heatmaps,
@@ -71,7 +70,6 @@ EVERY_PLOT = {
     "plot_feature_maps": lambda _: plot_feature_maps(RANDOM.random((4, 5, 6)), columns=4),
     "plot_heatmaps": lambda _: plot_heatmaps(GREY, RANDOM.random((3, 2, 2)), ["a", "b", "c"]),
     "plot_lines": lambda _: plot_lines([1, 2], {"a": [3, 4]}, x_label="x", y_label="y"),
-    "plot_curves": lambda _: plot_curves({"a": [(1, 2)]}, x_label="x", y_label="y"),
     "plot_journey": lambda _: plot_journey({"a": (1, 2), "b": (2, 1)}, x_label="x", y_label="y"),
     "plot_descent": lambda _: plot_descent(np.square, {"small": [1, 0.5], "large": [1, -2]}),
     "plot_bars": lambda _: plot_bars({"a": 1, "b": 2}, x_label="images"),
@@ -92,7 +90,6 @@ WITHOUT_AXES = {
 ON_GIVEN_AXES = {
     "plot_matrix": lambda _, ax: plot_matrix(np.eye(3), ax=ax),
     "plot_lines": lambda _, ax: plot_lines([1], {"a": [3]}, x_label="x", y_label="y", ax=ax),
-    "plot_curves": lambda _, ax: plot_curves({"a": [(1, 2)]}, x_label="x", y_label="y", ax=ax),
     "plot_journey": lambda _, ax: plot_journey({"a": (1, 2)}, x_label="x", y_label="y", ax=ax),
     "plot_bars": lambda _, ax: plot_bars({"a": 1, "b": 2}, x_label="images", ax=ax),
     "plot_class_counts": lambda _, ax: plot_class_counts(SPLIT, ax=ax),
@@ -407,12 +404,11 @@ class TestPlotLines:
         assert "diverged: from 1 to 1, lowest 1, highest 1" in picture.description
         assert "never: no finite values" in picture.description
 
-    def test_curves_have_positions_of_their_own(self):
-        curves = {"slow": [(10, 1), (20, 2)], "fast": [(1, 3)]}
-        picture = plot_curves(curves, x_label="seconds", y_label="accuracy in %")
+    def test_lines_may_have_positions_of_their_own(self):
+        lines, positions = {"slow": [1, 2], "fast": [3]}, {"slow": [10, 20], "fast": [1]}
+        picture = plot_lines(positions, lines, x_label="seconds", y_label="accuracy in %")
         slow, fast = picture.axes[0].lines
         assert (list(slow.get_xdata()), list(fast.get_xdata())) == ([10, 20], [1])
-        assert "slow: from (10, 1) to (20, 2); fast: from (1, 3) to (1, 3)" in picture.description
 
     def test_a_journey_numbers_its_steps_in_order(self):
         steps = {"first": (3, 1), "second": (2, 5)}

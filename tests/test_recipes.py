@@ -146,6 +146,19 @@ class TestBfloat16:
         assert has_fast_bfloat16() is fast
 
 
+def test_images_that_lie_class_after_class_are_all_measured(dataset, monkeypatch):
+    """As a folder has them: the first ones say nothing about the others."""
+    monkeypatch.setattr(recipes, "IMAGES_TO_MEASURE", 6)
+    order = np.argsort(dataset.train.labels, kind="stable")
+    images = (
+        dataset.train.images[order] // 2 + 60 * dataset.train.labels[order][:, None, None, None]
+    )
+    images = images.astype(np.uint8)
+    sorted_dataset = replace(dataset, train=replace(dataset.train, images=images))
+    scaled = CLASSIC.but(standardise=True).build(sorted_dataset).get_layer("standardise")(images)
+    assert abs(np.asarray(scaled).mean()) < 0.3
+
+
 class TestWhitening:
     def test_it_makes_the_directions_independent_and_equally_wide(self, dataset):
         directions = 4
