@@ -14,6 +14,7 @@ the test images are used once in each run, at its end.
 import argparse
 import json
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -23,7 +24,8 @@ import folder_reader
 from machine import RESULTS, import_seconds, machine, run_alone, summary, write_result
 from tqdm import tqdm
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
 PEERS, OURS = str(HERE / "peers.py"), str(HERE / "ours.py")
 DATASET = "cifar10"
 CLASSIC_EPOCHS = 10
@@ -71,6 +73,7 @@ FLOORS = {
     "folder memory": Floor(
         "growth of peak memory from a quarter of the files to all", 20, 5, "MB", up=False
     ),
+    "lessons": Floor("all cells of all lessons, run and compared", 12, 6, "minutes", up=False),
 }
 
 
@@ -160,17 +163,34 @@ def folder_rows(reader: dict) -> dict[str, list[float]]:
     }
 
 
+def lesson_minutes() -> float:
+    """How long `make test` takes for the cells of all lessons."""
+    command = [
+        sys.executable, "-m", "pytest", "-q", "--nbval", "--nbval-current-env",
+        "--nbval-cell-timeout=120", "--nbval-sanitize-with", "tests/nbval_sanitize.cfg",
+        *map(str, sorted(ROOT.glob("notebooks/0*.ipynb"))),
+    ]  # fmt: skip
+    start = time.perf_counter()
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"A cell of a lesson failed:\n{done.stdout[-3000:]}")
+    return (time.perf_counter() - start) / 60
+
+
 # --------------------------------------------------------------------------- full and quick
 
 
 def full(seeds: dict[str, int], accurate_epochs: int, repeats: int, folder_images: int) -> dict:
-    with tqdm(total=sum(seeds.values()) + 7 * repeats + 1, unit="process") as bar:
+    with tqdm(total=sum(seeds.values()) + 7 * repeats + 2, unit="process") as bar:
         step = stepper(bar)
+        step("all lessons")  # first: where a cell fails, nothing else was measured in vain
+        minutes = lesson_minutes()
         trainings = training_runs(seeds, accurate_epochs, step)
         short = speeds(repeats, IMAGES, step)
         step("folder readers")
         reader = folder_reader.measure(folder_images, repeats)
     rows = training_rows(trainings) | speed_rows(short) | folder_rows(reader)
+    rows["lessons"] = [minutes]
     return {
         "dataset": trainings[FAST][0]["source"],
         "training images": trainings[FAST][0]["training_images"],
@@ -267,7 +287,7 @@ def main() -> int:
     arguments.add_argument("--repeats", type=int, default=3, help="of short measurements (3)")
     arguments.add_argument("--folder-images", type=int, default=FOLDER_IMAGES, help="(60,000)")
     chosen = arguments.parse_args()
-    if not (HERE.parent / "data" / DATASET).is_dir():
+    if not (ROOT / "data" / DATASET).is_dir():
         print("Expected CIFAR-10 in data/cifar10. It is not there: run `make cifar10` first.")
         return 2
     start = time.perf_counter()

@@ -131,21 +131,38 @@ def _check_compiled(model: keras.Model, binary: bool) -> None:
     if not model.compiled:
         return
     name = _loss_name(model)
-    # Of the losses of Keras, all others want one number a class, or a sigmoid. What a loss of
-    # the user's own wants is not known.
+    rows = wants_one_hot(model)
+    # Of the losses of Keras, all others want other labels. What a loss of the user's own wants
+    # is not known.
     known = {"none", *map(_plain, dir(keras.losses))}
-    if _plain(name) in known and "sparse" not in _plain(name) and not binary:
+    if _plain(name) in known and "sparse" not in _plain(name) and not binary and not rows:
         raise MismatchError(
-            f"Expected a loss for labels that are whole numbers. Received: {name}. Compile with "
+            f"Expected a loss for one label out of several. Received: {name}. Compile with "
             "loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True)."
         )
     metrics = compile_config(model).get("metrics") or []
-    names = [_name(metric) for metric in (metrics if isinstance(metrics, list) else [metrics])]
+    metrics = metrics if isinstance(metrics, list) else [metrics]
+    names = [_name(metric) for metric in metrics]
+    sparse = [name for name in map(_kind, metrics) if "sparse" in _plain(name)]
+    if rows and sparse:
+        raise MismatchError(
+            f"Expected metrics for the labels that the loss {name} takes, one number a class. "
+            f"Received: {sparse[0]}, which takes whole numbers. Compile with "
+            'metrics=["accuracy"]: Keras then finds the one that fits.'
+        )
     if "accuracy" not in names:
         raise MismatchError(
             'Expected a model compiled with metrics=["accuracy"], for the curves. Received: '
             f"metrics {names}. Compile it again with that metric, or not at all: then train does."
         )
+
+
+def wants_one_hot(model: keras.Model) -> bool:
+    """Whether the loss of a compiled model takes labels as rows: 1 for the class, 0 for each other.
+
+    Those losses of Keras do whose name begins with "categorical".
+    """
+    return _plain(_kind(compile_config(model).get("loss"))).startswith("categorical")
 
 
 def _loss_name(model: keras.Model) -> str:
@@ -183,6 +200,12 @@ def _name(serialised: object) -> str:
         named = config.get("name") if isinstance(config, dict) else config
         return str(named or serialised.get("class_name"))
     return str(serialised)
+
+
+def _kind(serialised: object) -> str:
+    """What a loss or metric is, whatever name of its own it was given."""
+    own = isinstance(serialised, dict) and isinstance(serialised.get("config"), dict)
+    return str(serialised["class_name"]) if own else _name(serialised)
 
 
 def _plain(name: str) -> str:

@@ -192,6 +192,7 @@ class Listing:
         files, folders: where they are, in the order of their names.
         findings: on what is neither.
         ignored: how many of each name that systems leave behind.
+        bytes: of all files together.
         state: a hash of all names and of the sizes, times and rights of all files.
 
     Introduced in lesson 2.
@@ -202,6 +203,7 @@ class Listing:
     folders: list[Place] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     ignored: Counter = field(default_factory=Counter)
+    bytes: int = 0
     state: hashlib.blake2b = field(default_factory=lambda: hashlib.blake2b(digest_size=16))
 
 
@@ -294,7 +296,7 @@ def _list_entry(entry: os.DirEntry, above: Place, listing: Listing) -> bool:
         what = b"link"
     elif entry.is_file(follow_symlinks=False):
         listing.files.add(above, entry.name)
-        what = _file_state(entry)
+        what = _file_state(entry, listing)
     elif not entry.is_dir(follow_symlinks=False):
         cause = "It is a pipe, socket or device."
         listing.findings.append(_finding((*above, entry.name), "not a file", cause))
@@ -303,12 +305,13 @@ def _list_entry(entry: os.DirEntry, above: Place, listing: Listing) -> bool:
     return what == b"folder"
 
 
-def _file_state(entry: os.DirEntry) -> bytes:
+def _file_state(entry: os.DirEntry, listing: Listing) -> bytes:
     """What changes with a file: its size, its time, and who may read it."""
     try:
         status = entry.stat(follow_symlinks=False)
     except OSError:
         return b"file"
+    listing.bytes += status.st_size
     return b"file %d %d %d" % (status.st_size, status.st_mtime_ns, status.st_mode)
 
 
@@ -462,6 +465,19 @@ class _Seen:
         self.is_image = np.zeros(count, bool)
         self.digests = np.zeros((count, DIGEST_BYTES // 8), np.uint64)
         self.thumbnails = np.zeros((count, THUMBNAIL_BYTES), np.uint8)
+        self.looked_at = 0
+
+    def add(self, looks: Sequence[_Look]) -> None:
+        """Take down what was seen of the next files."""
+        images = [(place, look) for place, look in enumerate(looks, self.looked_at) if look.digest]
+        self.looked_at += len(looks)
+        which = [place for place, _ in images]
+        self.is_image[which] = True
+        for column, name in ((self.digests, "digest"), (self.thumbnails, "thumbnail")):
+            joined = b"".join([getattr(look, name) for _, look in images])
+            column[which] = np.frombuffer(joined, column.dtype).reshape(-1, column.shape[1])
+        for look in looks:
+            self.findings += look.findings
 
 
 def _examine_all(
@@ -475,24 +491,16 @@ def _examine_all(
     seen, root = _Seen(listing.files, depth), str(listing.root)
     nothing = bytes(math.prod(image_size) * 3) if image_size else b""
 
-    def examine(chunk: range) -> tuple[list[Finding], bytes]:
-        findings, pixels = [], []
-        for index in chunk:
-            look = _examine(root, listing.files[index], depth, image_size)
-            findings += look.findings
-            pixels.append(look.pixels or nothing)
-            if look.digest:
-                seen.is_image[index] = True
-                seen.digests[index] = np.frombuffer(look.digest, np.uint64)
-                seen.thumbnails[index] = np.frombuffer(look.thumbnail, np.uint8)
-        return findings, b"".join(pixels)
+    def examine(chunk: range) -> list[_Look]:
+        return [_examine(root, listing.files[index], depth, image_size) for index in chunk]
 
-    def take(result: tuple[list[Finding], bytes]) -> None:
-        seen.findings += result[0]
+    def take(looks: list[_Look]) -> None:
+        seen.add(looks)
         if keep is not None:
-            keep(result[1])
+            keep(b"".join([look.pixels or nothing for look in looks]))
 
-    in_threads(examine, range(len(listing.files)), "check", progress, take)
+    count = len(listing.files)
+    in_threads(examine, range(count), "check", progress, take, listing.bytes / max(count, 1))
     return seen
 
 
@@ -515,10 +523,13 @@ def _examine(
 
 
 def _about_shape(width: int, height: int) -> list[Remark]:
+    shorter, longer = sorted((width, height))
+    if shorter >= FEWEST_PIXELS and longer <= LONGEST * shorter:
+        return []
     shape = f"It has {width} x {height} pixels."
-    if min(width, height) < FEWEST_PIXELS:
+    if shorter < FEWEST_PIXELS:
         raise Refused("tiny", shape)
-    return [("very long", shape)] if max(width, height) > LONGEST * min(width, height) else []
+    return [("very long", shape)]
 
 
 def _fingerprints(
@@ -527,7 +538,7 @@ def _fingerprints(
     """A hash of the exact pixels, a thumbnail to find nearly the same pictures by, and the
     pixels at this size."""
     pixels = pixels_of(picture)
-    digest = hashlib.blake2b(repr(picture.size).encode(), digest_size=DIGEST_BYTES)
+    digest = hashlib.blake2b(b"%d %d " % picture.size, digest_size=DIGEST_BYTES)
     digest.update(pixels)
     thumbnail = pixels_of(picture, THUMBNAIL)
     if image_size is None:

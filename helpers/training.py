@@ -36,12 +36,14 @@ from helpers.fit_check import (
     check_batch_size,
     check_fit,
     compile_config,
+    wants_one_hot,
 )
 from helpers.plots import Picture, live_curves, plot_run
 from helpers.quiet import quiet_tensorflow
 
 if TYPE_CHECKING:
     import keras
+    import tensorflow as tf
 
 SECONDS_BETWEEN_UPDATES = 0.5  # of the bar
 SECONDS_BETWEEN_PICTURES = 1.0  # of the curves, which take a tenth of a second to draw
@@ -144,7 +146,9 @@ def train(
     """Train `model` on `dataset.train`, watched on `dataset.validation`, and say what happened.
 
     A model that is not compiled yet is compiled as the classic example is: Adam, cross-entropy
-    from logits, accuracy. A compiled one is trained as it is; it needs the metric "accuracy".
+    from logits, accuracy. A compiled one is trained as it is; it needs the metric "accuracy". Its
+    loss may be one of Keras' for labels as whole numbers ("sparse_categorical_...") or as rows of
+    one number a class ("categorical_..."): the labels are given as it takes them.
     Training goes on from the weights that the model has: for a fresh start, build it again.
 
     Once the first step is taken, `train` always returns: also where the kernel is interrupted,
@@ -354,21 +358,20 @@ def _fit(training: _Training, progress: bool) -> None:
 
     model, dataset, settings = training.model, training.dataset, training.settings
     first, batch_size, seed = training.kept.epoch, settings["batch_size"], settings["seed"]
+    train_batches = make_batches(
+        dataset.train, batch_size, shuffle=True, seed=seed, first_epoch=first,
+        augment=training.augment,
+    )  # fmt: skip
     validation = None
     if len(dataset.validation):
-        validation = make_batches(dataset.validation, batch_without_training(model))
+        validation = _labelled_for(
+            model, make_batches(dataset.validation, batch_without_training(model))
+        )
     shown = _Progress(training) if progress else None
     anew = ", with another folder" if training.folder else ""  # this one is for these settings
     try:
         model.fit(
-            make_batches(
-                dataset.train,
-                batch_size,
-                shuffle=True,
-                seed=seed,
-                first_epoch=first,
-                augment=training.augment,
-            ),
+            _labelled_for(model, train_batches),
             validation_data=validation,
             initial_epoch=first,
             epochs=training.epochs,
@@ -391,6 +394,16 @@ def _fit(training: _Training, progress: bool) -> None:
     finally:
         if shown:
             shown.finish()
+
+
+def _labelled_for(model: keras.Model, batches: tf.data.Dataset) -> tf.data.Dataset:
+    """The batches with labels as the loss of the model takes them."""
+    if not wants_one_hot(model):
+        return batches
+    import tensorflow as tf
+
+    classes = model.output_shape[-1]
+    return batches.map(lambda images, labels: (images, tf.one_hot(labels, classes)))
 
 
 def _tenth_of_rate(optimizer: keras.Optimizer) -> str:

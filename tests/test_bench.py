@@ -49,7 +49,7 @@ class TestFloor:
 
 
 def test_without_the_images_it_says_what_to_do(bench, monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(bench, "HERE", tmp_path / "benchmarks")
+    monkeypatch.setattr(bench, "ROOT", tmp_path)
     monkeypatch.setattr(sys, "argv", ["bench.py", "--quick"])
     assert bench.main() == 2
     assert "make cifar10" in capsys.readouterr().out

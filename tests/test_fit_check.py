@@ -243,10 +243,6 @@ class TestCompiled:
     @pytest.mark.parametrize(
         ("loss", "named"),
         [
-            ("categorical_crossentropy", "categorical_crossentropy"),
-            (keras.losses.CategoricalCrossentropy(from_logits=True), "categorical_crossentropy"),
-            (keras.losses.categorical_crossentropy, "categorical_crossentropy"),
-            ("CategoricalCrossentropy", "CategoricalCrossentropy"),
             ("mse", "mean_squared_error"),
             (keras.losses.KLDivergence(), "kl_divergence"),
             (keras.losses.BinaryCrossentropy(), "binary_crossentropy"),
@@ -255,9 +251,45 @@ class TestCompiled:
     )
     def test_a_loss_that_wants_other_labels(self, dataset, loss, named):
         assert refused(compiled(dense(), loss), dataset) == (
-            f"Expected a loss for labels that are whole numbers. Received: {named}. Compile with "
+            f"Expected a loss for one label out of several. Received: {named}. Compile with "
             "loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True)."
         )
+
+    @pytest.mark.parametrize(
+        "loss",
+        [
+            "categorical_crossentropy",
+            "CategoricalCrossentropy",
+            keras.losses.categorical_crossentropy,
+            keras.losses.CategoricalCrossentropy(label_smoothing=0.1, name="mine"),
+            keras.losses.CategoricalHinge(),
+        ],
+    )
+    def test_a_loss_that_wants_one_number_a_class_gets_them(self, dataset, loss):
+        model = compiled(dense(activation="softmax"), loss)
+        run = train(model, dataset, epochs=1, progress=False)
+        assert {"accuracy", "val_accuracy"} < set(run.history)
+
+    def test_without_smoothing_it_is_the_loss_of_whole_numbers(self, dataset):
+        histories = []
+        for loss in ("categorical_crossentropy", "sparse_categorical_crossentropy"):
+            keras.utils.set_random_seed(0)
+            model = compiled(dense(activation="softmax"), loss)
+            histories.append(train(model, dataset, epochs=2, progress=False).history)
+        for name, values in histories[0].items():
+            np.testing.assert_allclose(values, histories[1][name], rtol=1e-4)
+
+    @pytest.mark.parametrize(
+        "metrics",
+        [
+            ["accuracy", "sparse_top_k_categorical_accuracy"],
+            [keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+        ],
+    )
+    def test_metrics_for_other_labels_than_the_loss_takes(self, dataset, metrics):
+        message = refused(compiled(dense(), "categorical_crossentropy", metrics), dataset)
+        assert "which takes whole numbers" in message
+        assert 'Compile with metrics=["accuracy"]' in message
 
     @pytest.mark.parametrize(
         "loss",
@@ -339,7 +371,7 @@ class TestTwoClasses:
 
     def test_two_outputs_and_binary_cross_entropy_do_not_fit(self, two):
         message = refused(compiled(dense(2), "binary_crossentropy"), two)
-        assert message.startswith("Expected a loss for labels that are whole numbers. Received: b")
+        assert message.startswith("Expected a loss for one label out of several. Received: b")
 
 
 # ----------------------------------------------------------------------------- the memory

@@ -7,8 +7,11 @@ with what Pillow makes of the same file.
 from __future__ import annotations
 
 import errno
+import math
+import os
 import resource
 import struct
+import threading
 import zlib
 from pathlib import Path
 
@@ -19,6 +22,7 @@ from PIL import Image, ImageFile
 
 from helpers import check_folder, folder_report, image_files, load_dataset
 from helpers.folders import read_images
+from helpers.image_files import in_threads
 
 
 def png_of(size: int) -> bytes:
@@ -454,3 +458,30 @@ class TestPixels:
 
     def test_height_comes_before_width(self, photos):
         assert load_dataset(photos, image_size=(10, 20)).train.images.shape[1:] == (10, 20, 3)
+
+
+class TestManyFiles:
+    @pytest.mark.parametrize("bytes_each", [1_000, 1_000_000, math.inf])
+    def test_they_come_in_order_and_small_ones_need_no_other_thread(self, monkeypatch, bytes_each):
+        monkeypatch.setattr(os, "cpu_count", lambda: 4)
+        seen, threads = [], set()
+
+        def work(chunk: range) -> list[int]:
+            threads.add(threading.current_thread())
+            return list(chunk)
+
+        in_threads(work, range(100), "try", False, seen.extend, bytes_each)
+        assert seen == list(range(100))
+        assert (threads == {threading.main_thread()}) == (bytes_each < 10_000)
+
+    @pytest.mark.parametrize("bytes_each", [1_000, 1_000_000])
+    def test_an_error_ends_it(self, bytes_each):
+        begun = []
+
+        def work(chunk: range) -> None:
+            begun.append(chunk)
+            raise ValueError("no")
+
+        with pytest.raises(ValueError, match="no"):
+            in_threads(work, range(10_000), "try", False, bytes_each=bytes_each)
+        assert len(begun) < 100

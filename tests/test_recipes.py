@@ -74,6 +74,7 @@ class TestFields:
             ("learning_rate", float("nan"), "above 0"),
             ("dropout", 1.0, "below 1"),
             ("weight_decay", -1, "from 0 on"),
+            ("label_smoothing", 1.0, "below 1"),
         ],
     )
     def test_a_wrong_value_is_refused(self, field, value, words):
@@ -82,7 +83,7 @@ class TestFields:
 
     def test_it_shows_itself_with_names_and_no_addresses(self):
         shown = repr(ACCURATE)
-        assert "  network        wide\n" in shown
+        assert "  network          wide\n" in shown
         assert shown.count("flip_sideways, shift") == 1
         assert "0x" not in shown
 
@@ -120,6 +121,12 @@ class TestFields:
         model = CLASSIC.but(dropout=0.4, weight_decay=0.01).build(dataset)
         assert model.get_layer("dropout").rate == 0.4
         assert model.optimizer.weight_decay == 0.01
+
+    def test_label_smoothing_spreads_a_share_of_the_label(self, dataset):
+        loss = CLASSIC.but(label_smoothing=0.3).build(dataset).loss
+        certain = loss([[1.0, 0.0, 0.0]], [[40.0, 0.0, 0.0]])
+        # 0.3 / 3 on each of the two wrong classes, whose logarithms are -40
+        assert float(certain) == pytest.approx(2 * 0.1 * 40, rel=1e-5)
 
     @pytest.mark.parametrize("fast", [True, False])
     def test_bfloat16_only_where_the_processor_has_it(self, dataset, monkeypatch, fast):
