@@ -164,12 +164,13 @@ def folder_rows(reader: dict) -> dict[str, list[float]]:
 
 
 def lesson_minutes() -> float:
-    """How long `make test` takes for the cells of all lessons."""
-    command = [
-        sys.executable, "-m", "pytest", "-q", "--nbval", "--nbval-current-env",
-        "--nbval-cell-timeout=120", "--nbval-sanitize-with", "tests/nbval_sanitize.cfg",
-        *map(str, sorted(ROOT.glob("notebooks/0*.ipynb"))),
-    ]  # fmt: skip
+    """How long the cells of all lessons take as `make test` runs them.
+
+    Outputs are not compared: lesson 6 shows the result that was stored a moment ago.
+    """
+    lessons = map(str, sorted(ROOT.glob("notebooks/0*.ipynb")))
+    options = ("--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=120")
+    command = [sys.executable, "-m", "pytest", "-q", *options, *lessons]
     start = time.perf_counter()
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     if done.returncode:
@@ -181,16 +182,13 @@ def lesson_minutes() -> float:
 
 
 def full(seeds: dict[str, int], accurate_epochs: int, repeats: int, folder_images: int) -> dict:
-    with tqdm(total=sum(seeds.values()) + 7 * repeats + 2, unit="process") as bar:
+    with tqdm(total=sum(seeds.values()) + 7 * repeats + 1, unit="process") as bar:
         step = stepper(bar)
-        step("all lessons")  # first: where a cell fails, nothing else was measured in vain
-        minutes = lesson_minutes()
         trainings = training_runs(seeds, accurate_epochs, step)
         short = speeds(repeats, IMAGES, step)
         step("folder readers")
         reader = folder_reader.measure(folder_images, repeats)
     rows = training_rows(trainings) | speed_rows(short) | folder_rows(reader)
-    rows["lessons"] = [minutes]
     return {
         "dataset": trainings[FAST][0]["source"],
         "training images": trainings[FAST][0]["training_images"],
@@ -265,6 +263,13 @@ def table(result: dict) -> str:
     return "\n".join(lines)
 
 
+def store(result: dict) -> None:
+    write_result("bench", result)
+    heading = f"CPU: {result['machine']['processor']}. Images: {result['dataset']}.\n\n"
+    (RESULTS / "bench.md").write_text(heading + table(result) + "\n", encoding="utf-8")
+    picture(result)
+
+
 def picture(result: dict) -> None:
     """Accuracy over processor seconds, one line a recipe, from the first seed's run."""
     from helpers import plot_lines
@@ -298,11 +303,11 @@ def main() -> int:
 
         seeds = {CLASSIC: chosen.long_seeds, FAST: chosen.seeds, ACCURATE: chosen.long_seeds}
         result = full(seeds, recipes.ACCURATE.epochs, chosen.repeats, chosen.folder_images)
+        store(result)
+        print("all lessons", flush=True)
+        result["floors"]["lessons"] = FLOORS["lessons"].row([lesson_minutes()])
         result["minutes"] = round((time.perf_counter() - start) / 60, 1)
-        write_result("bench", result)
-        heading = f"CPU: {result['machine']['processor']}. Images: {result['dataset']}.\n\n"
-        (RESULTS / "bench.md").write_text(heading + table(result) + "\n", encoding="utf-8")
-        picture(result)
+        store(result)
     print(table(result))
     missed = [row["what"] for row in result["floors"].values() if not row["holds"]]
     print(f"Missed: {'; '.join(missed)}" if missed else "Every floor holds.")
