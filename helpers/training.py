@@ -364,14 +364,13 @@ def _fit(training: _Training, progress: bool) -> None:
     )  # fmt: skip
     validation = None
     if len(dataset.validation):
-        validation = _labelled_for(
-            model, make_batches(dataset.validation, batch_without_training(model))
-        )
+        validation = make_batches(dataset.validation, batch_without_training(model))
+        validation = _labelled_for(model, validation, dataset)
     shown = _Progress(training) if progress else None
     anew = ", with another folder" if training.folder else ""  # this one is for these settings
     try:
         model.fit(
-            _labelled_for(model, train_batches),
+            _labelled_for(model, train_batches, dataset),
             validation_data=validation,
             initial_epoch=first,
             epochs=training.epochs,
@@ -396,13 +395,15 @@ def _fit(training: _Training, progress: bool) -> None:
             shown.finish()
 
 
-def _labelled_for(model: keras.Model, batches: tf.data.Dataset) -> tf.data.Dataset:
+def _labelled_for(
+    model: keras.Model, batches: tf.data.Dataset, dataset: ImageDataset
+) -> tf.data.Dataset:
     """The batches with labels as the loss of the model takes them."""
     if not wants_one_hot(model):
         return batches
     import tensorflow as tf
 
-    classes = model.output_shape[-1]
+    classes = len(dataset.class_names)
     return batches.map(lambda images, labels: (images, tf.one_hot(labels, classes)))
 
 

@@ -94,3 +94,31 @@ class TestStoredJourney:
 
     def test_it_says_that_it_is_no_official_copy(self, journey):
         assert "not known to be the official ones" in journey["dataset"]
+
+
+class TestStoredBenchmark:
+    @pytest.fixture(scope="class")
+    def stored(self):
+        return json.loads((RESULTS / "bench.json").read_text(encoding="utf-8"))
+
+    def test_it_has_every_figure_that_is_aimed_at(self, bench, stored):
+        assert stored["floors"].keys() == bench.FLOORS.keys()
+        for name, floor in bench.FLOORS.items():
+            assert stored["floors"][name]["what"] == floor.what
+            assert stored["floors"][name]["floor"] == floor.least
+
+    def test_its_table_belongs_to_it(self, bench, stored):
+        shown = (RESULTS / "bench.md").read_text(encoding="utf-8")
+        assert shown.endswith(f"{bench.table(stored)}\n")
+        assert stored["machine"]["processor"] in shown
+
+    def test_its_recipes_are_those_of_the_helpers(self, stored, monkeypatch):
+        monkeypatch.syspath_prepend(str(BENCHMARKS))
+        import ours
+
+        for name, recipe in {
+            "FAST, 1 epoch": recipes.FAST.but(epochs=1),
+            "ACCURATE": recipes.ACCURATE,
+        }.items():
+            expected = json.loads(json.dumps(ours.recipe_text(recipe)))
+            assert all(run["recipe"] == expected for run in stored["trainings"][name])

@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from statistics import median
 
 import pytest
 
@@ -74,3 +75,27 @@ def test_the_journey_of_lesson_6_is_what_was_measured():
         scale = 100 if what == "accuracy" else 1
         one, other = (form.format(scale * step[what]["median"]) for step in (first, last))
         assert f"from {one} to {other}" in text
+
+
+def test_the_table_of_trainings_is_what_was_measured():
+    bench = json.loads((RESULTS / "bench.json").read_text(encoding="utf-8"))
+    for name, runs in bench["trainings"].items():
+        seconds, accuracy, memory = (
+            median(run[what] for run in runs)
+            for what in ("cpu_seconds", "test_accuracy", "peak_megabytes")
+        )
+        figures = f"{seconds:.0f} | {100 * accuracy:.1f} % | {memory / 1000:.1f} GB"
+        assert f"| {name} | {len(runs)} | {figures} |" in README
+    assert bench["machine"]["processor"] in README
+
+
+def test_the_gain_of_onednn_is_what_was_measured():
+    of = json.loads((RESULTS / "onednn.json").read_text(encoding="utf-8"))["cpu_seconds"]
+    gains = {
+        name: 1 - of["with oneDNN"][name]["median"] / of["without"][name]["median"]
+        for name in ("CLASSIC", "FAST", "ACCURATE")
+    }
+    assert 0.08 < gains["CLASSIC"] < 0.17
+    assert 0.08 < gains["FAST"] < 0.17
+    assert 0.38 < gains["ACCURATE"] < 0.5
+    assert "about a tenth less in small networks and nearly half less" in " ".join(README.split())
