@@ -14,9 +14,9 @@ to see every image once, in batches of 64 of 32 x 32 pixels:
 - PyTorch: a DataLoader over Pillow, without and with two workers.
 
 The second epoch is every image once more, in random order. What is imported is imported
-before. Processor time is that of the process and its workers. The system has read the files
-once before, so that no run waits for the disk. Without FOLDER it needs the full CIFAR-10 in
-data/ (`make cifar10`).
+before. Processor time and memory are those of the process and its workers. The system has read
+the files once before, so that no run waits for the disk. Without FOLDER it needs the full
+CIFAR-10 in data/ (`make cifar10`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ import argparse
 import json
 import os
 import platform
-import resource
 import shutil
 import statistics
 import subprocess
@@ -37,7 +36,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 sys.path.append(str(Path(__file__).parent))  # for other benchmarks, from wherever it is run
-from check_folder import write_images
+from check_folder import peak_megabytes, processor_seconds, write_images
 
 READERS = ("helpers", "keras", "torch, 0 workers", "torch, 2 workers")
 PACKAGES = ("keras", "numpy", "pillow", "scikit-learn", "scipy", "tensorflow-cpu", "torch")
@@ -147,11 +146,6 @@ def timed(epoch: Epoch) -> dict[str, float]:
     }
 
 
-def processor_seconds() -> float:
-    used = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(one.ru_utime + one.ru_stime for one in used)
-
-
 def read(reader: str, folder: str) -> dict[str, dict[str, float] | float]:
     """Two epochs in this process."""
     with tempfile.TemporaryDirectory() as data_dir:
@@ -162,7 +156,7 @@ def read(reader: str, folder: str) -> dict[str, dict[str, float] | float]:
         else:
             first, second = with_torch(folder, int(reader.split()[1]))
         result = {"first_epoch": timed(first), "second_epoch": timed(second)}
-        result["peak_megabytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        result["peak_megabytes"] = peak_megabytes()
         if reader == "helpers":
             result["second_load"] = timed(again)
     return result

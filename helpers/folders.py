@@ -36,6 +36,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -60,7 +61,16 @@ from helpers.folder_report import (
     counted,
     folder_name,
 )
-from helpers.image_files import Refused, Remark, decoded, in_threads, pixels_of, printable, reason
+from helpers.image_files import (
+    Refused,
+    Remark,
+    decoded,
+    in_processes,
+    pixels_of,
+    printable,
+    quiet_pillow,
+    reason,
+)
 from helpers.memory import available_memory
 from helpers.splits import check_split, split_by_class
 
@@ -441,6 +451,16 @@ class _Look(NamedTuple):
     pixels: bytes = b""
 
 
+class _Chunk(NamedTuple):
+    """What a look at some files gave, in columns, so that it is soon sent to another process."""
+
+    findings: list[Finding]
+    is_image: list[bool]
+    digests: bytes  # of the images only
+    thumbnails: bytes
+    pixels: bytes  # of all files, with zeros for one that is no image
+
+
 class _Seen:
     """All files that were looked at, in columns."""
 
@@ -467,17 +487,14 @@ class _Seen:
         self.thumbnails = np.zeros((count, THUMBNAIL_BYTES), np.uint8)
         self.looked_at = 0
 
-    def add(self, looks: Sequence[_Look]) -> None:
+    def add(self, chunk: _Chunk) -> None:
         """Take down what was seen of the next files."""
-        images = [(place, look) for place, look in enumerate(looks, self.looked_at) if look.digest]
-        self.looked_at += len(looks)
-        which = [place for place, _ in images]
+        which = self.looked_at + np.flatnonzero(chunk.is_image)
+        self.looked_at += len(chunk.is_image)
         self.is_image[which] = True
-        for column, name in ((self.digests, "digest"), (self.thumbnails, "thumbnail")):
-            joined = b"".join([getattr(look, name) for _, look in images])
+        for column, joined in ((self.digests, chunk.digests), (self.thumbnails, chunk.thumbnails)):
             column[which] = np.frombuffer(joined, column.dtype).reshape(-1, column.shape[1])
-        for look in looks:
-            self.findings += look.findings
+        self.findings += chunk.findings
 
 
 def _examine_all(
@@ -488,20 +505,32 @@ def _examine_all(
     keep: Callable[[bytes], object] | None,
 ) -> _Seen:
     """Look at every file, once."""
-    seen, root = _Seen(listing.files, depth), str(listing.root)
-    nothing = bytes(math.prod(image_size) * 3) if image_size else b""
+    seen = _Seen(listing.files, depth)
 
-    def examine(chunk: range) -> list[_Look]:
-        return [_examine(root, listing.files[index], depth, image_size) for index in chunk]
-
-    def take(looks: list[_Look]) -> None:
-        seen.add(looks)
+    def take(chunk: _Chunk) -> None:
+        seen.add(chunk)
         if keep is not None:
-            keep(b"".join([look.pixels or nothing for look in looks]))
+            keep(chunk.pixels)
 
-    count = len(listing.files)
-    in_threads(examine, range(count), "check", progress, take, listing.bytes / max(count, 1))
+    look = partial(_examine_chunk, str(listing.root), depth, image_size)
+    bytes_each = listing.bytes / max(len(listing.files), 1)
+    in_processes(look, listing.files, "check", progress, take, bytes_each)
     return seen
+
+
+def _examine_chunk(
+    root: str, depth: int, image_size: tuple[int, int] | None, places: Sequence[Place]
+) -> _Chunk:
+    nothing = bytes(math.prod(image_size) * 3) if image_size else b""
+    with quiet_pillow():
+        looks = [_examine(root, place, depth, image_size) for place in places]
+    return _Chunk(
+        findings=[found for look in looks for found in look.findings],
+        is_image=[bool(look.digest) for look in looks],
+        digests=b"".join([look.digest for look in looks]),
+        thumbnails=b"".join([look.thumbnail for look in looks]),
+        pixels=b"".join([look.pixels or nothing for look in looks]),
+    )
 
 
 def _examine(
@@ -511,7 +540,7 @@ def _examine(
     stray = len(place) <= depth
     remarks = [] if _is_text(place[-1]) else [("strange name", "Its name is not text here.")]
     try:
-        path = os.path.join(root, *place)  # noqa: PTH118, a Path costs more than the decoding
+        path = os.sep.join((root, *place))  # noqa: PTH118, a Path costs more than the decoding
         picture, more = decoded(path, thorough=True)
         remarks += [*more, *_about_shape(*picture.size)]
         prints = _fingerprints(picture, image_size)
@@ -519,7 +548,7 @@ def _examine(
         remarks, prints = [reason(error)], ()
     if stray and (prints or KINDS[remarks[0][0]][0] != NOTE):
         remarks, prints = [("outside", "It lies in no class folder.")], ()
-    return _Look(tuple(_finding(place, kind, cause) for kind, cause in remarks), *prints)
+    return _Look(tuple([_finding(place, kind, cause) for kind, cause in remarks]), *prints)
 
 
 def _about_shape(width: int, height: int) -> list[Remark]:
@@ -868,14 +897,29 @@ def read_images(
             f"{height} x {width} pixels. Received: {free / 1e6:,.0f} MB. Choose a smaller "
             "image_size, or shut other notebooks down."
         )
-    images = np.empty((len(files), height, width, 3), np.uint8)
+    images, done = np.empty((len(files), height, width, 3), np.uint8), 0
 
-    def read(chunk: range) -> None:
-        for index in chunk:
-            images[index] = _resized(_read_picture(files[index].path), image_size)
+    def take(read: np.ndarray) -> None:
+        nonlocal done
+        images[done : done + len(read)] = read
+        done += len(read)
 
-    in_threads(read, range(len(files)), "read", progress)
+    paths = [file.path for file in files]
+    bytes_each = sum(map(_size, paths)) / max(len(paths), 1)
+    in_processes(partial(_read_chunk, image_size), paths, "read", progress, take, bytes_each)
     return images
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:  # the reading says it in words
+        return 0
+
+
+def _read_chunk(image_size: tuple[int, int], paths: Sequence[Path]) -> np.ndarray:
+    with quiet_pillow():
+        return np.stack([_resized(_read_picture(path), image_size) for path in paths])
 
 
 def _read_picture(path: Path) -> Image.Image:

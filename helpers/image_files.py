@@ -8,7 +8,7 @@ a report all see an image through it. It goes in three steps: open the file, tel
 by its first bytes, decode it. A small JPEG file without frills takes a shorter way, to the same
 pixels. A file that gives no picture is `Refused`. Both a refusal and a remark on a good picture
 are a kind and a cause; `helpers.folder_report` has the advice that belongs to each kind.
-`in_threads` does the work for thousands of files at once.
+`in_processes` does the work for thousands of files at once.
 
 The first bytes decide how a file is read, never its name. Links are not followed, and what
 is not a plain file is not read.
@@ -19,15 +19,14 @@ from __future__ import annotations
 import contextlib
 import errno
 import io
-import math
 import os
+import signal
 import stat
+import threading
 import warnings
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image
@@ -83,11 +82,11 @@ FRAMES = frozenset(b"\xc0\xc1\xc2")  # baseline, extended, progressive
 SCAN = 0xDA
 PLAIN_MODES = {1: "L", 3: "RGB"}  # by the number of colour planes
 
-CHUNK = 16  # files, for a thread at a time
-MOST_THREADS = 8
-# Bytes of a file on average. With smaller ones threads wait for Python's lock for longer than
-# they decode: two of them took a third more time than one for files of 1,000 bytes.
-SMALL_FILE = 8_192
+# How long it takes to look at a file, roughly: so much for any, and more for a large one.
+SECONDS_A_FILE = 1e-4
+BYTES_A_SECOND = 3e7
+WORTH_PROCESSES = 2.0  # seconds of work: to start processes takes half a second
+SECONDS_A_CHUNK = 0.03  # of work, for a process at a time
 
 
 class Refused(Exception):
@@ -112,13 +111,13 @@ def decoded(path: str | Path, *, thorough: bool = False) -> tuple[Image.Image, l
 
     Introduced in lesson 2.
     """
-    ending = os.path.splitext(path)[1].lower()  # noqa: PTH122, a Path costs more than the rest
+    name = str(path).lower()
     with _opened(path) as file:
-        content = _content(file, ending)
+        content = _content(file, name)
         picture, remarks = _plain_jpeg(file) if content == "JPEG" else None, []
         if picture is None:
             picture, remarks = _picture_in(file, content, thorough)
-    if ending not in READABLE[content]:
+    if not name.endswith(READABLE[content]):
         remarks.insert(0, ("wrong ending", f"Its content is {content}, its name is not."))
     return picture, remarks
 
@@ -173,12 +172,13 @@ def _opened(path: str | Path) -> BinaryIO:
             os.close(descriptor)
 
 
-def _content(file: BinaryIO, ending: str) -> str:
+def _content(file: BinaryIO, name: str) -> str:
     """The format that the first bytes show, if it is one of those that are read."""
     head = file.read(HEAD_BYTES)
     found = _format_of(head)
     if found in READABLE:
         return found
+    ending = os.path.splitext(name)[1]  # noqa: PTH122, as everywhere here
     if not head and ending in READABLE_ENDINGS | OTHER_ENDINGS:
         raise Refused("zero bytes", "It is empty: 0 bytes.")
     if found or ending in OTHER_ENDINGS:
@@ -344,65 +344,94 @@ def pixels_of(picture: Image.Image, size: tuple[int, int] | None = None) -> byte
 
 @contextlib.contextmanager
 def quiet_pillow() -> Iterator[None]:
-    """Pillow knows every format and warns of nothing. Introduced in lesson 2.
-
-    Threads share the filters of warnings, so this stays outside of them.
-    """
+    """Pillow knows every format and warns of nothing. Introduced in lesson 2."""
     Image.init()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
 
 
-def in_threads(
-    work: Callable,
+def in_processes(
+    work: Callable[[Sequence], Any],
     items: Sequence,
     doing: str,
     progress: bool,
-    take: Callable = lambda result: None,
-    bytes_each: float = math.inf,
+    take: Callable[[Any], object],
+    bytes_each: float,
 ) -> None:
-    """Work on a chunk of the items at a time, in several threads, with Pillow kept quiet.
+    """Work on a chunk of the items at a time, in several processes where there is much to do.
 
-    Pillow decodes outside of Python's lock, so large photos gain; small ones are worked on in
-    this thread alone. Few chunks are under way at any time, so that the memory does not grow
-    with the items.
+    Threads would wait for each other: to look at a small file is mostly Python. Few chunks are
+    under way at any time, so that the memory does not grow with the items.
 
     Args:
-        work: is called with a part of the items, as long as `CHUNK` says or shorter.
+        work: a function of a module, or a `partial` of one. It is called with a part of the items.
         items: what is to be done.
         doing: what the progress bar calls it.
         progress: whether to show one where it takes longer than a second.
-        take: is called with what `work` gave for each chunk, in order, in this thread.
-        bytes_each: how long the files are on average, where that is known.
+        take: is called with what `work` gave for each chunk, in order, in this process.
+        bytes_each: how long the files are on average.
 
     An interrupt, and an error in one of the two functions, ends it soon.
 
     Introduced in lesson 2.
     """
+    from joblib import cpu_count
     from tqdm.auto import tqdm
 
-    chunks = (items[start : start + CHUNK] for start in range(0, len(items), CHUNK))
-    threads = 1 if bytes_each < SMALL_FILE else min(MOST_THREADS, os.cpu_count() or 1)
+    seconds_each = SECONDS_A_FILE + bytes_each / BYTES_A_SECOND
+    size = max(round(SECONDS_A_CHUNK / seconds_each), 1)
+    chunks = (items[start : start + size] for start in range(0, len(items), size))
+    processes = cpu_count() if seconds_each * len(items) > WORTH_PROCESSES else 1
     bar = tqdm(total=len(items), desc=doing, unit=" files", delay=1, disable=not progress)
-    with bar, quiet_pillow(), contextlib.closing(_results(work, chunks, threads)) as results:
+    with bar, quiet_pillow(), contextlib.closing(_results(work, chunks, processes)) as results:
         for result in results:
             take(result)
-            bar.update(min(CHUNK, len(items) - bar.n))
+            bar.update(min(size, len(items) - bar.n))
 
 
-def _results(work: Callable, chunks: Iterator[Sequence], threads: int) -> Iterator:
-    """What `work` gives for each chunk, in order; threads are only a few chunks ahead."""
-    if threads == 1:
+def _results(work: Callable, chunks: Iterator[Sequence], processes: int) -> Iterator:
+    """What `work` gives for each chunk, in order."""
+    if processes == 1:
         yield from map(work, chunks)
         return
-    pool, running = ThreadPoolExecutor(threads), deque()
+    from joblib import Parallel, delayed
+
+    # Unlike those of Python itself, the processes of joblib do not run the user's script again.
+    parallel = Parallel(processes, return_as="generator", batch_size=1, pre_dispatch=4 * processes)
+    with _killed_in_silence():
+        with _deaf_to_interrupts():
+            results = parallel(delayed(work)(chunk) for chunk in chunks)
+        yield from results
+
+
+@contextlib.contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Processes that are started here ignore interrupts for good; this one is back in a moment.
+
+    A terminal and JupyterLab interrupt all of them at once, and each would print where it was.
+    """
+    if threading.current_thread() is not threading.main_thread():  # it may not decide that
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        for chunk in chunks:
-            if len(running) == 2 * threads:
-                yield running.popleft().result()
-            running.append(pool.submit(work, chunk))
-        while running:
-            yield running.popleft().result()
+        yield
     finally:
-        pool.shutdown(cancel_futures=True)
+        signal.signal(signal.SIGINT, before)
+
+
+@contextlib.contextmanager
+def _killed_in_silence() -> Iterator[None]:
+    """On an interrupt joblib kills its processes; its thread that serves them may complain."""
+    usual = threading.excepthook
+
+    def hook(failed: threading.ExceptHookArgs) -> None:
+        if getattr(failed.thread, "name", "") != "ExecutorManagerThread":
+            usual(failed)
+
+    threading.excepthook = hook
+    try:
+        yield
+    finally:
+        threading.excepthook = usual

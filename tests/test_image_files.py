@@ -7,11 +7,12 @@ with what Pillow makes of the same file.
 from __future__ import annotations
 
 import errno
-import math
 import os
 import resource
+import signal
 import struct
-import threading
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 
@@ -21,8 +22,9 @@ from made_images import NOISE, encoded, fill, found, picture, state, write
 from PIL import Image, ImageFile
 
 from helpers import check_folder, folder_report, image_files, load_dataset
+from helpers.errors import FolderError
 from helpers.folders import read_images
-from helpers.image_files import in_threads
+from helpers.image_files import in_processes
 
 
 def png_of(size: int) -> bytes:
@@ -460,28 +462,80 @@ class TestPixels:
         assert load_dataset(photos, image_size=(10, 20)).train.images.shape[1:] == (10, 20, 3)
 
 
+def process_and_items(items: range) -> tuple[int, list[int]]:
+    return os.getpid(), list(items)
+
+
+def refuse(items: range) -> None:
+    raise FolderError("no")
+
+
+INTERRUPTED = """
+import time
+from helpers.image_files import in_processes
+
+def work(items):
+    time.sleep(0.05)
+
+def take(result):
+    print("result", flush=True)
+
+try:
+    in_processes(work, range(1_000_000), "try", False, take, 0)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
 class TestManyFiles:
-    @pytest.mark.parametrize("bytes_each", [1_000, 1_000_000, math.inf])
-    def test_they_come_in_order_and_small_ones_need_no_other_thread(self, monkeypatch, bytes_each):
-        monkeypatch.setattr(os, "cpu_count", lambda: 4)
-        seen, threads = [], set()
+    @pytest.mark.parametrize(("count", "alone"), [(100, True), (30_000, False)])
+    def test_they_come_in_order_from_several_processes_where_it_is_worth_it(self, count, alone):
+        results = []
+        in_processes(process_and_items, range(count), "try", False, results.append, 0)
+        assert [item for _, items in results for item in items] == list(range(count))
+        assert ({process for process, _ in results} == {os.getpid()}) == alone
 
-        def work(chunk: range) -> list[int]:
-            threads.add(threading.current_thread())
-            return list(chunk)
+    def test_few_large_files_are_worth_it_too(self):
+        results = []
+        in_processes(process_and_items, range(40), "try", False, results.append, 4e6)
+        assert len({process for process, _ in results} - {os.getpid()}) >= 1
+        assert all(len(items) == 1 for _, items in results)
 
-        in_threads(work, range(100), "try", False, seen.extend, bytes_each)
-        assert seen == list(range(100))
-        assert (threads == {threading.main_thread()}) == (bytes_each < 10_000)
+    @pytest.mark.parametrize("count", [100, 30_000])
+    def test_an_error_comes_through_as_it_is(self, count):
+        with pytest.raises(FolderError, match="^no$"):
+            in_processes(refuse, range(count), "try", False, list, 0)
 
-    @pytest.mark.parametrize("bytes_each", [1_000, 1_000_000])
-    def test_an_error_ends_it(self, bytes_each):
-        begun = []
+    @pytest.mark.parametrize("count", [1_000, 30_000])
+    def test_an_interrupt_ends_it_and_says_nothing(self, count, recwarn, capfd):
+        def interrupted(result) -> None:
+            raise KeyboardInterrupt
 
-        def work(chunk: range) -> None:
-            begun.append(chunk)
-            raise ValueError("no")
+        with pytest.raises(KeyboardInterrupt):
+            in_processes(process_and_items, range(count), "try", False, interrupted, 0)
+        assert not recwarn.list
+        assert capfd.readouterr().err == ""
 
-        with pytest.raises(ValueError, match="no"):
-            in_threads(work, range(10_000), "try", False, bytes_each=bytes_each)
-        assert len(begun) < 100
+    def test_the_check_is_the_same_in_processes_as_alone(self, tmp_path, monkeypatch):
+        folder = fill(tmp_path / "photos", {"cat": 30, "dog": 30})
+        write(folder / "cat" / "torn.jpg", encoded(picture(1), "JPEG")[:300])
+        alone = check_folder(folder)
+        monkeypatch.setattr(image_files, "WORTH_PROCESSES", 0)
+        shared = check_folder(folder)
+        assert shared.findings == alone.findings
+        assert shared.images == alone.images
+        assert any(found.kind == "truncated" for found in shared.findings)
+
+    @pytest.mark.skipif(not hasattr(os, "killpg"), reason="Windows has no process groups")
+    def test_an_interrupt_of_all_processes_at_once_shows_none_of_theirs(self):
+        """As a terminal and JupyterLab send it."""
+        with subprocess.Popen(
+            [sys.executable, "-c", INTERRUPTED], start_new_session=True, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        ) as process:  # fmt: skip
+            process.stdout.readline()  # they are at work
+            os.killpg(process.pid, signal.SIGINT)
+            out, err = process.communicate(timeout=60)
+        assert out.endswith("interrupted\n")
+        # At the end of the program joblib may say what it tidied up after the killed processes.
+        assert "Traceback" not in err
