@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import os
 
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
     from helpers.datasets import Split
@@ -330,7 +331,7 @@ def plot_lines(
         lines: name -> values. A value that is not a number leaves a gap.
         x_label, y_label: what the axes show, with the unit.
         title: a heading.
-        log_x: whether the x axis counts in powers of ten.
+        log_x: whether equal steps on the x axis mean equal factors (a logarithmic scale).
 
     Introduced in lesson 3.
     """
@@ -357,13 +358,23 @@ def plot_lines(
     ax.set_ylabel(y_label)
     ax.set_title(title)
     if log_x:
-        ax.set_xscale("log")
+        ax.set_xscale("log", subs=range(2, 10))
+        _few_plain_numbers(ax.xaxis)
     elif few and all(float(place).is_integer() for at in positions.values() for place in at):
         ax.xaxis.get_major_locator().set_params(integer=True)
     if len(lines) > 1:
         ax.legend(frameon=False)
     heading = title or f"{y_label} over {x_label}"
     return _picture(ax, heading, f"{heading}. {y_label} over {x_label}. {'; '.join(spoken)}.")
+
+
+def _few_plain_numbers(axis: Axis) -> None:
+    """Label a logarithmic axis with 10, 20, 50, 100 and so on, not with powers of ten."""
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def plot_journey(

@@ -421,6 +421,13 @@ class TestPlotLines:
         (ax,) = plot_lines([1, 10], {"a": [1, 2]}, x_label="x", y_label="y", log_x=True).axes
         assert ax.get_xscale() == "log"
 
+    def test_they_are_labelled_with_few_plain_numbers(self):
+        picture = plot_lines([30, 600], {"a": [1, 2]}, x_label="s", y_label="y", log_x=True)
+        picture.to_html()
+        shown = [label.get_text() for label in picture.axes[0].get_xticklabels(which="both")]
+        assert {"50", "100", "200", "500"} <= set(shown)
+        assert not [text for text in shown if text and not text.isdigit()]
+
     def test_epochs_are_whole_numbers(self):
         picture = plot_lines([1, 2], {"a": [1, 2]}, x_label="epoch", y_label="y")
         picture.to_html()
