@@ -131,11 +131,11 @@ def _check_compiled(model: keras.Model, binary: bool) -> None:
     if not model.compiled:
         return
     name = _loss_name(model)
-    rows = wants_one_hot(model)
+    one_hot = wants_one_hot(model)
     # Of the losses of Keras, all others want other labels. What a loss of the user's own wants
     # is not known.
     known = {"none", *map(_plain, dir(keras.losses))}
-    if _plain(name) in known and "sparse" not in _plain(name) and not binary and not rows:
+    if _plain(name) in known and "sparse" not in _plain(name) and not binary and not one_hot:
         raise MismatchError(
             f"Expected a loss for one label out of several. Received: {name}. Compile with "
             "loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True)."
@@ -144,7 +144,7 @@ def _check_compiled(model: keras.Model, binary: bool) -> None:
     metrics = metrics if isinstance(metrics, list) else [metrics]
     names = [_name(metric) for metric in metrics]
     sparse = [name for name in map(_kind, metrics) if "sparse" in _plain(name)]
-    if rows and sparse:
+    if one_hot and sparse:
         raise MismatchError(
             f"Expected metrics for the labels that the loss {name} takes, one number a class. "
             f"Received: {sparse[0]}, which takes whole numbers. Compile with "
