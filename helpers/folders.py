@@ -190,7 +190,9 @@ def _shown(place: Place) -> str:
 NAMED_DATASETS = ("fashion_mnist", "cifar10")  # what a missing folder may have been meant to be
 
 # What operating systems and JupyterLab leave in folders; so is every name with a leading dot.
-LEFT_BY_SYSTEMS = ("__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin", "@eadir")
+LEFT_BY_SYSTEMS = frozenset(
+    ("__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin", "@eadir")
+)
 
 
 @dataclass
@@ -300,13 +302,13 @@ def _list_entry(entry: os.DirEntry, above: Place, listing: Listing) -> bool:
     if pattern := _left_by_systems(entry.name):
         listing.ignored[pattern] += 1
         what = b"ignored"
+    elif entry.is_file(follow_symlinks=False):
+        listing.files.add(above, entry.name)
+        what = _file_state(entry, listing)
     elif entry.is_symlink():
         cause = "It is a link to another place."
         listing.findings.append(_finding((*above, entry.name), "link", cause))
         what = b"link"
-    elif entry.is_file(follow_symlinks=False):
-        listing.files.add(above, entry.name)
-        what = _file_state(entry, listing)
     elif not entry.is_dir(follow_symlinks=False):
         cause = "It is a pipe, socket or device."
         listing.findings.append(_finding((*above, entry.name), "not a file", cause))
@@ -327,11 +329,11 @@ def _file_state(entry: os.DirEntry, listing: Listing) -> bytes:
 
 def _left_by_systems(name: str) -> str | None:
     """What to count the name under, if it is none of the user's own."""
-    if name.casefold() in LEFT_BY_SYSTEMS or name in (".DS_Store", ".ipynb_checkpoints"):
+    if not name.startswith("."):
+        return name if name.casefold() in LEFT_BY_SYSTEMS else None
+    if name in (".DS_Store", ".ipynb_checkpoints"):
         return name
-    if name.startswith("._"):
-        return "._*"
-    return "other hidden names" if name.startswith(".") else None
+    return "._*" if name.startswith("._") else "other hidden names"
 
 
 # --------------------------------------------------------------------------- step 2: see the layout
@@ -603,7 +605,7 @@ THUMBNAIL_BYTES = 3 * math.prod(THUMBNAIL)
 NEAR = 12.0  # grey levels, root mean square over the thumbnail
 NEAR_SHARE = 0.25  # of the thumbnail's contrast
 PIECE = 4_096  # thumbnails that are compared at once
-DIRECTIONS = 10  # by which near thumbnails are searched for
+DIRECTIONS = 8  # by which near thumbnails are searched for
 DIGEST_BYTES = 16
 PLAIN = 8.0  # grey levels of contrast; a thumbnail with less says too little
 
@@ -681,7 +683,8 @@ def _nearly_the_same(seen: _Seen, usable: np.ndarray, first: np.ndarray) -> list
 
 def _contrast(points: np.ndarray) -> np.ndarray:
     """How much the colours of each thumbnail vary, in grey levels."""
-    return points.reshape(len(points), math.prod(THUMBNAIL), 3).std(axis=1).mean(axis=1)
+    colours = points.reshape(len(points), math.prod(THUMBNAIL), 3)
+    return colours.std(axis=1, dtype=np.float32).mean(axis=1)
 
 
 def _distance(one: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -714,7 +717,7 @@ def _neighbours(points: np.ndarray, which: np.ndarray, allowed: np.ndarray) -> n
     # With two threads, products this small make one wait for the other most of the time.
     with threadpool_limits(1, "blas"):
         places = _along_main_directions(points, which)
-    tree, found = cKDTree(places, leafsize=32), []
+    tree, found = cKDTree(places), []
     for piece in _pieces(np.argsort(allowed)):
         radius = allowed[piece[-1]] * math.sqrt(THUMBNAIL_BYTES) + 1e-6
         _, nearest = tree.query(places[piece], k=4, distance_upper_bound=radius, workers=-1)

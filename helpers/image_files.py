@@ -25,6 +25,7 @@ import stat
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -87,6 +88,7 @@ SECONDS_A_FILE = 1e-4
 BYTES_A_SECOND = 3e7
 WORTH_PROCESSES = 2.0  # seconds of work: to start processes takes half a second
 SECONDS_A_CHUNK = 0.03  # of work, for a process at a time
+CHUNKS_BEFORE_START = 15  # are worked on here, while the processes start
 
 
 class Refused(Exception):
@@ -399,9 +401,11 @@ def _results(work: Callable, chunks: Iterator[Sequence], processes: int) -> Iter
 
     # Unlike those of Python itself, the processes of joblib do not run the user's script again.
     parallel = Parallel(processes, return_as="generator", batch_size=1, pre_dispatch=4 * processes)
+    first = list(islice(chunks, CHUNKS_BEFORE_START))
     with _killed_in_silence():
         with _deaf_to_interrupts():
             results = parallel(delayed(work)(chunk) for chunk in chunks)
+        yield from map(work, first)
         yield from results
 
 
