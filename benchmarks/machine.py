@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Sequence
 from importlib.metadata import version
+from itertools import accumulate
 from pathlib import Path
 
 from helpers.setup_check import usable_cores
@@ -61,6 +62,33 @@ def peak_megabytes() -> int:
     """The most memory that this process has held at once."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return round(peak / (1e6 if sys.platform == "darwin" else 1e3))
+
+
+class EpochMarks:
+    """Tells the processor seconds of training from those of judging the validation images.
+
+    `marks.callback()` goes to Keras' `fit`; the first mark is set where this is made.
+    """
+
+    def __init__(self):
+        self.seconds = [cpu_seconds()]
+
+    def callback(self):
+        import keras  # here: each benchmark starts TensorFlow in its own way
+
+        def mark(logs: dict | None = None) -> None:
+            self.seconds.append(cpu_seconds())
+
+        class Marking(keras.callbacks.Callback):
+            on_test_begin = on_test_end = staticmethod(mark)
+
+        return Marking()
+
+    def curve(self, accuracies: Sequence[float]) -> list[list[float]]:
+        """After each epoch: the processor seconds of training so far, and the accuracy."""
+        begins, ends = self.seconds[::2], self.seconds[1::2]
+        spent = accumulate(end - begin for begin, end in zip(begins, ends, strict=False))
+        return [list(point) for point in zip(spent, map(float, accuracies), strict=True)]
 
 
 def speed(images: int, before: float, start: float) -> dict[str, float]:

@@ -11,7 +11,7 @@ import sys
 import time
 from dataclasses import replace
 
-from machine import cpu_seconds, peak_megabytes, speed
+from machine import EpochMarks, cpu_seconds, peak_megabytes, speed
 
 from helpers import quiet_tensorflow
 
@@ -52,37 +52,15 @@ def recipe_text(chosen) -> dict:
 
 def _measured(chosen, dataset, seed: int) -> tuple[dict, object]:
     """Train; give back what it took, with the accuracy after each epoch, and the model."""
-    marks = []
-    watching = _marking_callback(marks)
-    start, before = time.perf_counter(), cpu_seconds()
-    model, run = _trained(chosen, dataset, watching, seed)
-    wall = time.perf_counter() - start
-    # Building the model, and every epoch without its validation.
-    begins = [before, *marks[1::2]]
-    spent = [end - begin for begin, end in zip(begins, marks[::2], strict=False)]
-    curve = [
-        [sum(spent[: epoch + 1]), accuracy]
-        for epoch, accuracy in enumerate(run.history["val_accuracy"])
-    ]
+    start, marks = time.perf_counter(), EpochMarks()
+    model, run = _trained(chosen, dataset, marks.callback(), seed)
+    curve = marks.curve(run.history["val_accuracy"])
     measured = {
-        "cpu_seconds": sum(spent), "wall_seconds": wall, "curve": curve,
+        "cpu_seconds": curve[-1][0], "wall_seconds": time.perf_counter() - start, "curve": curve,
         "source": dataset.source, "training_images": len(dataset.train),
         "parameters": model.count_params(),
     }  # fmt: skip
     return measured, model
-
-
-def _marking_callback(marks: list[float]):
-    class Mark(keras.callbacks.Callback):
-        """Notes the processor seconds when the training images of an epoch are through."""
-
-        def on_test_begin(self, logs=None):
-            marks.append(cpu_seconds())
-
-        def on_test_end(self, logs=None):
-            marks.append(cpu_seconds())
-
-    return Mark()
 
 
 def _trained(chosen, dataset, callback, seed: int = 0) -> tuple:
