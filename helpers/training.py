@@ -366,6 +366,7 @@ def _fit(training: _Training, progress: bool) -> None:
     if len(dataset.validation):
         validation = make_batches(dataset.validation, batch_without_training(model))
         validation = _labelled_for(model, validation, dataset)
+    _make_metrics(model, dataset)
     shown = _Progress(training) if progress else None
     anew = ", with another folder" if training.folder else ""  # this one is for these settings
     try:
@@ -393,6 +394,22 @@ def _fit(training: _Training, progress: bool) -> None:
     finally:
         if shown:
             shown.finish()
+
+
+def _make_metrics(model: keras.Model, dataset: ImageDataset) -> None:
+    """Use loss and metrics once, on one image, so that their variables are there.
+
+    Keras would make them in the first step, and trace that step twice because of it. That takes
+    a second.
+    """
+    import tensorflow as tf
+
+    one = tf.data.Dataset.from_tensors((dataset.train.images[:1], dataset.train.labels[:1]))
+    images, labels = next(iter(_labelled_for(model, one, dataset)))
+    answers = model(images, training=False)
+    model.compute_loss(images, labels, answers)
+    model.compute_metrics(images, labels, answers)
+    model.reset_metrics()
 
 
 def _labelled_for(
