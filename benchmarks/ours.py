@@ -19,15 +19,19 @@ with quiet_tensorflow():  # as every lesson starts TensorFlow, with oneDNN
     import keras
 
 
-def recipe(recipe_name: str, name: str, seed: str, epochs: str) -> dict:
-    """A recipe from loading to evaluation; the test images are used once, at the end."""
+def recipe(recipe_name: str, name: str, seed: str, epochs: str, mirrored: str = "") -> dict:
+    """A recipe from loading to evaluation; the test images are used once, at the end.
+
+    `mirrored`: whether their mirror images are asked about too.
+    """
     from helpers import evaluate, load_dataset, recipes
 
     dataset = load_dataset(name)
     chosen = getattr(recipes, recipe_name).but(epochs=int(epochs))
     measured, model = _measured(chosen, dataset, int(seed))
     return measured | {
-        "test_accuracy": evaluate(model, dataset.test).accuracy,
+        "test_accuracy": evaluate(model, dataset.test, mirrored=bool(mirrored)).accuracy,
+        "mirrored": bool(mirrored),
         "peak_megabytes": peak_megabytes(),
         "recipe": recipe_text(chosen),
     }

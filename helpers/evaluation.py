@@ -6,7 +6,7 @@ every lesson shows the same ones.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -145,20 +145,23 @@ def accuracy_interval(correct: int, total: int, confidence: float = 0.95) -> tup
     return float(interval.low), float(interval.high)
 
 
-def evaluate(model: keras.Model, split: Split) -> Evaluation:
+def evaluate(model: keras.Model, split: Split, *, mirrored: bool = False) -> Evaluation:
     """Ask `model` about every image of `split` and compare its answers with the labels.
 
     Args:
         model: a Keras model that gives one number a class: logits, or probabilities that
             add up to 1. For two classes it may give one number, that of the second.
         split: for example `dataset.validation`; `dataset.test` only once, at the end.
+        mirrored: whether to ask about the mirror image of every image too, and take the mean of
+            the two answers. It takes twice as long, and is for a model that was trained on
+            both (`flip_sideways`).
 
     Raises:
         UsageError: the split is empty, or something else is given as the model or the split.
         MismatchError: the model takes other images, does not give one number a class, or
             gives numbers that are not finite.
 
-    Introduced in lesson 5.
+    Introduced in lesson 5; `mirrored` in lesson 6.
     """
     from sklearn.metrics import confusion_matrix, log_loss, precision_recall_fscore_support
 
@@ -172,16 +175,43 @@ def evaluate(model: keras.Model, split: Split) -> Evaluation:
             f"Expected a split with images. Received: {split!r}. Choose another split."
         )
     check_image_shape(model, split.images.shape[1:])
+    probabilities = _answers(model, split)
+    if mirrored:
+        mirror = replace(split, images=split.images[:, :, ::-1])
+        probabilities = (probabilities + _answers(model, mirror)) / 2
+    classes = list(range(len(split.class_names)))
+    predictions, confidences = probabilities.argmax(axis=1), probabilities.max(axis=1)
+    right = predictions == split.labels
+    precision, recall, _, _ = precision_recall_fscore_support(
+        split.labels, predictions, labels=classes, zero_division=np.nan
+    )
+    wrong = np.flatnonzero(~right)
+    return Evaluation(
+        split=split,
+        probabilities=probabilities,
+        accuracy=float(right.mean()),
+        interval=accuracy_interval(right.sum(), len(right)),
+        loss=float(log_loss(split.labels, probabilities, labels=classes)),
+        confusion=confusion_matrix(split.labels, predictions, labels=classes),
+        recall=recall,
+        precision=precision,
+        mistakes=wrong[np.argsort(-confidences[wrong], kind="stable")],
+        calibration=_calibration(confidences, right),
+    )
+
+
+def _answers(model: keras.Model, split: Split) -> np.ndarray:
+    """The probability of every class for every image, float64 (images, classes)."""
     batches = make_batches(split, batch_without_training(model))
     outputs = np.asarray(model.predict(batches, verbose=0))
-    classes = range(len(split.class_names))
-    if outputs.shape == (len(split), 1) and len(classes) == 2:
+    classes = len(split.class_names)
+    if outputs.shape == (len(split), 1) and classes == 2:
         # One number for two classes: that of the second. The other follows from it.
         probability = outputs.min() >= 0 and outputs.max() <= 1
         outputs = np.hstack([1 - outputs if probability else 0 * outputs, outputs])
-    if outputs.shape != (len(split), len(classes)):
+    if outputs.shape != (len(split), classes):
         raise MismatchError(
-            f"Expected {len(classes)} numbers an image, one a class of {split!r}. "
+            f"Expected {classes} numbers an image, one a class of {split!r}. "
             f"Received: an output of shape {outputs.shape}. "
             "Build the model for this dataset, with build_cnn(dataset)."
         )
@@ -191,25 +221,7 @@ def evaluate(model: keras.Model, split: Split) -> Evaluation:
             f"Expected numbers from the model. Received: {broken[0]} among {outputs.size:,} of "
             "them, so its training diverged. Train again, with a smaller learning rate."
         )
-    probabilities = _probabilities(outputs.astype(np.float64))
-    predictions, confidences = probabilities.argmax(axis=1), probabilities.max(axis=1)
-    right = predictions == split.labels
-    precision, recall, _, _ = precision_recall_fscore_support(
-        split.labels, predictions, labels=list(classes), zero_division=np.nan
-    )
-    wrong = np.flatnonzero(~right)
-    return Evaluation(
-        split=split,
-        probabilities=probabilities,
-        accuracy=float(right.mean()),
-        interval=accuracy_interval(right.sum(), len(right)),
-        loss=float(log_loss(split.labels, probabilities, labels=list(classes))),
-        confusion=confusion_matrix(split.labels, predictions, labels=list(classes)),
-        recall=recall,
-        precision=precision,
-        mistakes=wrong[np.argsort(-confidences[wrong], kind="stable")],
-        calibration=_calibration(confidences, right),
-    )
+    return _probabilities(outputs.astype(np.float64))
 
 
 def _probabilities(outputs: np.ndarray) -> np.ndarray:

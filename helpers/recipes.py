@@ -394,4 +394,4 @@ FAST = Recipe(
     "compact", epochs=2, batch_size=64, learning_rate=0.01, standardise=True, batch_norm=True,
     one_cycle=True, augment=(flip_sideways,), bfloat16=True,
 )  # fmt: skip
-ACCURATE = FAST.but(network="wide", epochs=6, augment=(flip_sideways, shift), label_smoothing=0.1)
+ACCURATE = FAST.but(network="wide", epochs=5, augment=(flip_sideways, shift), label_smoothing=0.1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -239,6 +240,27 @@ def test_a_real_model_is_asked_about_every_image(dataset):
     expected = model.evaluate(dataset.test.images, dataset.test.labels, verbose=0)
     assert [result.loss, result.accuracy] == pytest.approx(expected, abs=1e-5)
     assert result.split is dataset.test
+
+
+@pytest.mark.parametrize("in_a_file", [False, True], ids=["in memory", "in a file"])
+def test_mirrored_is_the_mean_over_each_image_and_its_mirror_image(dataset, tmp_path, in_a_file):
+    images = dataset.test.images[:300]
+    if in_a_file:
+        np.save(tmp_path / "images.npy", images)
+        images = np.load(tmp_path / "images.npy", mmap_mode="r")
+    split = replace(dataset.test, images=images, labels=dataset.test.labels[:300])
+    mirror = replace(split, images=np.ascontiguousarray(images[:, :, ::-1]))
+    model = build_cnn(dataset)
+    once, other, both = (
+        evaluate(model, split),
+        evaluate(model, mirror),
+        evaluate(model, split, mirrored=True),
+    )
+    assert np.abs(once.probabilities - other.probabilities).max() > 1e-3
+    expected = (once.probabilities + other.probabilities) / 2
+    np.testing.assert_allclose(both.probabilities, expected, atol=1e-6)
+    assert both.accuracy == np.mean(expected.argmax(axis=1) == split.labels)
+    assert both.split is split
 
 
 def test_the_pictures_are_of_this_evaluation(answers):
