@@ -202,6 +202,17 @@ def test_it_learns(dataset, recipe):
     assert evaluate(model, dataset.test).accuracy > 0.8
 
 
+@pytest.mark.parametrize("recipe", [CLASSIC, FAST, ACCURATE], ids=["CLASSIC", "FAST", "ACCURATE"])
+def test_a_step_is_traced_once(dataset, recipe, monkeypatch):
+    """Each time takes a second: longer than the rest, where the images are few."""
+    traced, step = [], keras.Sequential.train_step
+    monkeypatch.setattr(
+        keras.Sequential, "train_step", lambda model, data: traced.append(1) or step(model, data)
+    )
+    recipe.but(epochs=2, batch_size=8).train(dataset, progress=False)
+    assert len(traced) == 1
+
+
 @pytest.fixture
 def recipe() -> Recipe:
     return FAST
