@@ -14,6 +14,7 @@ import struct
 import subprocess
 import sys
 import zlib
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -466,19 +467,21 @@ def process_and_items(items: range) -> tuple[int, list[int]]:
     return os.getpid(), list(items)
 
 
-def refuse(items: range) -> None:
-    raise FolderError("no")
+def refuse_the_last(count: int, items: range) -> None:
+    if items[-1] == count - 1:
+        raise FolderError("no")
 
 
 INTERRUPTED = """
-import time
+import os, time
 from helpers.image_files import in_processes
 
 def work(items):
     time.sleep(0.05)
+    return os.getpid()
 
-def take(result):
-    print("result", flush=True)
+def take(process):
+    print(process, flush=True)
 
 try:
     in_processes(work, range(1_000_000), "try", False, take, 0)
@@ -504,12 +507,17 @@ class TestManyFiles:
     @pytest.mark.parametrize("count", [100, 30_000])
     def test_an_error_comes_through_as_it_is(self, count):
         with pytest.raises(FolderError, match="^no$"):
-            in_processes(refuse, range(count), "try", False, list, 0)
+            in_processes(partial(refuse_the_last, count), range(count), "try", False, print, 0)
 
-    @pytest.mark.parametrize("count", [1_000, 30_000])
-    def test_an_interrupt_ends_it_and_says_nothing(self, count, recwarn, capfd):
+    @pytest.mark.parametrize(
+        ("count", "at_work"),
+        [(1_000, "this"), (30_000, "this"), (30_000, "another")],
+        ids=["alone", "while others start", "while others work"],
+    )
+    def test_an_interrupt_ends_it_and_says_nothing(self, count, at_work, recwarn, capfd):
         def interrupted(result) -> None:
-            raise KeyboardInterrupt
+            if (result[0] == os.getpid()) == (at_work == "this"):
+                raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
             in_processes(process_and_items, range(count), "try", False, interrupted, 0)
@@ -527,13 +535,15 @@ class TestManyFiles:
         assert any(found.kind == "truncated" for found in shared.findings)
 
     @pytest.mark.skipif(not hasattr(os, "killpg"), reason="Windows has no process groups")
-    def test_an_interrupt_of_all_processes_at_once_shows_none_of_theirs(self):
-        """As a terminal and JupyterLab send it."""
+    @pytest.mark.parametrize("at_work", ["this", "another"])
+    def test_an_interrupt_of_all_processes_at_once_shows_none_of_theirs(self, at_work):
+        """As a terminal and JupyterLab send it; the others start, or are at work."""
         with subprocess.Popen(
             [sys.executable, "-c", INTERRUPTED], start_new_session=True, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         ) as process:  # fmt: skip
-            process.stdout.readline()  # they are at work
+            while (int(process.stdout.readline()) == process.pid) != (at_work == "this"):
+                pass
             os.killpg(process.pid, signal.SIGINT)
             out, err = process.communicate(timeout=60)
         assert out.endswith("interrupted\n")
