@@ -123,3 +123,35 @@ class TestOneDNN:
         monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
         with quiet_tensorflow():
             assert "TF_ENABLE_ONEDNN_OPTS" not in os.environ
+
+
+class TestTriton:
+    @pytest.fixture
+    def fake(self, tmp_path, monkeypatch):
+        (tmp_path / "triton.py").write_text("")
+        monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.delitem(sys.modules, "triton", raising=False)
+        yield
+        sys.modules.pop("triton", None)
+
+    def test_it_comes_before_tensorflow(self, fake, monkeypatch):
+        monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
+        with quiet_tensorflow():
+            assert "triton" in sys.modules
+
+    def test_after_tensorflow_it_is_left_alone(self, fake, monkeypatch):
+        monkeypatch.setitem(sys.modules, "tensorflow", object())
+        with quiet_tensorflow():
+            assert "triton" not in sys.modules
+
+    def test_an_optimizer_of_pytorch_can_be_made_beside_tensorflow(self):
+        """With PyTorch from the usual place, on Linux, it ended Python."""
+        pytest.importorskip("torch")
+        code = (
+            "from helpers import quiet_tensorflow\n"
+            "with quiet_tensorflow():\n"
+            "    import tensorflow\n"
+            "import torch\n"
+            "torch.optim.SGD([torch.zeros(1, requires_grad=True)], 0.1)"
+        )
+        subprocess.run([sys.executable, "-c", code], check=True)
