@@ -115,8 +115,9 @@ def test_the_package_names_all_that_it_imports():
     project = PYPROJECT["project"]
     texts = project["dependencies"] + project["optional-dependencies"]["torch"]
     named = {canonicalize_name(Requirement(text).name) for text in texts}
-    # JupyterLab brings IPython, and the package does without it elsewhere.
-    for module in imported - set(sys.stdlib_module_names) - {"helpers", "IPython"}:
+    # JupyterLab brings IPython, PyTorch may bring Triton; the package does without them elsewhere.
+    brought = {"IPython", "triton"}
+    for module in imported - set(sys.stdlib_module_names) - {"helpers"} - brought:
         packages = {canonicalize_name(name) for name in packages_distributions()[module]}
         assert packages & named, f"helpers imports {module}"
         assert packages & (requirements("requirements.in").keys() | {"torch"}), module
