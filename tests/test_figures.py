@@ -134,3 +134,10 @@ def test_the_store_that_comes_with_the_course_can_be_read():
                 where = (lesson, dataset, name)
                 assert runs, where
                 assert all(math.isfinite(value) for value in runs), where
+
+
+def test_asking_twice_was_better_in_every_run_as_lesson_6_says():
+    stored = json.loads(figures.STORE.read_text(encoding="utf-8"))
+    measured = stored["06_faster_and_more_accurate"]["fashion_mnist"]
+    once, twice = (measured[f"asked {how}: validation accuracy"] for how in ("once", "twice"))
+    assert all(after > before for before, after in zip(once, twice, strict=True))
