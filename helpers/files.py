@@ -81,18 +81,27 @@ def written_whole(path: Path) -> Iterator[Path]:
     Raises:
         StorageError: the disk is full, or nothing may be written there.
     """
-    with storage_errors_in_words(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _remove_leftovers(path)
-        temporary = path.with_name(f".{os.getpid()}.part.{path.name}")
-        try:
-            yield temporary
-            with temporary.open("r+b") as file:
-                os.fsync(file.fileno())
-            temporary.replace(path)
-            sync_folder(path.parent)
-        finally:
-            temporary.unlink(missing_ok=True)
+    with storage_errors_in_words(path), temporary_file(path) as temporary:
+        yield temporary
+        with temporary.open("r+b") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def temporary_file(path: Path) -> Iterator[Path]:
+    """Give the path of a file beside `path` that is removed at the end of the block.
+
+    Where the process is killed in the block, the next call for the same `path` removes it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_leftovers(path)
+    temporary = path.with_name(f".{os.getpid()}.part.{path.name}")
+    try:
+        yield temporary
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _remove_leftovers(path: Path) -> None:

@@ -449,17 +449,18 @@ def _html_row(title: str, group: list[Finding], pictures: list[str]) -> str:
 
 def _html_picture(folder: Path, found: Finding) -> str:
     """The picture as an <img>, of a truncated one what there is; "" if it cannot be shown."""
+    from PIL import Image
     from PIL import ImageFile as Pillow
-    from PIL.Image import Resampling
 
     usual, path = Pillow.LOAD_TRUNCATED_IMAGES, folder / found.path
     try:
         Pillow.LOAD_TRUNCATED_IMAGES = True
         with quiet_pillow():
-            picture, _ = decoded(path)
+            pixels, _ = decoded(path)
+        picture = Image.fromarray(pixels)
         picture.thumbnail((PICTURE_SIDE, PICTURE_SIDE))
         larger = max(PICTURE_SIDE // max(picture.size), 1)  # to see what a tiny one shows
-        picture = picture.resize([larger * side for side in picture.size], Resampling.NEAREST)
+        picture = picture.resize([larger * side for side in picture.size], Image.Resampling.NEAREST)
         packed = io.BytesIO()
         picture.save(packed, "PNG")
     except Exception:  # a report is shown whatever became of the files

@@ -66,7 +66,6 @@ from helpers.image_files import (
     Remark,
     decoded,
     in_processes,
-    pixels_of,
     printable,
     quiet_pillow,
     reason,
@@ -133,7 +132,7 @@ def check_listing(
     progress: bool = True,
     validation_images: int | None = None,
     image_size: tuple[int, int] | None = None,
-    keep: Callable[[bytes], object] | None = None,
+    rows: Path | None = None,
 ) -> FolderReport:
     """Check the folder that was listed: see `check_folder`.
 
@@ -141,7 +140,7 @@ def check_listing(
         listing: what `list_folder` gave.
         set_aside, progress, validation_images: as for `check_folder`.
         image_size: (height, width) in pixels, if the pixels are to be kept.
-        keep: is called with the pixels of all listed files in order, some files at a time:
+        rows: an empty file that they are written into, in the order of the listed files:
             height x width x 3 bytes each, zeros for one that is no image.
 
     Introduced in lesson 2.
@@ -152,7 +151,7 @@ def check_listing(
         images = ImageFiles(root, listing.files, which=[], labels=[], parts=[], twins=[])
     else:
         depth = 2 if _has_parts(listing.folders) else 1  # at which the class folders lie
-        seen = _examine_all(listing, depth, progress, image_size, keep)
+        seen = _examine_all(listing, depth, progress, image_size, rows)
         usable, twins, copies = _compare(seen)
         near = _nearly_the_same(seen, usable, twins)
         seen.thumbnails = seen.digests = None  # the largest columns, and no longer needed
@@ -449,8 +448,8 @@ class _Look(NamedTuple):
 
     findings: tuple[Finding, ...]
     digest: bytes = b""
-    thumbnail: bytes = b""
-    pixels: bytes = b""
+    picture: np.ndarray | None = None  # to make the thumbnail of
+    pixels: np.ndarray | None = None
 
 
 class _Chunk(NamedTuple):
@@ -460,7 +459,6 @@ class _Chunk(NamedTuple):
     is_image: list[bool]
     digests: bytes  # of the images only
     thumbnails: bytes
-    pixels: bytes  # of all files, with zeros for one that is no image
 
 
 class _Seen:
@@ -504,34 +502,38 @@ def _examine_all(
     depth: int,
     progress: bool,
     image_size: tuple[int, int] | None,
-    keep: Callable[[bytes], object] | None,
+    rows: Path | None,
 ) -> _Seen:
     """Look at every file, once."""
     seen = _Seen(listing.files, depth)
-
-    def take(chunk: _Chunk) -> None:
-        seen.add(chunk)
-        if keep is not None:
-            keep(chunk.pixels)
-
-    look = partial(_examine_chunk, str(listing.root), depth, image_size)
+    look = partial(_examine_chunk, str(listing.root), depth, image_size, rows)
     bytes_each = listing.bytes / max(len(listing.files), 1)
-    in_processes(look, listing.files, "check", progress, take, bytes_each)
+    in_processes(look, listing.files, "check", progress, seen.add, bytes_each)
     return seen
 
 
 def _examine_chunk(
-    root: str, depth: int, image_size: tuple[int, int] | None, places: Sequence[Place]
+    root: str,
+    depth: int,
+    image_size: tuple[int, int] | None,
+    rows: Path | None,
+    first: int,
+    places: Sequence[Place],
 ) -> _Chunk:
-    nothing = bytes(math.prod(image_size) * 3) if image_size else b""
     with quiet_pillow():
         looks = [_examine(root, place, depth, image_size) for place in places]
+    if rows is not None:
+        nothing = bytes(math.prod(image_size) * 3)
+        pixels = [nothing if look.pixels is None else look.pixels for look in looks]
+        # Here, and not where all chunks come together: pixels are much to send.
+        with rows.open("r+b") as file:
+            file.seek(first * len(nothing))
+            file.write(b"".join(pixels))
     return _Chunk(
         findings=[found for look in looks for found in look.findings],
         is_image=[bool(look.digest) for look in looks],
         digests=b"".join([look.digest for look in looks]),
-        thumbnails=b"".join([look.thumbnail for look in looks]),
-        pixels=b"".join([look.pixels or nothing for look in looks]),
+        thumbnails=_thumbnails([look.picture for look in looks if look.digest]).tobytes(),
     )
 
 
@@ -541,20 +543,26 @@ def _examine(
     """All there is to know about one file, in one pass over it."""
     stray = len(place) <= depth
     remarks = [] if _is_text(place[-1]) else [("strange name", "Its name is not text here.")]
+    seen: tuple[bytes, np.ndarray, np.ndarray | None] | tuple[()] = ()
     try:
         path = os.sep.join((root, *place))  # noqa: PTH118, a Path costs more than the decoding
-        picture, more = decoded(path, thorough=True)
-        remarks += [*more, *_about_shape(*picture.size)]
-        prints = _fingerprints(picture, image_size)
+        pixels, more = decoded(path, thorough=True)
+        remarks += [*more, *_about_shape(pixels)]
+        # A large picture is made small at once, not kept until others are seen.
+        image = Image.fromarray(pixels) if max(pixels.shape) > LARGE else None
+        picture = pixels if image is None else _shrunk(image, 1)[0]
+        kept = None if image_size is None else _resized(pixels, image_size, image)
+        seen = _digest(pixels), picture, kept
     except (Refused, OSError) as error:
-        remarks, prints = [reason(error)], ()
-    if stray and (prints or KINDS[remarks[0][0]][0] != NOTE):
-        remarks, prints = [("outside", "It lies in no class folder.")], ()
-    return _Look(tuple([_finding(place, kind, cause) for kind, cause in remarks]), *prints)
+        remarks = [reason(error)]
+    if stray and (seen or KINDS[remarks[0][0]][0] != NOTE):
+        remarks, seen = [("outside", "It lies in no class folder.")], ()
+    return _Look(tuple([_finding(place, kind, cause) for kind, cause in remarks]), *seen)
 
 
-def _about_shape(width: int, height: int) -> list[Remark]:
-    shorter, longer = sorted((width, height))
+def _about_shape(pixels: np.ndarray) -> list[Remark]:
+    height, width, _ = pixels.shape
+    shorter, longer = (width, height) if width < height else (height, width)
     if shorter >= FEWEST_PIXELS and longer <= LONGEST * shorter:
         return []
     shape = f"It has {width} x {height} pixels."
@@ -563,25 +571,52 @@ def _about_shape(width: int, height: int) -> list[Remark]:
     return [("very long", shape)]
 
 
-def _fingerprints(
-    picture: Image.Image, image_size: tuple[int, int] | None
-) -> tuple[bytes, bytes, bytes]:
-    """A hash of the exact pixels, a thumbnail to find nearly the same pictures by, and the
-    pixels at this size."""
-    pixels = pixels_of(picture)
-    digest = hashlib.blake2b(b"%d %d " % picture.size, digest_size=DIGEST_BYTES)
+def _digest(pixels: np.ndarray) -> bytes:
+    """The same for exactly the same picture only."""
+    digest = hashlib.blake2b(b"%d %d " % pixels.shape[:2], digest_size=DIGEST_BYTES)
     digest.update(pixels)
-    thumbnail = pixels_of(picture, THUMBNAIL)
-    if image_size is None:
-        pixels = b""
-    elif picture.size != image_size[::-1]:
-        pixels = pixels_of(_resized(picture, image_size))
-    return digest.digest(), thumbnail, pixels
+    return digest.digest()
 
 
-def _resized(picture: Image.Image, image_size: tuple[int, int]) -> Image.Image:
-    """The picture at this (height, width). One of this size keeps its exact pixels."""
-    return picture.resize(image_size[::-1], Image.Resampling.BILINEAR)
+def _resized(
+    pixels: np.ndarray, image_size: tuple[int, int], image: Image.Image | None = None
+) -> np.ndarray:
+    """The picture at this (height, width). One of this size keeps its exact pixels.
+
+    It may be given as an image of Pillow as well, where there is one already.
+    """
+    if pixels.shape[:2] == tuple(image_size):
+        return pixels
+    image = image or Image.fromarray(pixels)
+    return np.asarray(image.resize(image_size[::-1], Image.Resampling.BILINEAR))
+
+
+def _thumbnails(pictures: Sequence[np.ndarray]) -> np.ndarray:
+    """The pictures in a few dots each, to find nearly the same ones by.
+
+    Those of one size are put one below the other, and made smaller in one go. For small ones
+    that takes a seventh of the time.
+    """
+    thumbnails = np.empty((len(pictures), *THUMBNAIL, 3), np.uint8)
+    of_size: dict[tuple[int, ...], list[int]] = {}
+    for index, picture in enumerate(pictures):
+        of_size.setdefault(picture.shape, []).append(index)
+    for which in (part for indices in of_size.values() for part in _pieces(indices, TOGETHER)):
+        column = Image.fromarray(np.concatenate([pictures[index] for index in which]))
+        thumbnails[which] = _shrunk(column, len(which))
+    return thumbnails
+
+
+def _shrunk(column: Image.Image, pictures: int) -> np.ndarray:
+    """The thumbnails of pictures of one size that lie one below the other.
+
+    Each dot is the mean of what it covers. It is made in one direction after the other, since
+    Pillow would choose which to begin with by the shape of the whole column.
+    """
+    height, width = THUMBNAIL
+    for size in ((width, column.height), (width, height * pictures)):
+        column = column.resize(size, Image.Resampling.BOX)
+    return np.asarray(column).reshape(pictures, height, width, 3)
 
 
 def _nested(seen: _Seen, depth: int) -> Iterator[Finding]:
@@ -602,6 +637,8 @@ def _nested(seen: _Seen, depth: int) -> Iterator[Finding]:
 # were set by eye on CIFAR-10: all but a few of the 200 pairs they give show the same scene.
 THUMBNAIL = (8, 8)
 THUMBNAIL_BYTES = 3 * math.prod(THUMBNAIL)
+LARGE = 128  # pixels a side; the thumbnails of smaller pictures are made together,
+TOGETHER = 32  # so many at once: with more, the system spends its time on giving memory
 NEAR = 12.0  # grey levels, root mean square over the thumbnail
 NEAR_SHARE = 0.25  # of the thumbnail's contrast
 PIECE = 4_096  # thumbnails that are compared at once
@@ -692,10 +729,10 @@ def _distance(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return np.sqrt(np.square(np.subtract(one, other, dtype=np.float32)).mean(axis=1))
 
 
-def _pieces(array: np.ndarray) -> Iterator[np.ndarray]:
-    """A few thousand rows at a time: as floats, all would be large."""
-    for start in range(0, max(len(array), 1), PIECE):
-        yield array[start : start + PIECE]
+def _pieces(array: Sequence, size: int = PIECE) -> Iterator[Sequence]:
+    """So many rows at a time: as floats, all would be large."""
+    for start in range(0, max(len(array), 1), size):
+        yield array[start : start + size]
 
 
 def _in_pieces(work: Callable[..., np.ndarray], *arrays: np.ndarray) -> np.ndarray:
@@ -920,18 +957,18 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _read_chunk(image_size: tuple[int, int], paths: Sequence[Path]) -> np.ndarray:
+def _read_chunk(image_size: tuple[int, int], _: int, paths: Sequence[Path]) -> np.ndarray:
     with quiet_pillow():
-        return np.stack([_resized(_read_picture(path), image_size) for path in paths])
+        return np.stack([_resized(_read_pixels(path), image_size) for path in paths])
 
 
-def _read_picture(path: Path) -> Image.Image:
+def _read_pixels(path: Path) -> np.ndarray:
     try:
-        picture, _ = decoded(path)
+        pixels, _ = decoded(path)
     except (Refused, OSError) as error:
         raise FolderError(
             f"Expected the image {printable(str(path))} as it was when the folder was checked. "
             f"Received: a changed one. {reason(error)[1]} Load the folder again when no "
             "program changes it."
         ) from error
-    return picture
+    return pixels

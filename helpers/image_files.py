@@ -1,14 +1,14 @@
-"""From one file on disk to one upright 8-bit RGB picture. Introduced in lesson 2.
+"""From one file on disk to the pixels of one upright 8-bit RGB picture. Introduced in lesson 2.
 
     with quiet_pillow():
-        picture, remarks = decoded(Path("photos/cat/0001.jpg"))
+        pixels, remarks = decoded(Path("photos/cat/0001.jpg"))
 
 `decoded` is the one door: the check of a folder, the reading of a dataset and the pictures in
 a report all see an image through it. It goes in three steps: open the file, tell its format
-by its first bytes, decode it. A small JPEG file without frills takes a shorter way, to the same
-pixels. A file that gives no picture is `Refused`. Both a refusal and a remark on a good picture
-are a kind and a cause; `helpers.folder_report` has the advice that belongs to each kind.
-`in_processes` does the work for thousands of files at once.
+by its first bytes, decode it. Pillow does all that, but for the pixels of a JPEG file: simplejpeg
+gives the same ones sooner. A file that gives no picture is `Refused`. Both a refusal and a remark
+on a good picture are a kind and a cause; `helpers.folder_report` has the advice that belongs to
+each kind. `in_processes` does the work for thousands of files at once.
 
 The first bytes decide how a file is read, never its name. Links are not followed, and what
 is not a plain file is not read.
@@ -24,12 +24,15 @@ import signal
 import stat
 import threading
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
+from concurrent.futures import Future
+from itertools import starmap
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+import simplejpeg
 from PIL import Image
 
 Remark = tuple[str, str]  # a kind of finding, and its cause: a sentence
@@ -81,22 +84,22 @@ UPRIGHT = {
 PLAIN_SEGMENTS = frozenset(b"\xe0\xdb\xc4\xfe\xdd")
 FRAMES = frozenset(b"\xc0\xc1\xc2")  # baseline, extended, progressive
 SCAN = 0xDA
-PLAIN_MODES = {1: "L", 3: "RGB"}  # by the number of colour planes
+PLAIN_PLANES = (1, 3)  # grey, or colour; Pillow turns others into RGB
 
 # How long it takes to look at a file, roughly: so much for any, and more for a large one.
-SECONDS_A_FILE = 1e-4
+SECONDS_A_FILE = 5e-5
 BYTES_A_SECOND = 3e7
-WORTH_PROCESSES = 2.0  # seconds of work: to start processes takes half a second
-SECONDS_A_CHUNK = 0.03  # of work, for a process at a time
-CHUNKS_BEFORE_START = 15  # are worked on here, while the processes start
+WORTH_PROCESSES = 1.0  # seconds of work: to start processes takes half a second
+SECONDS_A_CHUNK = 0.015  # of work, for a process at a time
+MOST_AHEAD = 4  # chunks a process, that wait for one before them
 
 
 class Refused(Exception):
     """Why a file gives no picture that can be used: a kind and a cause. Introduced in lesson 2."""
 
 
-def decoded(path: str | Path, *, thorough: bool = False) -> tuple[Image.Image, list[Remark]]:
-    """The picture in a file, upright and RGB, and what is worth noting about it.
+def decoded(path: str | Path, *, thorough: bool = False) -> tuple[np.ndarray, list[Remark]]:
+    """The pixels of the picture in a file, and what is worth noting about it.
 
     Call it inside `quiet_pillow`.
 
@@ -105,7 +108,7 @@ def decoded(path: str | Path, *, thorough: bool = False) -> tuple[Image.Image, l
         thorough: whether to compare the checksums that a PNG carries, too.
 
     Returns:
-        The picture, 8-bit RGB, and a list of remarks, each a kind and a cause.
+        uint8, (height, width, 3), upright and RGB; and a list of remarks, each a kind and a cause.
 
     Raises:
         Refused: the file holds no picture that can be used.
@@ -116,12 +119,13 @@ def decoded(path: str | Path, *, thorough: bool = False) -> tuple[Image.Image, l
     name = str(path).lower()
     with _opened(path) as file:
         content = _content(file, name)
-        picture, remarks = _plain_jpeg(file) if content == "JPEG" else None, []
-        if picture is None:
-            picture, remarks = _picture_in(file, content, thorough)
+        plain = content == "JPEG" and _is_plain(file)
+        pixels, remarks = _pixels_of_jpeg(file) if plain else None, []
+        if pixels is None:
+            pixels, remarks = _pixels_in(file, content, thorough)
     if not name.endswith(READABLE[content]):
         remarks.insert(0, ("wrong ending", f"Its content is {content}, its name is not."))
-    return picture, remarks
+    return pixels, remarks
 
 
 def reason(error: Refused | OSError) -> Remark:
@@ -209,47 +213,41 @@ def _format_of(head: bytes) -> str | None:
 # ------------------------------------------------------------------------------- decode it
 
 
-def _plain_jpeg(file: BinaryIO) -> Image.Image | None:
-    """The picture in a small JPEG file without frills; None where Pillow has to look closer.
+def _pixels_of_jpeg(file: BinaryIO) -> np.ndarray | None:
+    """The pixels in a JPEG file, as they lie there; None where something is wrong with it.
 
-    Pillow's own decoder, called without what Image.open does around it: that takes three
-    times as long as to decode a small picture. Whatever is unusual ends here, also a version
-    of Pillow that calls it in another way, and is found out there.
+    Pillow decodes with the same library, into a picture that it has to copy first and last.
+    """
+    file.seek(0)
+    try:
+        return simplejpeg.decode_jpeg(file.read())
+    except (ValueError, MemoryError):
+        return None
+
+
+def _is_plain(file: BinaryIO) -> bool:
+    """Whether this is a small JPEG file without frills up to its first pixels.
+
+    It needs no look by Pillow, which takes three times as long as to decode a small picture.
     """
     if not isinstance(file, io.BytesIO):
-        return None
-    content = file.getvalue()
-    try:
-        mode, size = _plain_frame(content)
-        image = Image.core.new(mode, size)
-        decoder = Image.core.jpeg_decoder(mode, mode, "")
-        decoder.setimage(image, (0, 0, *size))
-        left, error = decoder.decode(content)
-        picture = Image.Image()._new(image)
-    except (LookupError, OSError, ValueError, MemoryError, AttributeError, TypeError):
-        return None
-    if left >= 0 or error:  # it ends too early, or is damaged
-        return None
-    return picture if mode == "RGB" else picture.convert("RGB")
+        return False
+    data = file.getvalue()
+    at, pixels = 2, 0  # behind the mark that every JPEG file begins with
+    with contextlib.suppress(IndexError):  # it ends too early
+        while data[at] == 0xFF:
+            marker = data[at + 1]
+            if marker in FRAMES and not pixels and data[at + 9] in PLAIN_PLANES:
+                pixels = (data[at + 5] << 8 | data[at + 6]) * (data[at + 7] << 8 | data[at + 8])
+            elif marker == SCAN:
+                return 0 < pixels <= MAX_PIXELS
+            elif marker not in PLAIN_SEGMENTS:
+                break
+            at += 2 + (data[at + 2] << 8 | data[at + 3])
+    return False
 
 
-def _plain_frame(data: bytes) -> tuple[str, tuple[int, int]]:
-    """The mode and size of the picture that begins here, or an error where it is not plain."""
-    at, frame = 2, None  # behind the mark that every JPEG file begins with
-    while data[at] == 0xFF:
-        marker = data[at + 1]
-        if marker in FRAMES and not frame and data[at + 4] == 8:  # bits
-            height, width = data[at + 5] << 8 | data[at + 6], data[at + 7] << 8 | data[at + 8]
-            frame = PLAIN_MODES[data[at + 9]], (width, height)
-        elif marker == SCAN and frame and 0 < width * height <= MAX_PIXELS:
-            return frame
-        elif marker not in PLAIN_SEGMENTS:
-            break
-        at += 2 + (data[at + 2] << 8 | data[at + 3])
-    raise ValueError("not plain")
-
-
-def _picture_in(file: BinaryIO, content: str, thorough: bool) -> tuple[Image.Image, list[Remark]]:
+def _pixels_in(file: BinaryIO, content: str, thorough: bool) -> tuple[np.ndarray, list[Remark]]:
     """The upright picture in a file of this format, with the remarks on it."""
     try:
         if thorough and content == "PNG":
@@ -257,11 +255,15 @@ def _picture_in(file: BinaryIO, content: str, thorough: bool) -> tuple[Image.Ima
         image = Image.open(file, formats=[content])
         if image.width * image.height > MAX_PIXELS:
             raise Image.DecompressionBombError
-        image.load()
+        pixels = None
+        if content == "JPEG" and image.mode in ("L", "RGB"):
+            pixels = _pixels_of_jpeg(file)
+        if pixels is None:
+            image.load()
+            pixels = np.asarray(_in_rgb(image))
         turn, remarks = _orientation(image)
-        picture = _in_rgb(image)
         if turn is not None:
-            picture = picture.transpose(turn)
+            pixels = np.asarray(Image.fromarray(pixels).transpose(turn))
         if content in ANIMATED and _is_animated(image):
             remarks.append(("animated", "It holds several pictures."))
     except (Image.DecompressionBombError, MemoryError) as error:
@@ -271,7 +273,7 @@ def _picture_in(file: BinaryIO, content: str, thorough: bool) -> tuple[Image.Ima
         if isinstance(error, OSError) and error.errno:  # not the decoder, the disk
             raise
         raise Refused(*_damage(error, file, content)) from error
-    return picture, remarks
+    return pixels, remarks
 
 
 def _damage(error: Exception, file: BinaryIO, content: str) -> Remark:
@@ -318,29 +320,6 @@ def _in_rgb(image: Image.Image) -> Image.Image:
     return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
 
 
-def pixels_of(picture: Image.Image, size: tuple[int, int] | None = None) -> bytes:
-    """The bytes of an RGB picture; with a size (width, height), those of a smaller picture
-    in which every dot is the mean of what it covers.
-
-    As `resize(size, BOX)` and `tobytes` of Pillow give them, in a third of the time for a small
-    picture: these go through larger buffers.
-
-    Introduced in lesson 2.
-    """
-    image, shape = picture.im, picture.size
-    try:
-        if size is not None:
-            image, shape = image.resize(size, Image.Resampling.BOX, (0, 0, *shape)), size
-        encoder = Image.core.raw_encoder("RGB", "RGB", 0, 1)
-        encoder.setimage(image, (0, 0, *shape))
-        _, done, pixels = encoder.encode(3 * shape[0] * shape[1])
-        if done == 1:
-            return pixels
-    except (AttributeError, TypeError):  # another version of Pillow
-        pass
-    return (picture.resize(size, Image.Resampling.BOX) if size else picture).tobytes()
-
-
 # ------------------------------------------------------------------------------ many files
 
 
@@ -354,7 +333,7 @@ def quiet_pillow() -> Iterator[None]:
 
 
 def in_processes(
-    work: Callable[[Sequence], Any],
+    work: Callable[[int, Sequence], Any],
     items: Sequence,
     doing: str,
     progress: bool,
@@ -367,7 +346,8 @@ def in_processes(
     under way at any time, so that the memory does not grow with the items.
 
     Args:
-        work: a function of a module, or a `partial` of one. It is called with a part of the items.
+        work: a function of a module, or a `partial` of one. It is called with a part of the
+            items, and the index of the first one.
         items: what is to be done.
         doing: what the progress bar calls it.
         progress: whether to show one where it takes longer than a second.
@@ -378,12 +358,12 @@ def in_processes(
 
     Introduced in lesson 2.
     """
-    from joblib import cpu_count
+    from loky import cpu_count
     from tqdm.auto import tqdm
 
     seconds_each = SECONDS_A_FILE + bytes_each / BYTES_A_SECOND
     size = max(round(SECONDS_A_CHUNK / seconds_each), 1)
-    chunks = (items[start : start + size] for start in range(0, len(items), size))
+    chunks = ((start, items[start : start + size]) for start in range(0, len(items), size))
     processes = cpu_count() if seconds_each * len(items) > WORTH_PROCESSES else 1
     bar = tqdm(total=len(items), desc=doing, unit=" files", delay=1, disable=not progress)
     with bar, quiet_pillow(), contextlib.closing(_results(work, chunks, processes)) as results:
@@ -392,21 +372,32 @@ def in_processes(
             bar.update(min(size, len(items) - bar.n))
 
 
-def _results(work: Callable, chunks: Iterator[Sequence], processes: int) -> Iterator:
-    """What `work` gives for each chunk, in order."""
+def _results(work: Callable, chunks: Iterator[tuple[int, Sequence]], processes: int) -> Iterator:
+    """What `work` gives for each chunk, in order: of this process, and of others beside it."""
     if processes == 1:
-        yield from map(work, chunks)
+        yield from starmap(work, chunks)
         return
-    from joblib import Parallel, delayed
+    from loky import ProcessPoolExecutor
 
-    # Unlike those of Python itself, the processes of joblib do not run the user's script again.
-    parallel = Parallel(processes, return_as="generator", batch_size=1, pre_dispatch=4 * processes)
-    first = list(islice(chunks, CHUNKS_BEFORE_START))
-    with _killed_in_silence():
+    # Unlike those of Python itself, the processes of loky do not run the user's script again.
+    others = ProcessPoolExecutor(processes - 1)
+    ahead: deque[Future] = deque()  # in order
+    try:
         with _deaf_to_interrupts():
-            results = parallel(delayed(work)(chunk) for chunk in chunks)
-        yield from map(work, first)
-        yield from results
+            started = others.submit(os.getpid)
+        for chunk in chunks:
+            if started.done() and sum(not one.done() for one in ahead) < 2 * (processes - 1):
+                ahead.append(others.submit(work, *chunk))
+            else:  # they start, or have enough to do
+                ahead.append(Future())
+                ahead[-1].set_result(work(*chunk))
+            while ahead and (ahead[0].done() or len(ahead) > MOST_AHEAD * processes):
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
+    finally:
+        with _killed_in_silence():
+            others.shutdown(kill_workers=True)
 
 
 @contextlib.contextmanager
@@ -427,7 +418,7 @@ def _deaf_to_interrupts() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _killed_in_silence() -> Iterator[None]:
-    """On an interrupt joblib kills its processes; its thread that serves them may complain."""
+    """The thread that serves processes may complain when they are killed."""
     usual = threading.excepthook
 
     def hook(failed: threading.ExceptHookArgs) -> None:

@@ -9,9 +9,9 @@ the order train, validation, test into one file below `data/prepared/`, with the
 report. The next time that file is used as it is.
 
 It is used only if nothing has changed: the name, size, time and rights of every file, the
-arguments, the version of Pillow. The pixels are compared with their checksum as well. Whatever
-does not fit is made anew, and takes the old one's place when it is whole. There is one file for a
-folder and an image size.
+arguments, the versions of Pillow and simplejpeg. The pixels are compared with their checksum as
+well. Whatever does not fit is made anew, and takes the old one's place when it is whole. There is
+one file for a folder and an image size.
 
 The file is a zip archive of plain NumPy arrays, not packed, and one JSON text: nothing in it can
 run. Where it cannot be kept, the images are read into the memory, as long as they fit.
@@ -26,9 +26,7 @@ import io
 import json
 import os
 import re
-import tempfile
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -40,6 +38,7 @@ from helpers.files import (
     check_free_space,
     forget_pages,
     storage_errors_in_words,
+    temporary_file,
     written_whole,
 )
 from helpers.folder_report import Finding, FolderReport, ImageFiles, Place, Places
@@ -80,9 +79,10 @@ class _Wish(NamedTuple):
     def facts(self) -> dict[str, str]:
         """All that decides what comes out. A file with other facts is out of date."""
         import PIL
+        import simplejpeg
 
         return {
-            "format": f"{FORMAT}, Pillow {PIL.__version__}",
+            "format": f"{FORMAT}, Pillow {PIL.__version__}, simplejpeg {simplejpeg.__version__}",
             "files": self.listing.state.hexdigest(),
             "image_size": str(tuple(map(int, self.image_size))),
             "validation_images": str(self.validation_images),
@@ -181,25 +181,16 @@ def _make(path: Path, wish: _Wish) -> None:
     row = 3 * wish.image_size[0] * wish.image_size[1]
     # Once in the order of the folder, then in that of the cut.
     check_free_space(path.parent, 2 * row * len(wish.listing.files), "the prepared images")
-    with _rows(path) as rows:
-        report = wish.check(image_size=wish.image_size, keep=rows.write)
-        rows.flush()
+    as_listed = path.with_suffix(".rows")
+    with storage_errors_in_words(path), temporary_file(as_listed) as rows:
+        rows.touch()
+        report = wish.check(image_size=wish.image_size, rows=rows)
         with written_whole(path) as temporary:
             _write(temporary, rows, report, wish)
     _remove_orphans(path.parent)
 
 
-@contextlib.contextmanager
-def _rows(path: Path) -> Iterator[BinaryIO]:
-    """A file without a name for the pixels as they come: gone as soon as it is closed."""
-    with (
-        storage_errors_in_words(path),
-        tempfile.TemporaryFile(dir=path.parent, buffering=PIECE) as rows,
-    ):
-        yield rows
-
-
-def _write(path: Path, rows: BinaryIO, report: FolderReport, wish: _Wish) -> None:
+def _write(path: Path, rows: Path, report: FolderReport, wish: _Wish) -> None:
     parts, images = wish.cut(report), report.images
     labels = np.concatenate([parts[part].labels for part in PARTS])
     order = np.concatenate([parts[part].which for part in PARTS])
@@ -230,11 +221,11 @@ def _write(path: Path, rows: BinaryIO, report: FolderReport, wish: _Wish) -> Non
 
 
 def _write_images(
-    archive: zipfile.ZipFile, rows: BinaryIO, order: np.ndarray, image_size: tuple[int, int]
+    archive: zipfile.ZipFile, rows: Path, order: np.ndarray, image_size: tuple[int, int]
 ) -> None:
     """Write the rows in this order as `images.npy`."""
     row = 3 * image_size[0] * image_size[1]
-    pixels = np.memmap(rows, np.uint8, "r", shape=(os.fstat(rows.fileno()).st_size // row, row))
+    pixels = np.memmap(rows, np.uint8, "r").reshape(-1, row)
     step = max(PIECE // row, 1)
     header = {"descr": "|u1", "fortran_order": False, "shape": (len(order), *image_size, 3)}
     with archive.open("images.npy", "w", force_zip64=True) as member:

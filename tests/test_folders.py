@@ -618,6 +618,16 @@ class TestNearlyTheSame:
         kinds = [finding.kind for finding in check_folder(photos).findings]
         assert kinds == ["copy", "nearly the same"]
 
+    def test_thumbnails_made_together_are_those_of_each(self):
+        sizes = [(32, 32), (30, 45), (5, 4), (200, 9), (8, 8), (300, 217)]
+        pictures = [NOISE.resize(sizes[number % len(sizes)]) for number in range(250)]
+        pixels = [np.asarray(image) for image in pictures]
+        together = folders._thumbnails(pixels)
+        alone = np.concatenate([folders._thumbnails([one]) for one in pixels])
+        np.testing.assert_array_equal(together, alone)
+        means = [image.resize((8, 8), Image.Resampling.BOX) for image in pictures]
+        np.testing.assert_allclose(together.astype(int), np.stack(means).astype(int), atol=1)
+
     def test_pictures_of_nearly_one_colour_are_not_compared(self, tmp_path):
         random = np.random.default_rng(0)
         for number in range(40):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -190,9 +191,12 @@ class TestOutOfDate:
         assert splits(load(photos, **options)) == splits(dataset)
         assert looked_at == []
 
-    def test_another_version_makes_it_anew(self, photos, looked_at, monkeypatch):
+    @pytest.mark.parametrize(
+        "version", ["helpers.prepared.FORMAT", "PIL.__version__", "simplejpeg.__version__"]
+    )
+    def test_another_version_makes_it_anew(self, photos, looked_at, monkeypatch, version):
         load(photos)
-        monkeypatch.setattr(prepared, "FORMAT", prepared.FORMAT + 1)
+        monkeypatch.setattr(version, "another")
         looked_at.clear()
         load(photos)
         assert len(looked_at) == 20
@@ -307,10 +311,10 @@ class TestNoPlace:
 
     @pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
     def test_nothing_may_be_written_there(self, photos, prepared_folder, capsys, monkeypatch):
-        def refuse(**options):
-            raise PermissionError(13, "Permission denied", str(options["dir"]))
+        def refuse(path):
+            raise PermissionError(13, "Permission denied", str(path))
 
-        monkeypatch.setattr("tempfile.TemporaryFile", refuse)
+        monkeypatch.setattr(prepared, "temporary_file", refuse)
         assert self.in_memory(load(photos), photos)
         said = capsys.readouterr().out
         assert said.startswith("Expected to be allowed to write ")
@@ -328,6 +332,17 @@ class TestNoPlace:
             raise OSError(28, "No space left on device")
 
         monkeypatch.setattr(prepared, "_write_images", full)
+        assert self.in_memory(load(photos), photos)
+        assert "the disk is full" in capsys.readouterr().out
+        assert [path.suffix for path in prepared_folder.iterdir()] == [".lock"]
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has /dev/full")
+    def test_a_disk_that_gets_full_while_the_files_are_looked_at(
+        self, photos, prepared_folder, capsys, monkeypatch
+    ):
+        monkeypatch.setattr(
+            prepared, "temporary_file", lambda path: contextlib.nullcontext(Path("/dev/full"))
+        )
         assert self.in_memory(load(photos), photos)
         assert "the disk is full" in capsys.readouterr().out
         assert [path.suffix for path in prepared_folder.iterdir()] == [".lock"]
@@ -427,6 +442,7 @@ def test_what_a_program_left_that_was_killed_while_writing_is_removed(photos, pr
         capture_output=True, text=True, check=True,
     ).stdout.strip()  # fmt: skip
     write(prepared_folder / f".{gone}.part.{file.name}", b"half")
+    write(prepared_folder / f".{gone}.part.{file.with_suffix('.rows').name}", b"half")
     CHANGES["added"](photos)
     load(photos)
     assert {path.name for path in prepared_folder.iterdir()} == {file.name, f"{file.name}.lock"}
