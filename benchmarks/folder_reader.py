@@ -214,7 +214,8 @@ def measure(images: int = IMAGES, repeats: int = REPEATS, source: Path | None = 
     Returns:
         For every reader the images a second and the processor time an image, in the first and
         in the second epoch, each as median, lowest and highest; how many times as fast as
-        the faster of the others the helpers are; and the peak memory of the helpers.
+        the fastest of the others the helpers were, in each repeat; and the peak memory of the
+        helpers.
     """
     runs: dict[str, list[dict]] = {reader: [] for reader in READERS}
     memory = []
@@ -237,10 +238,10 @@ def measure(images: int = IMAGES, repeats: int = REPEATS, source: Path | None = 
         "repeats": repeats,
         "readers": table,
         "times_as_fast_as_the_fastest_other": {
-            epoch: {
-                name: round(ratio(table, epoch, name), 2)
-                for name in ("images_a_second", "processor_microseconds_an_image")
-            }
+            epoch: [
+                ratio({reader: of[turn] for reader, of in runs.items()}, epoch)
+                for turn in range(repeats)
+            ]
             for epoch in ("first_epoch", "second_epoch")
         },
         "memory_of_helpers": memory,
@@ -258,14 +259,11 @@ def summary(runs: list[dict]) -> dict:
     } | {"peak_megabytes": spread([run["peak_megabytes"] for run in runs])}
 
 
-def ratio(table: dict, epoch: str, name: str) -> float:
-    medians = {reader: row[epoch][name]["median"] for reader, row in table.items()}
-    ours = medians.pop("helpers")
-    return (
-        ours / max(medians.values())
-        if name == "images_a_second"
-        else (min(medians.values()) / ours)
-    )
+def ratio(turn: dict, epoch: str) -> float:
+    """How many times as fast as the fastest other the helpers were in this turn of all readers."""
+    speeds = {reader: run[epoch]["images_a_second"] for reader, run in turn.items()}
+    ours = speeds.pop("helpers")
+    return round(ours / max(speeds.values()), 2)
 
 
 def show(result: dict) -> None:
