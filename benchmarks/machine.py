@@ -1,6 +1,7 @@
 """What every benchmark needs: processes of their own, and what they took on which machine."""
 
 import json
+import os
 import platform
 import resource
 import statistics
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from itertools import accumulate
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from helpers.setup_check import usable_cores
 
@@ -58,10 +60,10 @@ def cpu_seconds(of: int = resource.RUSAGE_SELF) -> float:
     return used.ru_utime + used.ru_stime
 
 
-def peak_megabytes() -> int:
-    """The most memory that this process has held at once."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / (1e6 if sys.platform == "darwin" else 1e3))
+def peak_megabytes(used: resource.struct_rusage | None = None) -> int:
+    """The most memory that this process, or the one that `used` is of, has held at once."""
+    used = used or resource.getrusage(resource.RUSAGE_SELF)
+    return round(used.ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3))
 
 
 class EpochMarks:
@@ -97,7 +99,6 @@ def speed(images: int, before: float, start: float) -> dict[str, float]:
         "images": images,
         "cpu_seconds": cpu_seconds() - before,
         "wall_seconds": time.perf_counter() - start,
-        "peak_megabytes": peak_megabytes(),
     }
 
 
@@ -114,12 +115,26 @@ def import_seconds(module: str) -> dict[str, float]:
 
 
 def run_alone(script: str, *arguments: str) -> dict:
-    """Run a script as a process of its own, and read the JSON on its last line of output."""
+    """Run a script as a process of its own, and read the JSON on its last line of output.
+
+    What the whole process took, from its start to its end, is added to it.
+    """
     command = [sys.executable, script, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(f"{' '.join(command)} failed:\n{done.stderr}")
-    return json.loads(done.stdout.splitlines()[-1])
+    start = time.perf_counter()
+    with TemporaryFile("w+") as output, TemporaryFile("w+") as errors:
+        process = subprocess.Popen(command, stdout=output, stderr=errors, text=True)
+        _, status, used = os.wait4(process.pid, 0)  # tells the memory of this one process
+        process.returncode = os.waitstatus_to_exitcode(status)
+        for file in (output, errors):
+            file.seek(0)
+        if process.returncode:
+            sys.exit(f"{' '.join(command)} failed:\n{errors.read()}")
+        measured = json.loads(output.read().splitlines()[-1])
+    return measured | {
+        "process_cpu_seconds": used.ru_utime + used.ru_stime,
+        "process_wall_seconds": time.perf_counter() - start,
+        "peak_megabytes": peak_megabytes(used),
+    }
 
 
 def summary(values: Sequence[float], digits: int = 3) -> dict[str, float]:

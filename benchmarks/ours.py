@@ -11,7 +11,7 @@ import sys
 import time
 from dataclasses import replace
 
-from machine import EpochMarks, cpu_seconds, peak_megabytes, speed
+from machine import EpochMarks, cpu_seconds, speed
 
 from helpers import quiet_tensorflow
 
@@ -32,7 +32,6 @@ def recipe(recipe_name: str, name: str, seed: str, epochs: str, mirrored: str = 
     return measured | {
         "test_accuracy": evaluate(model, dataset.test, mirrored=bool(mirrored)).accuracy,
         "mirrored": bool(mirrored),
-        "peak_megabytes": peak_megabytes(),
         "recipe": recipe_text(chosen),
     }
 

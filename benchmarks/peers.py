@@ -15,7 +15,7 @@ import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # the log only; nothing that changes speed
 
-from machine import EpochMarks, cpu_seconds, peak_megabytes, speed
+from machine import EpochMarks, cpu_seconds, speed
 
 BATCH_SIZE = 32
 
@@ -77,8 +77,7 @@ def classic_script(name: str, seed: str, epochs: str) -> dict:
     _, accuracy = model.evaluate(test_images, dataset.test.labels, verbose=0)
     return {
         "cpu_seconds": curve[-1][0], "wall_seconds": wall, "test_accuracy": float(accuracy),
-        "curve": curve, "peak_megabytes": peak_megabytes(), "all_cpu_seconds": cpu_seconds(),
-        "source": dataset.source, "training_images": len(dataset.train),
+        "curve": curve, "source": dataset.source, "training_images": len(dataset.train),
     }  # fmt: skip
 
 
