@@ -117,13 +117,18 @@ def import_seconds(module: str) -> dict[str, float]:
 def run_alone(script: str, *arguments: str) -> dict:
     """Run a script as a process of its own, and read the JSON on its last line of output.
 
-    What the whole process took, from its start to its end, is added to it.
+    What the whole process took, from its start to its end, is added to it. Its peak memory is
+    at least that of the calling process (Linux counts it while the new one starts): keep that small.
     """
     command = [sys.executable, script, *arguments]
     start = time.perf_counter()
     with TemporaryFile("w+") as output, TemporaryFile("w+") as errors:
         process = subprocess.Popen(command, stdout=output, stderr=errors, text=True)
-        _, status, used = os.wait4(process.pid, 0)  # tells the memory of this one process
+        try:
+            _, status, used = os.wait4(process.pid, 0)  # tells the memory of this one process
+        except KeyboardInterrupt:
+            process.kill()  # or it would go on alone, and slow what is measured next
+            raise
         process.returncode = os.waitstatus_to_exitcode(status)
         for file in (output, errors):
             file.seek(0)

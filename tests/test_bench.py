@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
@@ -56,17 +55,21 @@ def test_without_the_images_it_says_what_to_do(bench, monkeypatch, tmp_path, cap
 
 
 @pytest.mark.parametrize("what", ["keras_speed", "torch_speed"])
-def test_a_peer_measures_itself(what):
+def test_a_peer_measures_itself_and_its_process_is_measured(bench, what):
     """On the bundled images, so that it runs everywhere."""
     if what == "torch_speed":
         pytest.importorskip("torch")
-    done = subprocess.run(
-        [sys.executable, str(BENCHMARKS / "peers.py"), what, "fashion_mnist", "256", "64"],
-        check=True, capture_output=True, text=True,
-    )  # fmt: skip
-    measured = json.loads(done.stdout.splitlines()[-1])
+    measured = bench.run_alone(bench.PEERS, what, "fashion_mnist", "256", "64")
     assert measured["images"] == 256
-    assert measured["cpu_seconds"] > 0
+    assert 0 < measured["cpu_seconds"] < measured["process_cpu_seconds"]
+    assert 0 < measured["wall_seconds"] < measured["process_wall_seconds"]
+
+
+def test_a_process_that_fails_is_told_with_its_error(bench, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text("raise ValueError('no such recipe')")
+    with pytest.raises(SystemExit, match="no such recipe"):
+        bench.run_alone(str(script))
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +109,10 @@ class TestStoredBenchmark:
         for name, floor in bench.FLOORS.items():
             assert stored["floors"][name]["what"] == floor.what
             assert stored["floors"][name]["floor"] == floor.least
+
+    def test_none_of_its_medians_is_below_its_floor_as_the_readme_says(self, bench, stored):
+        for name, floor in bench.FLOORS.items():
+            assert floor.row([stored["floors"][name]["median"]])["holds"], name
 
     def test_its_table_belongs_to_it(self, bench, stored):
         shown = (RESULTS / "bench.md").read_text(encoding="utf-8")

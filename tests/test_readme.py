@@ -89,11 +89,6 @@ def test_the_table_of_trainings_is_what_was_measured():
     assert bench["machine"]["processor"] in README
 
 
-def test_no_floor_of_the_last_full_measurement_was_missed():
-    floors = json.loads((RESULTS / "bench.json").read_text(encoding="utf-8"))["floors"]
-    assert [name for name, row in floors.items() if not row["holds"]] == []
-
-
 def test_the_gain_of_onednn_is_what_was_measured():
     of = json.loads((RESULTS / "onednn.json").read_text(encoding="utf-8"))["cpu_seconds"]
     gains = {
