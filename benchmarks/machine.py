@@ -118,7 +118,7 @@ def run_alone(script: str, *arguments: str) -> dict:
     """Run a script as a process of its own, and read the JSON on its last line of output.
 
     What the whole process took, from its start to its end, is added to it. Its peak memory is
-    at least that of the calling process (Linux counts it while the new one starts): keep that small.
+    at least that of the calling process (on Linux it is counted at the start): keep that small.
     """
     command = [sys.executable, script, *arguments]
     start = time.perf_counter()
