@@ -61,7 +61,10 @@ def cpu_seconds(of: int = resource.RUSAGE_SELF) -> float:
 
 
 def peak_megabytes(used: resource.struct_rusage | None = None) -> int:
-    """The most memory that this process, or the one that `used` is of, has held at once."""
+    """The most memory that this process, or the one that `used` is of, has held at once.
+
+    Linux tells KiB, and 1,000 of them are taken as a MB here: 2.4 % more than a million bytes.
+    """
     used = used or resource.getrusage(resource.RUSAGE_SELF)
     return round(used.ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3))
 
