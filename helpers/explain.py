@@ -1,52 +1,49 @@
-"""What a trained network sees: feature maps and Grad-CAM. Introduced in lessons 3 and 5."""
+"""What a trained network sees: feature maps and Grad-CAM. Introduced in lessons 3 and 5.
+
+Both listen to a layer while the model answers, so the model is neither taken apart nor copied. They
+work for every model that Keras can call: also for a layer of a model inside the model, for
+images of any size, and for a class of one's own.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import contextlib
+import difflib
+import warnings
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from helpers.errors import UsageError
+from helpers.fit_check import cause_in_words
+from helpers.quiet import quiet_tensorflow
 
 if TYPE_CHECKING:
     import keras
 
-
-def _layer(model: keras.Model, name: str) -> keras.layers.Layer:
-    names = [layer.name for layer in model.layers]
-    if name not in names:
-        raise UsageError(f"Expected the name of a layer: {', '.join(names)}. Received: {name!r}.")
-    return model.get_layer(name)
-
-
-def _batch_of_one(model: keras.Model, image: np.ndarray) -> np.ndarray:
-    expected = tuple(model.input_shape[1:])
-    if np.shape(image) != expected:
-        raise UsageError(
-            f"Expected one image of shape {expected}. Received: {np.shape(image)}. "
-            "Take one out of a batch with images[0]."
-        )
-    return np.asarray(image)[np.newaxis]
+MOST_NAMES = 30  # of layers in a message; a large network has hundreds
 
 
 def feature_maps(model: keras.Model, image: np.ndarray, layer_name: str) -> np.ndarray:
     """What one layer gives for one image: float32 (height, width, channels).
 
     Args:
-        model: a Keras model.
+        model: a Keras model that takes one batch of images.
         image: one image (height, width, channels), as the model takes it.
-        layer_name: a convolution or pooling layer of the model.
+        layer_name: a layer whose output has places: a convolution, a pooling, an activation. One of
+            a model inside the model is named after both: "backbone/conv_5". Of a layer that is used
+            several times, the last use counts.
 
     Raises:
-        UsageError: no such layer, or not one image of the model's shape.
+        UsageError: no such layer, one without places, or not one image of the model's shape.
 
     Introduced in lesson 3.
     """
-    import keras
-
-    layer = _layer(model, layer_name)
-    up_to_layer = keras.Model(model.inputs[0], layer.output)
-    return np.asarray(up_to_layer(_batch_of_one(model, image)))[0]
+    batch = _batch_of_one(model, image)
+    with _listening(_layer(model, layer_name)) as heard:
+        _answer(model, batch)
+    return _places(heard, layer_name).numpy()[0]
 
 
 def grad_cam(
@@ -55,12 +52,17 @@ def grad_cam(
     """Where the network looks: how much each place of a layer spoke for a class.
 
     The feature maps of the layer are added up, each weighted by how strongly the logit of
-    the class rises with it, on average over the map; what is negative becomes 0.
+    the class rises with it, on average over the map; what is negative becomes 0. Where the model
+    ends in a softmax or a sigmoid, the logits before it are taken: of a network that is very
+    sure, the probabilities hardly rise with anything.
 
     Args:
-        model: a Keras model that gives logits, on the TensorFlow backend.
+        model: a Keras model that gives one number a class, on the TensorFlow backend. One that
+            gives a single number, for two classes, speaks with it for class 1 and against class 0.
         image: one image (height, width, channels), as the model takes it.
-        layer_name: a convolution layer, most often the last.
+        layer_name: the last layer with places, most often. Where an activation comes after the
+            convolution as a layer of its own, name the activation: it is what the network goes on
+            with. As for `feature_maps`, "backbone/conv_5" is a layer of a model inside the model.
         class_index: the class to explain; by default the one that the model predicts.
 
     Returns:
@@ -68,30 +70,217 @@ def grad_cam(
         layer speaks for the class.
 
     Raises:
-        UsageError: no such layer, no such class, or not one image of the model's shape.
+        UsageError: no such layer, one without places, no such class, not one image of the model's
+            shape, or a model that cannot be explained this way.
 
     Source: Selvaraju et al., "Grad-CAM", ICCV 2017, https://arxiv.org/abs/1610.02391.
     Introduced in lesson 5.
     """
-    import keras
     import tensorflow as tf
 
-    _layer(model, layer_name)
-    classes = model.output_shape[-1]
-    if class_index is not None and not 0 <= class_index < classes:
-        raise UsageError(f"Expected a class from 0 to {classes - 1}. Received: {class_index}.")
-    # A model that was loaded from a file no longer joins its layers to its outputs; a clone does.
-    clone = keras.models.clone_model(model)
-    clone.set_weights(model.get_weights())
-    maps_and_logits = keras.Model(
-        clone.inputs[0], [clone.get_layer(layer_name).output, clone.outputs[0]]
-    )
-    with tf.GradientTape() as tape:
-        maps, logits = maps_and_logits(_batch_of_one(model, image))
-        if class_index is None:
-            class_index = int(np.argmax(logits[0]))
-        score = logits[0, class_index]
-    slopes = tape.gradient(score, maps)  # (1, height, width, channels)
-    weights = tf.reduce_mean(slopes, axis=(1, 2), keepdims=True)  # one weight a map
-    heat = tf.nn.relu(tf.reduce_sum(weights * maps, axis=-1))[0].numpy()
+    batch = _batch_of_one(model, image)
+    layer = _layer(model, layer_name)
+    with tf.GradientTape() as tape, _logits_instead_of_probabilities(model):
+        with _listening(layer, tape.watch) as heard:
+            answer = _answer(model, batch)
+        maps = _places(heard, layer_name)
+        score = _score(_one_number_a_class(answer), class_index)
+    slopes = tape.gradient(score, heard[-1])  # (1, height, width, channels)
+    if slopes is None:
+        raise UsageError(
+            f"Expected a layer that the answer of the model depends on. Received: {layer_name!r}, "
+            "whose output goes elsewhere. Choose a layer on the way to the output."
+        )
+    weights = tf.reduce_mean(tf.cast(slopes, tf.float32), axis=(1, 2))  # one weight a map
+    heat = tf.nn.relu(tf.einsum("bhwc,bc->hw", maps, weights)).numpy()
+    if not np.isfinite(heat).all():
+        raise UsageError(
+            "Expected finite numbers from the model. Received: nan or inf, so its training "
+            "diverged. Train again, with a smaller learning rate."
+        )
     return heat / heat.max() if heat.max() > 0 else heat
+
+
+def _score(logits: np.ndarray, class_index: int | None) -> Any:
+    """The number that rises when the model speaks for the class."""
+    import tensorflow as tf
+
+    if logits.shape[1] == 1:  # one number for two classes: that of the second
+        logits = tf.concat([-logits, logits], axis=1)
+    classes = logits.shape[1]
+    if class_index is None:
+        class_index = int(np.argmax(logits[0]))
+    whole = isinstance(class_index, int | np.integer) and not isinstance(class_index, bool)
+    if not whole or not 0 <= class_index < classes:
+        raise UsageError(
+            f"Expected a class from 0 to {classes - 1}. Received: {class_index!r}. "
+            "dataset.class_names.index(name) gives the number of a class."
+        )
+    return logits[0, int(class_index)]
+
+
+def _one_number_a_class(answer: Any) -> Any:
+    shape = getattr(answer, "shape", None)
+    if shape is None or len(shape) != 2:
+        received = "several outputs" if shape is None else f"an output of shape {tuple(shape)}"
+        raise UsageError(
+            f"Expected a model that gives one number a class. Received: {received}. Grad-CAM "
+            "explains the answer of a classifier only."
+        )
+    return answer
+
+
+# ------------------------------------------------------------------------------ the arguments
+
+
+def _batch_of_one(model: keras.Model, image: np.ndarray) -> np.ndarray:
+    """The image as a batch, where the model takes such a one."""
+    with quiet_tensorflow():
+        import keras
+
+    if not isinstance(model, keras.Model):
+        kinds = [kind.__module__ for kind in type(model).__mro__]
+        torch = any(name.startswith("torch.") for name in kinds)
+        raise UsageError(
+            "Expected a Keras model. Received: "
+            f"{'a PyTorch model' if torch else type(model).__name__}. Give the Keras model first."
+        )
+    takes = getattr(model, "input_shape", None)  # a class of one's own may not know it
+    if takes is not None and not isinstance(takes, tuple):
+        raise UsageError(
+            f"Expected a model with one input, the images. Received: one with {len(takes)}. "
+            "Its layers can be seen only with all of them."
+        )
+    image = np.asarray(image)
+    expected = (None,) * 3 if takes is None else takes[1:]
+    fits = image.ndim == len(expected) and all(
+        size in (None, given) for size, given in zip(expected, image.shape, strict=True)
+    )
+    if not fits:
+        shape = " x ".join("any" if size is None else str(size) for size in expected)
+        shown = expected if None not in expected else f"{shape} pixels and channels"
+        raise UsageError(
+            f"Expected one image of shape {shown}. Received: {image.shape}. "
+            "Take one out of a batch with images[0]."
+        )
+    if not (np.issubdtype(image.dtype, np.number) or image.dtype == bool):
+        raise UsageError(
+            f"Expected an image of numbers. Received: type {image.dtype}. "
+            "Give a row of dataset.test.images."
+        )
+    return image[np.newaxis]
+
+
+def _layers(model: keras.Model, above: str = "") -> Iterator[tuple[str, keras.layers.Layer]]:
+    """All layers by name, those of a model inside the model as "model/layer"."""
+    for layer in getattr(model, "layers", ()):
+        yield above + layer.name, layer
+        yield from _layers(layer, f"{above}{layer.name}/")
+
+
+def _layer(model: keras.Model, name: str) -> keras.layers.Layer:
+    layers = dict(_layers(model))
+    if name in layers:
+        return layers[name]
+    inside = [path for path in layers if path.endswith(f"/{name}")]
+    if len(inside) == 1:
+        return layers[inside[0]]
+    names = list(layers)
+    if inside:
+        names = inside
+    elif len(names) > MOST_NAMES:
+        close = difflib.get_close_matches(str(name), names, n=5)
+        names = [*(close or names[-5:]), f"or another of {len(layers)} (model.summary())"]
+    raise UsageError(f"Expected the name of a layer: {', '.join(names)}. Received: {name!r}.")
+
+
+def _places(heard: list, name: str) -> Any:
+    """What was heard of a layer, float32 (1, height, width, channels)."""
+    import tensorflow as tf
+
+    if not heard:
+        raise UsageError(
+            f"Expected a layer that is used when the model answers. Received: {name!r}, which "
+            "is not. Choose another layer."
+        )
+    shape = getattr(heard[-1], "shape", None)
+    if shape is None or len(shape) != 4:
+        received = "several outputs" if shape is None else f"numbers of shape {tuple(shape[1:])}"
+        raise UsageError(
+            "Expected a layer whose output has places: height, width and channels. Received: "
+            f"{name!r}, which gives {received}. Choose a convolution, a pooling, or the activation "
+            "after one."
+        )
+    return tf.cast(heard[-1], tf.float32)
+
+
+# ------------------------------------------------------------------------------- listening in
+
+
+def _answer(model: keras.Model, batch: np.ndarray) -> Any:
+    try:
+        with warnings.catch_warnings():  # of a model that was made with its input in a list
+            warnings.filterwarnings("ignore", "The structure of `inputs`")
+            return model(batch, training=False)
+    except Exception as error:  # whatever a layer says of an image that it cannot take
+        raise UsageError(
+            f"Expected an image that the model can take. Received: {batch.shape[1:]}, and the "
+            f"model says: {cause_in_words(error)}. Try model(image[None]) alone."
+        ) from error
+
+
+@contextlib.contextmanager
+def _calls(layer: keras.layers.Layer, changed: Callable) -> Iterator[None]:
+    """Have a layer answer with `changed(its own call, inputs, ...)` for a moment.
+
+    Keras has no hooks as PyTorch has them. `call` is the public method that a layer is made by.
+    """
+    own = layer.call
+    layer.call = lambda *inputs, **options: changed(own, *inputs, **options)
+    try:
+        yield
+    finally:
+        del layer.call  # the one of its class comes back
+
+
+@contextlib.contextmanager
+def _listening(layer: keras.layers.Layer, watch: Callable = lambda output: None) -> Iterator[list]:
+    """A list that gets what the layer gives, each time it is called."""
+    heard = []
+
+    def listen(own: Callable, *inputs: Any, **options: Any) -> Any:
+        output = own(*inputs, **options)
+        watch(output)
+        heard.append(output)
+        return output
+
+    with _calls(layer, listen):
+        yield heard
+
+
+def _output_layer(model: keras.Model) -> keras.layers.Layer:
+    """The layer that gives the model's answer."""
+    layers = model.layers
+    gives = [layer for layer in layers if layer.name in getattr(model, "output_names", ())]
+    last = (gives or layers)[-1]
+    return _output_layer(last) if getattr(last, "layers", ()) else last
+
+
+@contextlib.contextmanager
+def _logits_instead_of_probabilities(model: keras.Model) -> Iterator[None]:
+    """Leave a last softmax or sigmoid out for a moment."""
+    import keras
+
+    last = _output_layer(model)
+    activation = getattr(last, "activation", None)
+    if isinstance(last, keras.layers.Softmax):
+        with _calls(last, lambda own, inputs, *others, **options: inputs):
+            yield
+    elif activation in (keras.activations.softmax, keras.activations.sigmoid):
+        last.activation = keras.activations.linear
+        try:
+            yield
+        finally:
+            last.activation = activation
+    else:
+        yield

@@ -103,7 +103,7 @@ def _check_outputs(model: keras.Model, dataset: ImageDataset) -> None:
     except Exception as error:  # whatever a layer says of a shape that it cannot take
         raise MismatchError(
             f"Expected a model for images of {_shape(dataset.image_shape)}. Received: one whose "
-            f"layers cannot take them: {_cause(error)}. Build it for this dataset."
+            f"layers cannot take them: {cause_in_words(error)}. Build it for this dataset."
         ) from error
     gives = getattr(output, "shape", None)
     classes = len(dataset.class_names)
@@ -117,7 +117,7 @@ def _check_outputs(model: keras.Model, dataset: ImageDataset) -> None:
     _check_compiled(model, binary)
 
 
-def _cause(error: Exception) -> str:
+def cause_in_words(error: Exception) -> str:
     """What a layer said, without the frame of words and the bold letters of Keras."""
     said = re.sub(r"\x1b\[\d*m", "", str(error)).partition("Arguments received by")[0]
     lines = [line.strip() for line in said.splitlines() if line.strip()]
@@ -189,7 +189,7 @@ def compile_config(model: keras.Model) -> dict:
     except (NotImplementedError, TypeError, ValueError) as error:
         raise MismatchError(
             "Expected a loss, an optimizer and metrics that Keras can describe. Received: one "
-            f"that it cannot: {_cause(error)}. Give that class a get_config method."
+            f"that it cannot: {cause_in_words(error)}. Give that class a get_config method."
         ) from error
 
 

@@ -190,7 +190,7 @@ class TestModel:
             "Exception encountered when calling Own.call().\n\n\x1b[1mToo narrow.\x1b[0m\n\n"
             "Arguments received by Own.call():\n  • images=<KerasTensor>"
         )
-        assert fit_check._cause(ValueError(framed)) == "Too narrow"
+        assert fit_check.cause_in_words(ValueError(framed)) == "Too narrow"
 
     def test_several_inputs(self, dataset):
         first, second = keras.Input((18, 18, 1)), keras.Input((18, 18, 1))
