@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 WARM_UP = 0.3  # of all steps: the learning rate rises; then it falls to nothing
 IMAGES_TO_MEASURE = 2_000  # at least; for means, spreads and directions, more change little
+BFLOAT16_VARIABLE = "COURSE_BFLOAT16"  # yes or no: decides in place of the processor
 STEPS_A_CALL = 4  # that Keras takes before it comes back to Python, which costs as much as a step
 
 
@@ -85,7 +86,8 @@ class Recipe:
         batch_norm: whether every convolution is followed by batch normalisation.
         one_cycle: whether the learning rate rises for 30 % of the steps and then falls to 0.
         augment: functions that change the training images at random (`helpers.batches`).
-        bfloat16: whether to compute with 16-bit numbers where this processor can.
+        bfloat16: whether to compute with 16-bit numbers where this processor can
+            (`has_fast_bfloat16`).
         dropout: share of the features that is left out at random before the last layer.
         weight_decay: share of the weights, times the learning rate, taken off at every step.
         label_smoothing: share of the label that is spread evenly over all classes, the right one
@@ -378,10 +380,19 @@ def has_fast_bfloat16() -> bool:
     """Whether this processor computes with 16-bit numbers (bfloat16) faster than with 32-bit ones.
 
     Known for Linux only, from what the kernel says about the processor: AVX512_BF16 or AMX.
-    Elsewhere, and on older processors, the same numbers take longer.
+    Elsewhere, and on older processors, the same numbers take longer. The environment variable
+    COURSE_BFLOAT16, set to "yes" or "no", decides for every processor, for example to compute
+    as another computer does.
+
+    Raises:
+        UsageError: the variable says something else.
 
     Introduced in lesson 6.
     """
+    if wish := os.environ.get(BFLOAT16_VARIABLE):
+        if wish not in ("yes", "no"):
+            raise UsageError(f"Expected yes or no in {BFLOAT16_VARIABLE}. Received: {wish}.")
+        return wish == "yes"
     try:
         flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
     except OSError:

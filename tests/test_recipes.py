@@ -149,8 +149,24 @@ class TestBfloat16:
                 raise FileNotFoundError
             return f"flags : {flags}\n"
 
+        monkeypatch.delenv(recipes.BFLOAT16_VARIABLE, raising=False)
         monkeypatch.setattr(Path, "read_text", read)
         assert has_fast_bfloat16() is fast
+
+    @pytest.mark.parametrize(("wish", "dtype"), [("yes", "bfloat16"), ("no", "float32")])
+    @pytest.mark.parametrize("flags", ["avx2 fma", "avx512_bf16"])
+    def test_the_environment_decides_on_every_processor(
+        self, dataset, monkeypatch, flags, wish, dtype
+    ):
+        monkeypatch.setattr(Path, "read_text", lambda self, **options: f"flags : {flags}\n")
+        monkeypatch.setenv(recipes.BFLOAT16_VARIABLE, wish)
+        model = CLASSIC.but(bfloat16=True).build(dataset)
+        assert model.get_layer("conv_1").compute_dtype == dtype
+
+    def test_the_environment_says_yes_or_no(self, monkeypatch):
+        monkeypatch.setenv(recipes.BFLOAT16_VARIABLE, "maybe")
+        with pytest.raises(UsageError, match="Expected yes or no in COURSE_BFLOAT16. Received: m"):
+            has_fast_bfloat16()
 
 
 def test_images_that_lie_class_after_class_are_all_measured(dataset, monkeypatch):
