@@ -6,6 +6,7 @@ What tests of folders make and look at is imported from `made_images.py`, beside
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,9 @@ from helpers import ImageDataset, Split, datasets, prepared
 
 os.environ.setdefault("MPLBACKEND", "agg")  # no test opens a window
 sys.path.append(str(Path(__file__).parent))  # for made_images
+# nohup, a background job and some CI start their children deaf to interrupts, and those of the
+# tests would be it too. Some tests are about interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _split(name: str, shape: tuple[int, int, int], classes: tuple[str, ...], count: int) -> Split:
