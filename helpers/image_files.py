@@ -35,6 +35,8 @@ import numpy as np
 import simplejpeg
 from PIL import Image
 
+from helpers.memory import usable_cores
+
 Remark = tuple[str, str]  # a kind of finding, and its cause: a sentence
 
 # The formats that are read, in Pillow's words, with the endings that their files have.
@@ -358,13 +360,12 @@ def in_processes(
 
     Introduced in lesson 2.
     """
-    from loky import cpu_count
     from tqdm.auto import tqdm
 
     seconds_each = SECONDS_A_FILE + bytes_each / BYTES_A_SECOND
     size = max(round(SECONDS_A_CHUNK / seconds_each), 1)
     chunks = ((start, items[start : start + size]) for start in range(0, len(items), size))
-    processes = cpu_count() if seconds_each * len(items) > WORTH_PROCESSES else 1
+    processes = usable_cores() if seconds_each * len(items) > WORTH_PROCESSES else 1
     bar = tqdm(total=len(items), desc=doing, unit=" files", delay=1, disable=not progress)
     with bar, quiet_pillow(), contextlib.closing(_results(work, chunks, processes)) as results:
         for result in results:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import platform
 import sys
 from dataclasses import dataclass
 
 from helpers.datasets import DATA_DIR, FASHION_MNIST_FILE
+from helpers.memory import usable_cores
 from helpers.torch_twin import INSTALL_TORCH
 
 OLDEST_PYTHON, NEWEST_PYTHON = (3, 11), (3, 13)
@@ -57,13 +57,6 @@ def check_setup() -> SetupReport:
     cifar10 = "here" if (DATA_DIR / "cifar10").is_dir() else "not here, and not needed"
     checks.append(Check("CIFAR-10", cifar10))
     return SetupReport(tuple(checks))
-
-
-def usable_cores() -> int:
-    """How many processor cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _check_python() -> Check:

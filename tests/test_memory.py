@@ -1,63 +1,182 @@
-"""How much memory may still be taken: of the machine, of a container, of the process."""
+"""How much memory may still be taken, and how many cores: of the machine, of its groups."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import psutil
 import pytest
 
 from helpers import memory
+from helpers.memory import available_memory, usable_cores
 
 MEGABYTE = 1_000_000
+HUGE = 9_223_372_036_854_771_712  # what the first version of cgroups says for "no limit"
+UNIFIED = "30 23 0:26 {root} {place} rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n"
+FIRST = "33 31 0:31 {root} {place}/{kind} rw - cgroup cgroup rw,{kind}\n"
 
 
 @pytest.fixture
-def container(monkeypatch, tmp_path):
-    """Gives a function that writes what Linux says of a container's memory."""
-    monkeypatch.setattr(memory, "CGROUP", tmp_path)
+def groups(monkeypatch, tmp_path):
+    """Gives a function that makes up what Linux says of the groups that this process is in."""
 
-    def write(most: str, used: int, statistics: str) -> None:
-        (tmp_path / "memory.max").write_text(f"{most}\n")
-        (tmp_path / "memory.current").write_text(f"{used}\n")
-        (tmp_path / "memory.stat").write_text(statistics)
+    def write(own: str, mounts: str, files: dict[str, object], root: str = "/") -> None:
+        place = tmp_path / "cgroup folder"
+        for name, text in files.items():
+            (place / name).parent.mkdir(parents=True, exist_ok=True)
+            (place / name).write_text(f"{text}\n")
+        (tmp_path / "cgroup").write_text(own)
+        named = {"root": root, "place": str(place).replace(" ", "\\040")}
+        lines = [line.format(**named, kind=kind) for line, kind in mounts]
+        (tmp_path / "mountinfo").write_text(
+            "".join(["22 1 8:1 / / rw - ext4 /dev/sda1 rw\n", *lines])
+        )
+        monkeypatch.setattr(memory, "GROUPS", tmp_path / "cgroup")
+        monkeypatch.setattr(memory, "MOUNTS", tmp_path / "mountinfo")
 
     return write
 
 
-def test_in_no_container_it_is_what_the_machine_has_free(container):
-    free = psutil.virtual_memory().available
-    assert memory.available_memory() == pytest.approx(free, rel=0.2)
+@pytest.fixture
+def second(groups):
+    """The same for the second version of cgroups alone, as most systems have it today."""
+    return lambda own, files, **root: groups(f"0::{own}\n", [(UNIFIED, "")], files, **root)
 
 
-def test_a_container_allows_less(container):
-    container(str(300 * MEGABYTE), 100 * MEGABYTE, "anon 90000000\n")
-    assert memory.available_memory() == 200 * MEGABYTE
+@pytest.fixture
+def first(groups):
+    """The same for the first version, with one folder a kind, and the second beside it, empty."""
+    mounts = [(FIRST, "memory"), (FIRST, "cpu"), (UNIFIED, "")]
+    lines = "4:memory:{0}\n3:cpuset:/\n2:cpu,cpuacct:{0}\n1:name=systemd:/\n0::/\n"
+    return lambda own, files, **root: groups(lines.format(own), mounts, files, **root)
 
 
-def test_copies_of_files_are_given_back_when_asked(container):
-    container(
-        str(300 * MEGABYTE), 100 * MEGABYTE, "anon 50000000\ninactive_file 40000000\nactive_file 7"
-    )
-    assert memory.available_memory() == 240 * MEGABYTE
+def megabytes(folder: str, most: object, used: int, copies: int = 0) -> dict[str, object]:
+    """The files of a group in the second version."""
+    most = most if isinstance(most, str) else most * MEGABYTE
+    return {
+        f"{folder}memory.max": most,
+        f"{folder}memory.current": used * MEGABYTE,
+        f"{folder}memory.stat": f"anon 7\ninactive_file {copies * MEGABYTE}\nactive_file 8",
+    }
 
 
-def test_a_full_container_has_nothing_left_and_not_less(container):
-    container(str(100 * MEGABYTE), 101 * MEGABYTE, "")
-    assert memory.available_memory() == 0
+def megabytes_first(folder: str, most: int, used: int, copies: int = 0) -> dict[str, object]:
+    """The files of a group in the first version."""
+    folder = f"memory/{folder}"
+    return {
+        f"{folder}memory.limit_in_bytes": most * MEGABYTE,
+        f"{folder}memory.usage_in_bytes": used * MEGABYTE,
+        f"{folder}memory.stat": f"inactive_file 7\ntotal_inactive_file {copies * MEGABYTE}",
+    }
 
 
-def test_a_container_without_a_limit_changes_nothing(container):
-    container("max", 100 * MEGABYTE, "inactive_file 0")
-    assert memory.available_memory() > 300 * MEGABYTE
+def is_that_of_the_machine(free: int) -> bool:
+    return free == pytest.approx(psutil.virtual_memory().available, rel=0.2)
 
 
-@pytest.mark.parametrize("content", ["", "a lot"])
-def test_files_that_say_nothing_change_nothing(container, tmp_path, content):
-    container("300", 100, "")
-    (tmp_path / "memory.current").write_text(content)
-    assert memory.available_memory() > 300 * MEGABYTE
+class TestNoLimit:
+    def test_in_no_group_it_is_what_the_machine_has_free(self, second):
+        second("/", {})
+        assert is_that_of_the_machine(available_memory())
+
+    def test_where_nobody_knows_of_groups(self, groups, tmp_path):
+        groups("", [], {})
+        assert is_that_of_the_machine(available_memory())
+        (tmp_path / "mountinfo").unlink()
+        assert is_that_of_the_machine(available_memory())
+
+    def test_a_group_without_a_limit_changes_nothing(self, second):
+        second("/", megabytes("", "max", 100))
+        assert is_that_of_the_machine(available_memory())
+
+    def test_nor_does_the_huge_number_of_the_first_version(self, first):
+        files = {"limit_in_bytes": HUGE, "usage_in_bytes": 5, "memsw.limit_in_bytes": HUGE}
+        first("/", {f"memory/memory.{name}": value for name, value in files.items()})
+        assert is_that_of_the_machine(available_memory())
+
+    @pytest.mark.parametrize("content", ["", "a lot", "12 \x00"])
+    @pytest.mark.parametrize("name", ["max", "current"])
+    def test_files_that_say_nothing_change_nothing(self, second, name, content):
+        second("/", megabytes("", 300, 100) | {f"memory.{name}": content})
+        assert is_that_of_the_machine(available_memory())
+
+
+class TestTheSecondVersion:
+    def test_a_container_allows_less(self, second):
+        second("/", megabytes("", 300, 100))
+        assert available_memory() == 200 * MEGABYTE
+
+    def test_copies_of_files_are_given_back_when_asked(self, second):
+        second("/", megabytes("", 300, 100, 40))
+        assert available_memory() == 240 * MEGABYTE
+
+    def test_a_full_container_has_nothing_left_and_not_less(self, second):
+        second("/", megabytes("", 100, 101))
+        assert available_memory() == 0
+
+    @pytest.mark.parametrize("content", [None, "", "inactive_file a lot"])
+    def test_without_its_statistics_its_limit_holds_all_the_same(self, second, tmp_path, content):
+        files = megabytes("", 300, 100)
+        files["memory.stat"] = content or ""
+        second("/", files)
+        if content is None:
+            (tmp_path / "cgroup folder" / "memory.stat").unlink()
+        assert available_memory() == 200 * MEGABYTE
+
+    @pytest.mark.parametrize("limited", ["user.slice/", "user.slice/job/", ""])
+    def test_every_group_around_it_counts(self, second, limited):
+        """systemd's slices and SLURM's jobs set their limits somewhere on the way."""
+        files = megabytes("user.slice/job/step/", "max", 1) | megabytes("user.slice/job/", 900, 1)
+        second("/user.slice/job/step", files | megabytes(limited, 300, 200))
+        assert available_memory() == 100 * MEGABYTE
+
+    def test_groups_beside_it_do_not(self, second):
+        second("/job", megabytes("job/", 300, 100) | megabytes("other/", 300, 299))
+        assert available_memory() == 200 * MEGABYTE
+
+    def test_where_processes_are_slowed_down_is_a_limit_too(self, second):
+        second("/", megabytes("", 900, 100) | {"memory.high": 300 * MEGABYTE})
+        assert available_memory() == 200 * MEGABYTE
+
+    def test_in_a_container_that_sees_only_its_own_folder(self, second):
+        """As Docker does it where the names of groups are those of the machine outside."""
+        second("/docker/1f", megabytes("", 300, 100), root="/docker/1f")
+        assert available_memory() == 200 * MEGABYTE
+
+    def test_and_in_a_group_of_its_own_inside(self, second):
+        second("/docker/1f/job", megabytes("job/", 300, 100), root="/docker/1f")
+        assert available_memory() == 200 * MEGABYTE
+
+    @pytest.mark.parametrize("own", ["/../../elsewhere", "/elsewhere"])
+    def test_a_group_that_cannot_be_seen_from_here(self, second, own):
+        second(own, megabytes("", 300, 100), root="/docker/1f" if own == "/elsewhere" else "/")
+        assert available_memory() == 200 * MEGABYTE
+
+
+class TestTheFirstVersion:
+    def test_a_container_allows_less(self, first):
+        first("/", megabytes_first("", 300, 100, 40))
+        assert available_memory() == 240 * MEGABYTE
+
+    @pytest.mark.parametrize("limited", ["slurm/", "slurm/job/", ""])
+    def test_every_group_around_it_counts(self, first, limited):
+        files = megabytes_first("slurm/job/step/", 900, 1) | megabytes_first(limited, 300, 200)
+        first("/slurm/job/step", files)
+        assert available_memory() == 100 * MEGABYTE
+
+    def test_memory_and_swap_together_are_a_limit_too(self, first):
+        names = {"limit_in_bytes": 350 * MEGABYTE, "usage_in_bytes": 340 * MEGABYTE}
+        swapped = {f"memory/memory.memsw.{name}": value for name, value in names.items()}
+        first("/", megabytes_first("", 300, 100) | swapped)
+        assert available_memory() == 10 * MEGABYTE
+
+    def test_in_a_container_that_sees_only_its_own_folder(self, first):
+        first("/docker/1f", megabytes_first("", 300, 100), root="/docker/1f")
+        assert available_memory() == 200 * MEGABYTE
 
 
 def test_a_process_may_be_allowed_less():
@@ -79,3 +198,50 @@ except MemoryError:
 """
     finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert finished.stdout == "as said\n", finished.stderr
+
+
+# -------------------------------------------------------------------------------- cores
+
+
+@pytest.fixture
+def eight_cores(monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+
+
+@pytest.mark.usefixtures("eight_cores")
+class TestCores:
+    def test_without_a_limit_all(self, second):
+        second("/", {"cpu.max": "max 100000"})
+        assert usable_cores() == 8
+
+    def test_those_given_to_the_process(self, second, monkeypatch):
+        second("/", {})
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3, 5, 6}, raising=False)
+        assert usable_cores() == 3
+
+    @pytest.mark.parametrize(
+        ("quota", "cores"),
+        [("400000 100000", 4), ("150000 100000", 2), ("1000 100000", 1), ("25000 50000", 1),
+         ("999900000 100000", 8), ("0 100000", 8), ("", 8), ("100000", 8), ("half", 8)],
+    )  # fmt: skip
+    def test_processor_time_that_may_be_taken(self, second, quota, cores):
+        second("/", {"cpu.max": quota})
+        assert usable_cores() == cores
+
+    @pytest.mark.parametrize("limited", ["", "a.slice/", "a.slice/job/"])
+    def test_every_group_around_it_counts(self, second, limited):
+        files = {"a.slice/job/cpu.max": "max 100000", "a.slice/cpu.max": "700000 100000"}
+        second("/a.slice/job", files | {f"{limited}cpu.max": "200000 100000"})
+        assert usable_cores() == 2
+
+    @pytest.mark.parametrize("limited", ["", "slurm/", "slurm/job/"])
+    @pytest.mark.parametrize(("quota", "cores"), [(200_000, 2), (-1, 8)])
+    def test_in_the_first_version(self, first, limited, quota, cores):
+        folder = f"cpu/{limited}cpu.cfs_"
+        first("/slurm/job", {f"{folder}quota_us": quota, f"{folder}period_us": 100_000})
+        assert usable_cores() == cores
+
+    def test_where_nobody_knows_of_groups(self, monkeypatch):
+        monkeypatch.setattr(memory, "GROUPS", Path("/not/there"))
+        assert usable_cores() == 8

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import sys
 from importlib.metadata import PackageNotFoundError
 
@@ -41,7 +40,7 @@ def a_good_python(monkeypatch):
     monkeypatch.setattr(sys, "version_info", (3, 12, 1, "final", 0))
     monkeypatch.setattr("platform.python_version", lambda: "3.12.1")
     monkeypatch.setattr("platform.machine", lambda: "x86_64")
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
+    monkeypatch.setattr(setup_check, "usable_cores", lambda: 2)
 
 
 def found(what: str) -> setup_check.Check:
@@ -112,13 +111,6 @@ def test_without_pytorch_the_lessons_can_start(installed, data_dir, a_good_pytho
 def test_cifar10_is_seen(data_dir):
     (data_dir / "cifar10").mkdir()
     assert found("CIFAR-10").found == "here"
-
-
-def test_cores_where_the_system_cannot_say_which_are_ours(monkeypatch):
-    """macOS and Windows."""
-    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
-    monkeypatch.setattr(os, "cpu_count", lambda: 6)
-    assert found("processor").found.startswith("6 cores, ")
 
 
 def test_the_environment_of_these_tests_is_ready():
