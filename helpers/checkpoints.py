@@ -25,10 +25,10 @@ from typing import Any
 import numpy as np
 
 from helpers.errors import CheckpointError
-from helpers.files import sha256, storage_errors_in_words, written_whole
+from helpers.files import TEMPORARY, file_lock, sha256, storage_errors_in_words, written_whole
 
 NAME = re.compile(r"epoch_(\d{5,})_([0-9a-f]{32})\.npz")
-LEFTOVER = re.compile(rf"\.\d+\.part\.{NAME.pattern}")  # see files.written_whole
+LEFTOVER = re.compile(TEMPORARY + NAME.pattern)
 LOCK = ".lock"
 
 
@@ -67,8 +67,6 @@ class CheckpointFolder:
             CheckpointError: another program trains here, or the folder holds other files.
             StorageError: nothing may be written here.
         """
-        import filelock
-
         with storage_errors_in_words(self.folder):
             try:
                 self.folder.mkdir(parents=True, exist_ok=True)
@@ -84,15 +82,7 @@ class CheckpointFolder:
                     f"checkpoints. Received: {self}, which holds {strangers[0]!r}. "
                     "Nothing was changed. Choose another folder."
                 )
-            lock = filelock.FileLock(self.folder / LOCK, timeout=0)
-            try:
-                lock.acquire()
-            except filelock.Timeout:
-                raise CheckpointError(
-                    f"Expected to be the only program that trains into {self}. Received: "
-                    "another one is at it, perhaps this notebook opened twice. Stop that one, or "
-                    "choose another folder."
-                ) from None
+            lock = file_lock(self.folder / LOCK, self._refuse)
         try:
             for path in self.folder.iterdir():
                 if LEFTOVER.fullmatch(path.name):  # of a program that was killed
@@ -100,6 +90,13 @@ class CheckpointFolder:
             yield
         finally:
             lock.release()
+
+    def _refuse(self, lock: object) -> None:
+        raise CheckpointError(
+            f"Expected to be the only program that trains into {self}. Received: "
+            "another one is at it, perhaps this notebook opened twice. Stop that one, or "
+            "choose another folder."
+        )
 
     def newest(self) -> tuple[Checkpoint | None, list[str]]:
         """The newest checkpoint that is whole, and the names of newer ones that are not.

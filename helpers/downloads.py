@@ -20,10 +20,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from helpers.errors import DamagedFileError, DownloadError
-from helpers.files import FULL, check_free_space, storage_errors_in_words, sync_folder
+from helpers.files import FULL, check_free_space, file_lock, storage_errors_in_words, sync_folder
 from helpers.files import sha256 as sha256_of
 
 if TYPE_CHECKING:
+    import filelock
     import requests
 
 PIECE = 1 << 14  # bytes read at once; as many may be lost when the line breaks
@@ -42,16 +43,14 @@ def one_at_a_time(path: Path, doing: str = "downloading") -> Iterator[None]:
 
     Introduced in lesson 2.
     """
-    import filelock
+
+    def wait(lock: filelock.BaseFileLock) -> None:
+        print(f"Another program is already {doing} {path.name}; waiting for it.")
+        lock.acquire()
 
     with storage_errors_in_words(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(path.with_name(path.name + ".lock"))
-        try:
-            lock.acquire(blocking=False)
-        except filelock.Timeout:
-            print(f"Another program is already {doing} {path.name}; waiting for it.")
-            lock.acquire()
+        lock = file_lock(path.with_name(path.name + ".lock"), wait)
     try:
         yield
     finally:

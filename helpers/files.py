@@ -13,25 +13,50 @@ import glob
 import hashlib
 import mmap
 import os
+import platform
 import re
+import secrets
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from helpers.errors import StorageError
+from helpers.errors import MissingFileError, StorageError, UsageError
 
 if TYPE_CHECKING:
+    import filelock
     import numpy as np
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
+NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOLCK)
 FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
-TEMPORARY = re.compile(r"\.(\d+)\.part\.")  # .<process>.part.<final name>
+# .<process>-<where its number counts>-<chance>.part.<final name>; once the process alone
+TEMPORARY = r"\.(\d+)(?:-([0-9a-f]+)-[0-9a-f]+)?\.part\."
+DAY = 86_400  # seconds
 
 
 def as_path(path: str | os.PathLike) -> Path:
-    """A path as people type it: a leading ~ is their home folder."""
-    path = Path(path)
+    """A path as people type it: a leading ~ is their home folder.
+
+    Raises:
+        UsageError: it is no path.
+        MissingFileError: it is one of Windows, and this is another system.
+    """
+    try:
+        path = Path(path)
+    except TypeError:
+        raise UsageError(
+            f"Expected a path, as text in quotes. Received: {path!r}. Give the name of a file or "
+            'a folder, for example "scratch/photos".'
+        ) from None
+    of_windows = "\\" in str(path) or re.match("[A-Za-z]:/", str(path))
+    if of_windows and os.name != "nt" and not os.path.lexists(path):
+        raise MissingFileError(
+            "Expected a path of this system, in which / separates folders. Received: "
+            f"{str(path)!r}, as Windows writes it. Look up what the folder is called here, for "
+            "example /home/me/photos."
+        )
     with contextlib.suppress(RuntimeError):  # a ~ that is no one's
         return path.expanduser()
     return path
@@ -59,6 +84,10 @@ def storage_errors_in_words(path: Path) -> Iterator[None]:
             raise StorageError(
                 f"Expected a folder for {path}. Received: {error.filename}, where a file is in the "
                 "way, or a link that leads nowhere. Choose another folder."
+            ) from error
+        if error.errno == errno.EISDIR:
+            raise StorageError(
+                f"Expected a file at {path}. Received: a folder of that name. Choose another name."
             ) from error
         if error.errno == errno.ENAMETOOLONG:
             raise StorageError(
@@ -93,25 +122,44 @@ def written_whole(path: Path) -> Iterator[Path]:
 def temporary_file(path: Path) -> Iterator[Path]:
     """Give the path of a file beside `path` that is removed at the end of the block.
 
-    Where the process is killed in the block, the next call for the same `path` removes it.
+    No other process or thread gets the same one. Where the process is killed in the block, the
+    next call for the same `path` removes it; on another machine, after a day.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_leftovers(path)
-    temporary = path.with_name(f".{os.getpid()}.part.{path.name}")
+    unique = f"{os.getpid()}-{_where()}-{secrets.token_hex(4)}"
+    temporary = path.with_name(f".{unique}.part.{path.name}")
     try:
         yield temporary
     finally:
         temporary.unlink(missing_ok=True)
 
 
+def _where() -> str:
+    """Names the machine, or the container in it, in which the numbers of processes count.
+
+    Another one may share the folder, and have a process of the same number, or none.
+    """
+    try:
+        inside = Path("/proc/self/ns/pid").readlink()
+        machine = Path("/proc/sys/kernel/random/boot_id").read_text()
+    except OSError:  # not Linux
+        inside, machine = "", platform.node()
+    return hashlib.sha256(f"{inside} {machine}".encode()).hexdigest()[:8]
+
+
 def _remove_leftovers(path: Path) -> None:
-    """Remove what processes that no longer run left behind of this file."""
+    """Remove what killed processes left of this file: of those here, and what is a day old."""
     import psutil
 
     for leftover in path.parent.glob(f".*.part.{glob.escape(path.name)}"):
-        match = TEMPORARY.match(leftover.name)
-        if match and not psutil.pid_exists(int(match[1])):
-            leftover.unlink(missing_ok=True)
+        match = re.match(TEMPORARY, leftover.name)
+        with contextlib.suppress(FileNotFoundError):  # another one removed it
+            if match and (
+                (match[2] in (_where(), None) and not psutil.pid_exists(int(match[1])))
+                or time.time() - leftover.lstat().st_mtime > DAY
+            ):
+                leftover.unlink()
 
 
 def sync_folder(folder: Path) -> None:
@@ -122,6 +170,32 @@ def sync_folder(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def file_lock(
+    path: Path, taken: Callable[[filelock.BaseFileLock], object]
+) -> filelock.BaseFileLock:
+    """Take the lock that the file `path` stands for; the caller releases it.
+
+    Where another program has it, `taken` is called with it: to wait for it, or to refuse. The
+    system opens it when a program ends, however it ends. A disk that knows no locks, as some
+    network disks do, is used without one, and a line says so.
+    """
+    import filelock
+
+    lock = filelock.FileLock(path, fallback_to_soft=False)
+    free = True
+    try:
+        lock.acquire(blocking=False)
+    except filelock.Timeout:
+        free = False
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        print(f"The disk of {path.parent} knows no locks: let no other program write there now.")
+    if not free:
+        taken(lock)
+    return lock
 
 
 def check_free_space(folder: Path, needed: int, purpose: str) -> None:

@@ -222,7 +222,7 @@ def _existing_folder(folder: str | os.PathLike) -> Path:
     """The folder as a Path, or an error that says what is there instead."""
     try:
         root = as_path(folder)
-    except TypeError:
+    except UsageError:
         raise UsageError(
             f"Expected the path of a folder. Received: {type(folder).__name__}. Give it as text."
         ) from None

@@ -10,6 +10,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -18,10 +19,13 @@ import psutil
 import pytest
 
 from helpers import files
-from helpers.errors import StorageError
+from helpers.checkpoints import CheckpointFolder
+from helpers.downloads import one_at_a_time
+from helpers.errors import MissingFileError, StorageError, UsageError
 from helpers.files import (
     as_path,
     check_free_space,
+    file_lock,
     forget_pages,
     sha256,
     storage_errors_in_words,
@@ -36,6 +40,33 @@ def test_a_tilde_is_the_home_folder(monkeypatch, tmp_path):
     assert as_path("~/photos") == tmp_path / "photos"
     assert as_path("photos/~") == Path("photos/~")
     assert as_path("~nobody-of-this-name/photos") == Path("~nobody-of-this-name/photos")
+
+
+@pytest.mark.parametrize("asked", [None, 3, 2.5, b"photos", ["photos"]])
+def test_what_is_no_path_is_said_in_words(asked):
+    with pytest.raises(UsageError) as raised:
+        as_path(asked)
+    assert str(raised.value).startswith(
+        f"Expected a path, as text in quotes. Received: {asked!r}. Give the name of a file or"
+    )
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there they are paths like any other")
+@pytest.mark.parametrize(
+    "asked",
+    [r"C:\Users\me\photos", r"..\photos", r"scratch\cnn.keras", r"\\server\photos", "D:/photos"],
+)
+def test_a_path_of_windows_is_known_elsewhere(asked):
+    """Else what is saved there would become a file of this very name."""
+    with pytest.raises(MissingFileError, match="as Windows writes it") as raised:
+        as_path(asked)
+    assert repr(asked) in str(raised.value)
+
+
+def test_a_name_with_a_backslash_is_a_name_where_there_is_such_a_file(tmp_path):
+    path = tmp_path / r"a\b"
+    path.mkdir()
+    assert as_path(path) == path
 
 
 def names_in(folder: Path) -> set[str]:
@@ -167,13 +198,18 @@ class TestWrittenWhole:
         ):
             pass
 
-    def test_what_a_process_left_that_runs_no_longer_is_removed(self, tmp_path):
-        ended = subprocess.Popen([sys.executable, "-c", ""])
+    def test_what_a_killed_process_left_is_removed_and_nothing_else(self, tmp_path):
+        ended, here = subprocess.Popen([sys.executable, "-c", ""]), files._where()
         ended.wait()
-        (tmp_path / f".{ended.pid}.part.notes.txt").write_text("half")
-        others = {f".{ended.pid}.part.other.txt", f".{os.getppid()}.part.notes.txt", "notes.txt"}
-        for name in others:
-            (tmp_path / name).write_text("not yours")
+        others = {
+            f".{ended.pid}-{here}-0a1b.part.other.txt",
+            f".{os.getppid()}-{here}-0a1b.part.notes.txt",
+            f".{ended.pid}-{here}-0a1b.notes.txt",
+            "notes.txt",
+        }
+        earlier_version = f".{ended.pid}.part.notes.txt"
+        for name in (*others, earlier_version, f".{ended.pid}-{here}-0a1b.part.notes.txt"):
+            (tmp_path / name).write_text("half")
         with written_whole(tmp_path / "notes.txt") as temporary:
             temporary.write_text("new")
         assert names_in(tmp_path) == others
@@ -181,10 +217,60 @@ class TestWrittenWhole:
     def test_names_with_brackets_are_names(self, tmp_path):
         ended = subprocess.Popen([sys.executable, "-c", ""])
         ended.wait()
-        (tmp_path / f".{ended.pid}.part.run[1].txt").write_text("half")
+        (tmp_path / f".{ended.pid}-{files._where()}-0a1b.part.run[1].txt").write_text("half")
         with written_whole(tmp_path / "run[1].txt") as temporary:
             temporary.write_text("new")
         assert names_in(tmp_path) == {"run[1].txt"}
+
+    @pytest.mark.parametrize("elsewhere", ["another container", "another machine"])
+    def test_what_another_machine_writes_stays_for_a_day(self, tmp_path, monkeypatch, elsewhere):
+        """Its processes have numbers of their own: here none of that number runs."""
+        path = tmp_path / "notes.txt"
+        with monkeypatch.context() as patch:
+            if elsewhere == "another container":
+                patch.setattr(Path, "readlink", lambda _: Path("pid:[1]"))
+            else:
+                patch.setattr(Path, "read_text", lambda _: "another boot")
+            patch.setattr(os, "getpid", lambda: 2**22 + 1)  # more than Linux ever gives
+            with files.temporary_file(path) as written_there:
+                patch.undo()
+                written_there.write_text("half")
+                with written_whole(path) as temporary:
+                    temporary.write_text("new")
+                assert written_there.read_text() == "half"
+                os.utime(written_there, (0, time.time() - 90_000))
+                with written_whole(path) as temporary:
+                    temporary.write_text("new")
+                assert names_in(tmp_path) == {"notes.txt"}
+
+    def test_many_threads_may_write_one_file(self, tmp_path):
+        path, failed = tmp_path / "notes.txt", []
+
+        def write(text: str) -> None:
+            try:
+                for _ in range(25):
+                    with written_whole(path) as temporary:
+                        temporary.write_text(text)
+            except OSError as error:
+                failed.append(error)
+
+        threads = [threading.Thread(target=write, args=(letter * 1000,)) for letter in "abcd"]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert failed == []
+        assert path.read_text() in {letter * 1000 for letter in "abcd"}
+        assert names_in(tmp_path) == {"notes.txt"}
+
+    def test_a_folder_in_its_place_in_words(self, tmp_path):
+        (tmp_path / "notes.txt").mkdir()
+        with (
+            pytest.raises(StorageError, match="notes.txt. Received: a folder of that name."),
+            written_whole(tmp_path / "notes.txt") as temporary,
+        ):
+            temporary.write_text("new")
+        assert names_in(tmp_path) == {"notes.txt"}
 
 
 WRITER = """
@@ -275,6 +361,39 @@ def test_other_errors_pass_as_they_are(error):
     with pytest.raises(type(error)) as raised, storage_errors_in_words(Path("notes.txt")):
         raise error
     assert raised.value is error
+
+
+# ------------------------------------------------------------------------------ file_lock
+
+
+def test_where_another_has_the_lock_it_is_asked_what_to_do(tmp_path):
+    first, asked = file_lock(tmp_path / "lock", pytest.fail), []
+    second = file_lock(tmp_path / "lock", asked.append)
+    assert asked == [second]
+    assert not second.is_locked
+    first.release()
+    file_lock(tmp_path / "lock", pytest.fail).release()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the locks of POSIX")
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK])
+def test_a_disk_that_knows_no_locks_is_used_without(tmp_path, monkeypatch, capsys, number):
+    import fcntl
+
+    def refuse(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    lock = file_lock(tmp_path / "lock", pytest.fail)
+    assert capsys.readouterr().out == (
+        f"The disk of {tmp_path} knows no locks: let no other program write there now.\n"
+    )
+    lock.release()
+    with CheckpointFolder(tmp_path / "training").locked():
+        pass
+    with one_at_a_time(tmp_path / "archive"):
+        pass
+    assert capsys.readouterr().out.count("knows no locks") == 2
 
 
 # ---------------------------------------------------------------------- check_free_space
