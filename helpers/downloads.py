@@ -4,7 +4,9 @@
         fetch(url, path, sha256="...", size=170_052_171)
 
 What comes is written to `<name>.part` beside the file, and gets its name after its hash was
-checked. So a program may be stopped at any moment: the next one goes on with the `.part`.
+checked. So a program may be stopped at any moment: the next one goes on with the `.part`, once it
+has seen that the host sends the same again. Where it does not, the whole comes to `<name>.new`,
+and the `.part` stays until that is known to be the right file: it may be a sign-in page.
 
 `requests` does the transfer and `filelock` the waiting. pooch, the usual library for this, is
 not used: it cannot go on in the middle of a file, writes whatever a host sends, however long,
@@ -15,6 +17,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,7 +31,10 @@ if TYPE_CHECKING:
     import filelock
     import requests
 
-PIECE = 1 << 14  # bytes read at once; as many may be lost when the line breaks
+PIECE = 1 << 14  # bytes read at once, at most
+OVERLAP = 1 << 10  # bytes asked for once more, to see that they are those that were kept
+SLOWEST = 1_000  # bytes a second that a host must send
+GZIP_OR_ZLIB = 47  # for zlib: look which of the two it is
 OK, PARTIAL_CONTENT, RANGE_NOT_SATISFIABLE = 200, 206, 416  # what a host may answer
 
 
@@ -68,7 +75,7 @@ def fetch(
         sha256: the hash it must have, in hexadecimal.
         size: its true size in bytes. Nothing beyond it is ever written.
         room: bytes that the caller will write afterwards, to check the disk for all at once.
-        timeout: seconds of silence after which the host is given up.
+        timeout: seconds of silence after which the host is given up, or of less than 1 kB each.
 
     Raises:
         DamagedFileError: the file at `path`, or what the host sent, has another hash.
@@ -77,27 +84,33 @@ def fetch(
 
     Introduced in lesson 2.
     """
-    part = path.with_name(path.name + ".part")
+    part, anew = (path.with_name(path.name + ending) for ending in (".part", ".new"))
     with storage_errors_in_words(path):
+        anew.unlink(missing_ok=True)  # of a program that was killed
         if path.exists():
             _check_cached(path, url, sha256)
             part.unlink(missing_ok=True)  # of an earlier try, and no longer needed
             check_free_space(path.parent, room, path.name)
             return
-        check_free_space(path.parent, size - _bytes_kept(part, size) + room, path.name)
-        while True:
-            went_on = _download(url, part, size, timeout)
-            found = sha256_of(part)
-            if found == sha256:
-                break
-            part.unlink()
-            if not went_on:  # else its beginning may be of another version: again, from there
+        kept = _bytes_kept(part, size)
+        check_free_space(path.parent, size - kept + room, path.name)
+        arrived = part
+        with _failures_in_words(url, path, timeout), _removed(anew):
+            fits = _transfer(url, part, kept, size, timeout)
+            if kept and not (fits and sha256_of(part) == sha256):
+                # Either of the two may be the wrong one: what was kept stays until that is known.
+                os.truncate(part, kept)
+                arrived = anew
+                _transfer(url, anew, 0, size, timeout)
+            if (found := sha256_of(arrived)) != sha256:
+                arrived.unlink()
                 raise DamagedFileError(
                     f"Expected {url} to have sha256 {sha256}. Received: {found}. "
                     "The download was deleted. Try again, or get the file by another way and "
                     f"put it at {path}."
                 )
-        part.replace(path)
+            arrived.replace(path)
+            part.unlink(missing_ok=True)
         sync_folder(path.parent)
 
 
@@ -116,29 +129,45 @@ def _bytes_kept(part: Path, size: int) -> int:
     return kept if kept <= size else 0
 
 
-def _download(url: str, part: Path, size: int, timeout: float) -> bool:
-    """Download into `part`, and say whether it began with what an earlier try had left."""
+@contextlib.contextmanager
+def _removed(path: Path) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _failures_in_words(url: str, path: Path, timeout: float) -> Iterator[None]:
     import requests
     import urllib3
 
-    kept = _bytes_kept(part, size)
-    if kept == size:
-        return True
     try:
-        with _ask(url, kept, size, timeout) as response:
-            went_on = response.status_code == PARTIAL_CONTENT
-            _receive(response, part, kept if went_on else 0, size)
-    except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+        yield
+    except (requests.RequestException, urllib3.exceptions.HTTPError, zlib.error) as error:
         raise DownloadError(
             f"Expected to download {url}. Received: {_in_words(error, timeout)}. What came is "
             "kept: the next try goes on from there. Or get the file by another way and put it "
-            f"at {part.with_suffix('')}."
+            f"at {path}."
         ) from None
+
+
+def _transfer(url: str, file: Path, kept: int, size: int, timeout: float) -> bool:
+    """Have `size` bytes in `file`, of which an earlier try left the first `kept`.
+
+    False, and `file` as it was, where those are not what the host sends.
+    """
+    if kept == size:
+        return True
+    try:
+        with _ask(url, max(kept - OVERLAP, 0), size, timeout) as response:
+            return _receive(response, file, kept, size, timeout)
     except OSError as error:
-        if error.errno in FULL:
-            part.unlink(missing_ok=True)
+        if error.errno in FULL and kept:
+            os.truncate(file, kept)
+        elif error.errno in FULL:
+            file.unlink(missing_ok=True)
         raise
-    return went_on
 
 
 def _ask(url: str, start: int, size: int, timeout: float) -> requests.Response:
@@ -152,7 +181,7 @@ def _ask(url: str, start: int, size: int, timeout: float) -> requests.Response:
     response = requests.get(url, headers=headers, stream=True, timeout=timeout)
     told = response.headers.get("Content-Range")
     if start and response.status_code == PARTIAL_CONTENT:
-        # What does not begin where the earlier try ended would make a mixture.
+        # What does not begin where it should would make a mixture.
         if told in (f"bytes {start}-{size - 1}/{size}", f"bytes {start}-{size - 1}/*"):
             return response
     elif response.status_code == OK:
@@ -168,30 +197,53 @@ def _ask(url: str, start: int, size: int, timeout: float) -> requests.Response:
     raise requests.HTTPError(response=response)
 
 
-def _receive(response: requests.Response, part: Path, start: int, size: int) -> None:
-    """Write what comes behind the first `start` bytes of `part`, up to `size` bytes in all."""
+def _receive(response: requests.Response, file: Path, kept: int, size: int, timeout: float) -> bool:
+    """Compare what comes with the first `kept` bytes of `file`, and write what lies behind them."""
     import urllib3
     from tqdm.auto import tqdm
 
+    partial = response.status_code == PARTIAL_CONTENT
+    done = kept - OVERLAP if partial else 0
     told = response.headers
     # Some hosts name the packing of the file itself here. Its length tells: the file is to
     # stay packed; something longer or shorter was packed for the way.
-    packed = "Content-Encoding" in told and told.get("Content-Length") != str(size - start)
-    done = start
-    bar = tqdm(total=size, initial=start, unit="B", unit_scale=True, desc=part.stem)
-    with bar, part.open("ab" if start else "wb") as file:
-        for piece in response.raw.stream(PIECE, decode_content=packed):
+    packed = "Content-Encoding" in told and told.get("Content-Length") != str(size - done)
+    unpack = zlib.decompressobj(GZIP_OR_ZLIB).decompress if packed else bytes
+    bar = tqdm(total=size, initial=done, unit="B", unit_scale=True, desc=file.stem)
+    with bar, file.open("r+b" if kept else "w+b") as stored:
+        stored.seek(done)
+        for piece in map(unpack, _pieces(response, timeout)):
             piece = piece[: size - done]
-            file.write(piece)
+            known = stored.read(min(len(piece), kept - done)) if done < kept else b""
+            if not piece.startswith(known):
+                return False
+            stored.write(piece[len(known) :])
             bar.update(len(piece))
             done += len(piece)
             if done == size:
                 break
-        file.flush()
-        os.fsync(file.fileno())
-    if done < size and not ("Content-Length" in told or "Transfer-Encoding" in told):
-        # No one told where the end is. Elsewhere requests sees itself that the line broke.
+        stored.flush()
+        os.fsync(stored.fileno())
+    if done < size and (kept or not ("Content-Length" in told or "Transfer-Encoding" in told)):
+        # No one told where the end is, or it is not there yet. Elsewhere requests sees itself
+        # that the line broke.
         raise urllib3.exceptions.ProtocolError()
+    return True
+
+
+def _pieces(response: requests.Response, timeout: float) -> Iterator[bytes]:
+    """What the host sends, as soon as it comes. One that only drips is given up."""
+    import requests
+
+    since, came = time.monotonic(), 0
+    while piece := response.raw.read1(PIECE, decode_content=False):
+        came += len(piece)
+        passed = time.monotonic() - since
+        if passed > timeout and came < SLOWEST * passed:
+            raise requests.RequestException(f"{came:,} bytes in {passed:.0f} seconds (time-out)")
+        if passed > timeout:
+            since, came = time.monotonic(), 0
+        yield piece
 
 
 def _in_words(error: Exception, timeout: float) -> str:
@@ -209,4 +261,6 @@ def _in_words(error: Exception, timeout: float) -> str:
         return "no connection"
     if isinstance(error, urllib3.exceptions.ProtocolError):
         return "a connection that broke off"
+    if isinstance(error, zlib.error):
+        return "a damaged answer, packed with gzip"
     return str(error).removesuffix(".")

@@ -8,6 +8,7 @@ made up, in the layout of the official one.
 from __future__ import annotations
 
 import contextlib
+import errno
 import gzip
 import hashlib
 import io
@@ -30,7 +31,7 @@ import numpy as np
 import pytest
 
 from helpers import ImageDataset, datasets, load_dataset
-from helpers.downloads import fetch, one_at_a_time
+from helpers.downloads import OVERLAP, fetch, one_at_a_time
 from helpers.errors import DamagedFileError, DownloadError, MissingFileError, StorageError
 
 ROOT = Path(datasets.__file__).parent.parent
@@ -203,14 +204,14 @@ class TestDownload:
         host.stop_at = None
         get(host, path)
         assert path.read_bytes() == CONTENT
-        assert host.asked == [None, f"bytes={len(came)}-"]
+        assert host.asked == [None, f"bytes={len(came) - OVERLAP}-"]
         assert files_under(tmp_path) == {ARCHIVE}
 
     def test_a_host_that_cannot_resume_starts_again(self, host, path, part):
         part.write_bytes(CONTENT[:5_000])
         host.ranges = False
         get(host, path)
-        assert host.asked == ["bytes=5000-"]
+        assert host.asked == [f"bytes={5_000 - OVERLAP}-"]
         assert path.read_bytes() == CONTENT
 
     @pytest.mark.parametrize(
@@ -219,9 +220,10 @@ class TestDownload:
             None,
             "nonsense",
             "bytes 0-299999/300000",
-            "bytes 5001-299999/300000",
-            "bytes 5000-299999/300001",
-            "bytes 5000-9999/300000",
+            "bytes 5000-299999/300000",
+            f"bytes {5_001 - OVERLAP}-299999/300000",
+            f"bytes {5_000 - OVERLAP}-299999/300001",
+            f"bytes {5_000 - OVERLAP}-9999/300000",
             "bytes */300000",
         ],
     )
@@ -229,21 +231,21 @@ class TestDownload:
         part.write_bytes(CONTENT[:5_000])
         host.told["Content-Range"] = told
         get(host, path)
-        assert host.asked == ["bytes=5000-", None]
+        assert host.asked == [f"bytes={5_000 - OVERLAP}-", None]
         assert path.read_bytes() == CONTENT
 
     def test_a_range_of_a_file_whose_size_the_host_does_not_know(self, host, path, part):
         part.write_bytes(CONTENT[:5_000])
-        host.told["Content-Range"] = "bytes 5000-299999/*"
+        host.told["Content-Range"] = f"bytes {5_000 - OVERLAP}-299999/*"
         get(host, path)
-        assert host.asked == ["bytes=5000-"]
+        assert host.asked == [f"bytes={5_000 - OVERLAP}-"]
         assert path.read_bytes() == CONTENT
 
     def test_a_range_that_the_host_does_not_have_starts_again(self, host, path, part):
         part.write_bytes(CONTENT[:5_000])
         host.statuses["range"] = 416
         get(host, path)
-        assert host.asked == ["bytes=5000-", None]
+        assert host.asked == [f"bytes={5_000 - OVERLAP}-", None]
         assert path.read_bytes() == CONTENT
 
     def test_a_download_that_was_complete_but_not_yet_named(self, host, path, part):
@@ -268,20 +270,22 @@ class TestDownload:
         assert path.read_bytes() == CONTENT
 
     def test_only_once_more(self, host, path, part, tmp_path):
+        """It cannot be known which of the two is right: what was kept stays."""
         part.write_bytes(CONTENT[:5_000])
         host.content = bytes(len(CONTENT))
         with pytest.raises(DamagedFileError, match=f"Received: {digest(host.content)}"):
             get(host, path)
-        assert host.asked == ["bytes=5000-", None]
-        assert files_under(tmp_path) == set()
+        assert host.asked == [f"bytes={5_000 - OVERLAP}-", None]
+        assert files_under(tmp_path) == {PART}
+        assert part.read_bytes() == CONTENT[:5_000]
 
     @pytest.mark.parametrize("status", [204, 404, 500, 503])
     def test_a_host_that_refuses_leaves_what_had_come(self, host, path, part, status):
-        part.write_bytes(b"what came before")
+        part.write_bytes(CONTENT[:5_000])
         host.statuses["range"] = status
         with pytest.raises(DownloadError, match=f"Received: {status} .*goes on from there"):
             get(host, path)
-        assert part.read_bytes() == b"what came before"
+        assert part.read_bytes() == CONTENT[:5_000]
         assert not path.exists()
 
     @pytest.mark.parametrize("stop_at", [0, 200_000], ids=["at once", "in the middle"])
@@ -295,6 +299,43 @@ class TestDownload:
         came = part.read_bytes() if part.exists() else b""
         assert CONTENT.startswith(came)
         assert len(came) > stop_at - 50_000
+
+    @pytest.mark.parametrize("kept", [0, 5_000])
+    @pytest.mark.parametrize("sent", ["as it is", "in chunks", "packed"])
+    def test_a_host_that_only_drips_is_given_up(self, host, path, part, kept, sent):
+        """Each byte comes long before the time-out, all of them would take hours."""
+
+        def drip(body: bytes) -> Iterator[bytes]:
+            at_once = 0 if sent == "in chunks" else 2_000
+            yield body[:at_once]
+            for byte in body[at_once:]:
+                time.sleep(0.02)
+                yield b"1\r\n%c\r\n" % byte if sent == "in chunks" else b"%c" % byte
+
+        part.write_bytes(CONTENT[:kept])
+        host.body = drip
+        if sent == "in chunks":
+            host.told = {"Content-Length": None, "Transfer-Encoding": "chunked"}
+            host.content, host.ranges = CONTENT, False
+        elif sent == "packed":
+            host.content, host.ranges = gzip.compress(CONTENT), False
+            host.told = {"Content-Encoding": "gzip"}
+        words = r"Received: [\d,]+ bytes in \d seconds \(time-out\)\. What came is kept"
+        with pytest.raises(DownloadError, match=words):
+            get(host, path, timeout=0.1)
+        assert CONTENT.startswith(part.read_bytes())
+        assert part.stat().st_size >= kept
+        assert len(host.asked) == 1
+
+    def test_a_slow_host_is_not_a_dripping_one(self, host, path):
+        def slowly(body: bytes) -> Iterator[bytes]:
+            for start in range(0, len(body), 30_000):
+                time.sleep(0.05)
+                yield body[start : start + 30_000]
+
+        host.body = slowly
+        get(host, path, timeout=0.1)
+        assert path.read_bytes() == CONTENT
 
     def test_thirty_seconds_of_silence_are_the_default(self):
         assert fetch.__kwdefaults__["timeout"] == 30
@@ -406,13 +447,54 @@ class TestDownload:
         assert isinstance(refused.value, ValueError)
         assert files_under(tmp_path) == set()
 
+    PAGE = b"<html>Sign in to the Wi-Fi first</html>"
+
     def test_a_sign_in_page_does_not_cost_what_came_before(self, host, path, part):
         part.write_bytes(CONTENT[:200_000])
-        host.content, host.ranges = b"<html>Sign in to the Wi-Fi first</html>", False
+        host.content, host.ranges = self.PAGE, False
         words = "Received: an answer of 39 bytes, not of 300000. What came is kept"
         with pytest.raises(DownloadError, match=words):
             get(host, path)
         assert part.read_bytes() == CONTENT[:200_000]
+
+    @pytest.mark.parametrize("kept", [300, 5_000, 299_999])
+    @pytest.mark.parametrize("page", [PAGE, b"", PAGE * 10_000, CONTENT[:200]], ids=len)
+    @pytest.mark.parametrize("how", ["length", "chunked", "no length", "gzip", "range", "range*"])
+    def test_nor_does_it_however_it_is_sent(self, host, path, part, tmp_path, kept, page, how):
+        part.write_bytes(CONTENT[:kept])
+        chunked = b"%x\r\n%s\r\n0\r\n\r\n" % (len(page), page) if page else b"0\r\n\r\n"
+        sent = {"chunked": chunked, "gzip": gzip.compress(page)}.get(how, page)
+        host.body = lambda body: [sent]
+        host.told = {"Content-Length": str(len(sent)) if how in ("length", "gzip") else None}
+        host.told |= {
+            "chunked": {"Transfer-Encoding": "chunked"},
+            "gzip": {"Content-Encoding": how},
+        }.get(how, {})
+        host.ranges = how.startswith("range")
+        with pytest.raises((DownloadError, DamagedFileError)):
+            get(host, path)
+        assert part.read_bytes() == CONTENT[:kept]
+        assert files_under(tmp_path) == {PART}
+
+        host.told, host.ranges, host.body = {}, True, lambda body: [body]
+        get(host, path)  # and the next try goes on with it
+        assert path.read_bytes() == CONTENT
+        assert files_under(tmp_path) == {ARCHIVE}
+
+    def test_a_line_that_breaks_while_the_whole_is_fetched_anew_costs_nothing(
+        self, host, path, part, tmp_path
+    ):
+        part.write_bytes(CONTENT[:5_000])
+        host.content, host.ranges, host.stop_at = bytes(len(CONTENT)), False, 200_000
+        with pytest.raises(DownloadError, match="broke off"):
+            get(host, path)
+        assert files_under(tmp_path) == {PART}
+        assert part.read_bytes() == CONTENT[:5_000]
+
+    def test_what_a_killed_program_fetched_anew_is_removed(self, host, path, tmp_path):
+        path.with_name(f"{ARCHIVE}.new").write_bytes(b"half")
+        get(host, path)
+        assert files_under(tmp_path) == {ARCHIVE}
 
 
 # --------------------------------------------------------------------------- the disk
@@ -467,6 +549,18 @@ class TestDisk:
             f"Expected room on the disk for {path}. Received: the disk is full."
         )
         assert files_under(tmp_path) == set()
+
+    def test_a_disk_that_gets_full_while_going_on_leaves_what_was_kept(
+        self, host, path, part, monkeypatch
+    ):
+        def full(_):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        part.write_bytes(CONTENT[:5_000])
+        monkeypatch.setattr(os, "fsync", full)
+        with pytest.raises(StorageError, match="the disk is full"):
+            get(host, path)
+        assert part.read_bytes() == CONTENT[:5_000]
 
     def test_a_folder_where_nothing_may_be_written(self, host, path, tmp_path):
         with read_only(tmp_path):
@@ -959,7 +1053,8 @@ class TestKilledPrograms:
             official_host.body = at_once
             self.goes_on(data_dir)
             if 0 < kept < len(archive):
-                assert official_host.asked == [f"bytes={kept}-"]
+                asked = f"bytes={kept - OVERLAP}-" if kept > OVERLAP else None
+                assert official_host.asked == [asked]
 
     def test_at_random_moments_of_unpacking(self, tmp_path, programs, archive):
         for moment, shift in enumerate(np.random.default_rng(1).random(12)):
