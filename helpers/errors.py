@@ -5,13 +5,34 @@ received and what to do. Each is also one of Python's own kinds, so `except Valu
 `except OSError` work as everywhere.
 
 In a notebook such an error shows as its own words and the line of the cell that led to it.
-The long list of calls in between would only hide what it says.
+The long list of calls in between would only hide what it says. `wrapped` breaks long lines.
 """
 
 from __future__ import annotations
 
+import textwrap
 import traceback
 from pathlib import Path
+
+WIDTH = 88  # characters a line: JupyterLab in a small window breaks longer ones inside a word
+
+
+def wrapped(text: str, indent: str = "") -> str:
+    """`text` in lines of at most 88 characters, broken between words.
+
+    Line breaks and spaces that are there stay. A longer word, such as a path, stays whole.
+
+    Args:
+        text: one or more lines.
+        indent: what the second and later lines of a broken one begin with.
+
+    Introduced in lesson 2.
+    """
+    wrapper = textwrap.TextWrapper(
+        WIDTH, subsequent_indent=indent, expand_tabs=False, replace_whitespace=False,
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
+    return "\n".join("\n".join(wrapper.wrap(line)) for line in text.split("\n"))
 
 
 class CourseError(Exception):
@@ -25,7 +46,7 @@ class CourseError(Exception):
             place = Path(frame.filename).parent.name
             if place.startswith("ipykernel_") or frame.filename.startswith("<ipython"):
                 lines = [f"line {frame.lineno} of the cell: {frame.line}", ""]
-        return [*lines, f"{type(self).__name__}: {self}"]
+        return [*lines, wrapped(f"{type(self).__name__}: {self}")]
 
 
 class UsageError(CourseError, ValueError):

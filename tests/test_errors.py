@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from helpers import CourseError, errors
-from helpers.errors import StorageError, UsageError
+from helpers.errors import StorageError, UsageError, wrapped
 
 KINDS = {
     "UsageError": ValueError,
@@ -38,6 +38,37 @@ def test_each_is_caught_as_a_course_error_and_as_pythons_own_kind(name, kind):
     assert str(error_class("Expected this. Received: that.")) == "Expected this. Received: that."
 
 
+# -------------------------------------------------------------------------- long lines
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "short",
+        "two\nlines and\n\nan empty one\n",
+        "  a row      of a table\n   the next   one",
+        "/a/path/of/88/" + "x" * 74,
+        "a-hyphen " * 9 + "a-hyphe",
+        "not " + "/a/very/long/path" * 20,
+    ],
+)
+def test_what_fits_stays_as_it_is(text):
+    expected = text.replace("not /", "not\n/")  # a word that fits nowhere stays whole
+    assert wrapped(text) == expected
+
+
+def test_what_does_not_is_broken_between_words():
+    long = "Expected one thing. Received: another, twice-told. " * 6
+    lines = wrapped(f"a first line\n{long}", indent="  ").splitlines()
+    assert [len(line) <= 88 for line in lines] == [True] * len(lines)
+    assert lines[0] == "a first line"
+    assert lines[1].startswith("Expected")
+    assert all(line.startswith("  ") for line in lines[2:])
+    assert all(len(line) > 75 for line in lines[1:-1])
+    assert " ".join(line.strip() for line in lines[1:]) == long.strip()
+
+
 # ------------------------------------------------------------------ in a shell of IPython
 
 
@@ -63,7 +94,7 @@ class TestInIPython:
     def test_an_error_of_the_helpers_shows_as_its_words_and_the_line_of_the_cell(self, shown):
         assert shown("number = 1\nfrom helpers import plot_images\nplot_images([number])") == [
             "line 3 of the cell: plot_images([number])",
-            "UsageError: Expected images of shape (images, height, width, 1 or 3), at least one. "
+            "UsageError: Expected images of shape (images, height, width, 1 or 3), at least one.",
             "Received: (1,). One image alone becomes a batch with images[:1].",
         ]
 
@@ -129,6 +160,7 @@ def test_a_real_kernel_sends_few_lines_with_the_class_and_the_whole_message(tmp_
     assert "\n".join(error["traceback"]).splitlines() == [
         "line 3 of the cell: plot_images(",
         "",
-        f"UsageError: {words}",
+        "UsageError: Expected images of shape (images, height, width, 1 or 3), at least one.",
+        "Received: (1,). One image alone becomes a batch with images[:1].",
     ]
     assert not re.search(r"site-packages|\.py", "".join(error["traceback"]))
