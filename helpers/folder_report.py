@@ -30,12 +30,13 @@ import numpy as np
 
 from helpers.errors import FolderError
 from helpers.files import as_path, written_whole
-from helpers.image_files import decoded, printable, quiet_pillow
+from helpers.image_files import printable, quiet_pillow, what_there_is
 
 PROBLEM, SET_ASIDE, NOTE = LEVELS = ("problem", "set aside", "note")
 
 _AGAIN = "Copy it again from where it came from, or delete it."
-_CONVERT = "Open it in a photo program and export it as JPEG or PNG into the same folder."
+_CONVERT = "Export it as JPEG or PNG with a program that shows it, then move it elsewhere."
+_LOOK = "Look at it. Delete it if it does not show what its class says."
 
 # Every kind of finding: its level, and the one thing to do. What may be set aside is a
 # problem as long as nobody asked for that.
@@ -64,16 +65,29 @@ KINDS = {
     "zero bytes": (SET_ASIDE, _AGAIN),
     "no image content": (SET_ASIDE, _AGAIN),
     "format": (SET_ASIDE, _CONVERT),
+    "archive": (SET_ASIDE, "Unpack it, and put the images that it holds in its place."),
+    "git LFS pointer": (SET_ASIDE, 'Run "git lfs pull" in this folder, then check again.'),
+    "iCloud placeholder": (SET_ASIDE, "Open the folder in Finder and download it from iCloud."),
+    "unfinished download": (SET_ASIDE, "Download the image again, and delete this file."),
     "truncated": (SET_ASIDE, _AGAIN),
     "damaged": (SET_ASIDE, _AGAIN),
     "too many pixels": (SET_ASIDE, "Save a smaller copy of it in its place."),
     "tiny": (SET_ASIDE, "Put a larger image in its place, or delete it."),
-    "unreadable": (SET_ASIDE, "Give yourself the right to read it, or delete it."),
+    "unreadable": (
+        SET_ASIDE,
+        "Give yourself the right to read it. If you have it, copy the file again or delete it.",
+    ),
     "vanished": (SET_ASIDE, "Wait until nothing changes the folder, then check again."),
     "not an image": (NOTE, "It is left out. No need to act."),
     "wrong ending": (NOTE, "It is used. Rename it if other programs are to open it."),
     "animated": (NOTE, "Its first picture is used. No need to act."),
     "damaged EXIF": (NOTE, "Look whether it lies on its side; if so, turn it and save it."),
+    "extra data": (NOTE, "The picture is used. No need to act."),
+    "colour profile": (NOTE, "It is used as it is. Save it as sRGB if its colours look wrong."),
+    "other colours": (NOTE, "It is used as it is. Save it as sRGB if its colours look wrong."),
+    "blank": (NOTE, _LOOK),
+    "very dark": (NOTE, _LOOK),
+    "blurred": (NOTE, _LOOK),
     "very long": (NOTE, "It is squeezed into shape. Crop it if what matters gets lost."),
     "strange name": (NOTE, "It is used. Rename it if other programs are to open it."),
     "link": (NOTE, "It is not followed. Copy what it leads to here if it is wanted."),
@@ -448,16 +462,12 @@ def _html_row(title: str, group: list[Finding], pictures: list[str]) -> str:
 
 
 def _html_picture(folder: Path, found: Finding) -> str:
-    """The picture as an <img>, of a truncated one what there is; "" if it cannot be shown."""
+    """The picture as an <img>, of a damaged JPEG what there is; "" if it cannot be shown."""
     from PIL import Image
-    from PIL import ImageFile as Pillow
 
-    usual, path = Pillow.LOAD_TRUNCATED_IMAGES, folder / found.path
     try:
-        Pillow.LOAD_TRUNCATED_IMAGES = True
         with quiet_pillow():
-            pixels, _ = decoded(path)
-        picture = Image.fromarray(pixels)
+            picture = Image.fromarray(what_there_is(folder / found.path))
         picture.thumbnail((PICTURE_SIDE, PICTURE_SIDE))
         larger = max(PICTURE_SIDE // max(picture.size), 1)  # to see what a tiny one shows
         picture = picture.resize([larger * side for side in picture.size], Image.Resampling.NEAREST)
@@ -465,8 +475,6 @@ def _html_picture(folder: Path, found: Finding) -> str:
         picture.save(packed, "PNG")
     except Exception:  # a report is shown whatever became of the files
         return ""
-    finally:
-        Pillow.LOAD_TRUNCATED_IMAGES = usual
     data = base64.b64encode(packed.getvalue()).decode()
     alt = html.escape(f"{found.path}: {found.kind}")
     return f'<div><img alt="{alt}" src="data:image/png;base64,{data}"></div>'

@@ -70,6 +70,7 @@ from helpers.image_files import (
     quiet_pillow,
     reason,
 )
+from helpers.image_looks import may_show_nothing, shows_nothing
 from helpers.memory import available_memory
 from helpers.splits import check_split, split_by_class
 
@@ -529,11 +530,17 @@ def _examine_chunk(
         with rows.open("r+b") as file:
             file.seek(first * len(nothing))
             file.write(b"".join(pixels))
+    findings = [found for look in looks for found in look.findings]
+    images = [(place, look) for place, look in zip(places, looks, strict=True) if look.digest]
+    pictures = [look.picture for _, look in images]
+    thumbnails = _thumbnails(pictures)
+    for index in may_show_nothing(pictures, thumbnails):
+        findings += _showing_nothing(*images[index], thumbnails[index])
     return _Chunk(
-        findings=[found for look in looks for found in look.findings],
+        findings=findings,
         is_image=[bool(look.digest) for look in looks],
         digests=b"".join([look.digest for look in looks]),
-        thumbnails=_thumbnails([look.picture for look in looks if look.digest]).tobytes(),
+        thumbnails=thumbnails.tobytes(),
     )
 
 
@@ -550,7 +557,8 @@ def _examine(
         remarks += [*more, *_about_shape(pixels)]
         # A large picture is made small at once, not kept until others are seen.
         image = Image.fromarray(pixels) if max(pixels.shape) > LARGE else None
-        picture = pixels if image is None else _shrunk(image, 1)[0]
+        times = math.ceil(max(pixels.shape) / LARGE)
+        picture = pixels if image is None else np.asarray(image.reduce(times))
         kept = None if image_size is None else _resized(pixels, image_size, image)
         seen = _digest(pixels), picture, kept
     except (Refused, OSError) as error:
@@ -558,6 +566,13 @@ def _examine(
     if stray and (seen or KINDS[remarks[0][0]][0] != NOTE):
         remarks, seen = [("outside", "It lies in no class folder.")], ()
     return _Look(tuple([_finding(place, kind, cause) for kind, cause in remarks]), *seen)
+
+
+def _showing_nothing(place: Place, look: _Look, thumbnail: np.ndarray) -> Iterator[Finding]:
+    """A finding where there is nothing to see in a picture, if none says so already."""
+    remark = shows_nothing(look.picture, thumbnail)
+    if remark and not any(found.kind in ("blank", remark[0]) for found in look.findings):
+        yield _finding(place, *remark)
 
 
 def _about_shape(pixels: np.ndarray) -> list[Remark]:
@@ -637,7 +652,7 @@ def _nested(seen: _Seen, depth: int) -> Iterator[Finding]:
 # were set by eye on CIFAR-10: all but a few of the 200 pairs they give show the same scene.
 THUMBNAIL = (8, 8)
 THUMBNAIL_BYTES = 3 * math.prod(THUMBNAIL)
-LARGE = 128  # pixels a side; the thumbnails of smaller pictures are made together,
+LARGE = 256  # pixels a side; the thumbnails of smaller pictures are made together,
 TOGETHER = 32  # so many at once: with more, the system spends its time on giving memory
 NEAR = 12.0  # grey levels, root mean square over the thumbnail
 NEAR_SHARE = 0.25  # of the thumbnail's contrast

@@ -6,9 +6,12 @@
 `decoded` is the one door: the check of a folder, the reading of a dataset and the pictures in
 a report all see an image through it. It goes in three steps: open the file, tell its format
 by its first bytes, decode it. Pillow does all that, but for the pixels of a JPEG file: simplejpeg
-gives the same ones sooner. A file that gives no picture is `Refused`. Both a refusal and a remark
+gives the same ones sooner, and says where they are corrupt. `helpers.image_colours` makes 8-bit
+RGB of what was decoded. A file that gives no picture is `Refused`. Both a refusal and a remark
 on a good picture are a kind and a cause; `helpers.folder_report` has the advice that belongs to
 each kind. `in_processes` does the work for thousands of files at once.
+
+Nothing here sets a switch of Pillow for the whole process: other threads may use it too.
 
 The first bytes decide how a file is read, never its name. Links are not followed, and what
 is not a plain file is not read.
@@ -20,10 +23,13 @@ import contextlib
 import errno
 import io
 import os
+import re
 import signal
 import stat
+import struct
 import threading
 import warnings
+import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
@@ -34,10 +40,14 @@ from typing import Any, BinaryIO
 import numpy as np
 import simplejpeg
 from PIL import Image
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.GifImagePlugin import GifImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.WebPImagePlugin import WebPImageFile
 
-from helpers.memory import usable_cores
-
-Remark = tuple[str, str]  # a kind of finding, and its cause: a sentence
+from helpers.image_colours import Remark, in_srgb, with_profile
+from helpers.memory import available_memory, usable_cores
 
 # The formats that are read, in Pillow's words, with the endings that their files have.
 READABLE = {
@@ -54,30 +64,72 @@ OTHER_ENDINGS = frozenset(
         ".heic", ".heif", ".hif", ".avif", ".tif", ".tiff", ".svg", ".psd", ".ico", ".icns",
         ".jp2", ".j2k", ".jxl", ".jxr", ".tga", ".ppm", ".pgm", ".pbm", ".pnm", ".pcx", ".dds",
         ".eps", ".exr", ".hdr", ".qoi", ".xcf", ".raw", ".dng", ".cr2", ".cr3", ".nef", ".arw",
-        ".orf", ".rw2", ".raf",
+        ".orf", ".rw2", ".raf", ".x3f", ".crw", ".nrw", ".pef", ".srw", ".sr2", ".3fr", ".iiq",
+        ".mrw", ".svgz", ".dcm", ".dicom", ".fits", ".jpx", ".j2c", ".jls", ".emf", ".wmf",
     )
 )  # fmt: skip
+IMAGE_ENDINGS = READABLE_ENDINGS | OTHER_ENDINGS
+# What browsers and other programs call a file while it comes.
+UNFINISHED_ENDINGS = (
+    ".part", ".crdownload", ".partial", ".opdownload", ".download", ".filepart", ".!qb", ".!ut"
+)  # fmt: skip
 ANIMATED = ("PNG", "WEBP", "GIF")
+OPENERS = {
+    "JPEG": JpegImageFile, "PNG": PngImageFile, "WEBP": WebPImageFile, "BMP": BmpImageFile,
+    "GIF": GifImageFile,
+}  # fmt: skip
 
 HEAD_BYTES = 32  # enough to know a format by
+TEXT_BYTES = 1024  # enough to know by what else a file is
 AT_ONCE = 1 << 16  # bytes; a file no longer than this is read with a single call
 STARTS = {
     b"\xff\xd8\xff": "JPEG", b"\x89PNG\r\n\x1a\n": "PNG", b"GIF87a": "GIF", b"GIF89a": "GIF",
-    b"II*\0": "TIFF", b"MM\0*": "TIFF", b"8BPS": "Photoshop",
-    b"\0\0\0\x0cjP  ": "JPEG 2000", b"\0\0\0\x0cJXL ": "JPEG XL",
+    b"II*\0": "TIFF", b"MM\0*": "TIFF", b"II+\0": "BigTIFF", b"MM\0+": "BigTIFF",
+    b"8BPS": "Photoshop", b"\0\0\0\x0cjP  ": "JPEG 2000", b"\xff\x4f\xff\x51": "JPEG 2000",
+    b"\0\0\0\x0cJXL ": "JPEG XL",
 }  # fmt: skip
+# What a file is that only its name calls an image: a kind of finding and a name, by a pattern
+# for its first bytes. Some are so short that a text could begin like this.
+PRETENDERS = [
+    *(("format", name, re.compile(pattern, re.DOTALL)) for name, pattern in {
+        "JPEG XL": rb"\xff\x0a", "PDF": rb"\s*%PDF-", "EPS": rb"%!PS|\xc5\xd0\xd3\xc6",
+        "PPM": rb"P[1-7fF]\s", "ICO": rb"\x00\x00[\x01\x02]\x00[^\x00]", "ICNS": rb"icns",
+        "QOI": rb"qoif", "DDS": rb"DDS ", "XCF": rb"gimp xcf", "EXR": rb"v/1\x01",
+        "HDR": rb"#\?R(ADIANC|GB)E",
+        "RAW": rb"FOVb|FUJIFILMCCD|IIR[OS]|MMOR|IIU\x00|II\x1a\x00|\x00MRM", "JPEG XR": rb"II\xbc",
+        "PCX": rb"\n[\x00\x02\x03\x05]\x01", "FITS": rb"SIMPLE  =", "DjVu": rb"AT&TFORM",
+        "WMF": rb"\xd7\xcd\xc6\x9a", "EMF": rb"\x01\x00\x00\x00.{36} EMF", "DICOM": rb".{128}DICM",
+        "SVG": rb"(\xef\xbb\xbf)?\s*<([?!].*<)?svg[\s>]",
+    }.items()),
+    ("archive", "an archive", re.compile(
+        rb"PK[\x03\x05]|Rar!|7z\xbc\xaf|\x1f\x8b|BZh|\xfd7zXZ|.{257}ustar", re.DOTALL)),
+    ("no image content", "a web page", re.compile(
+        rb"(\xef\xbb\xbf)?\s*<(!doctype|html|head|body|script|!--|\?xml)", re.IGNORECASE)),
+    ("no image content", "a film", re.compile(
+        rb".{4}ftyp|.{4}moov|RIFF.{4}AVI |\x1aE\xdf\xa3", re.DOTALL)),
+]  # fmt: skip
+LFS_POINTER = b"version https://git-lfs"
 BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)  # bytes, one a version of the format
-BRANDS = {b"avif": "AVIF", b"avis": "AVIF"} | dict.fromkeys(
-    (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"), "HEIC"
+BRANDS = (
+    {b"avif": "AVIF", b"avis": "AVIF"}
+    | dict.fromkeys(
+        (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"), "HEIC"
+    )
+    | {b"crx ": "CR3"}
 )
 
 MAX_PIXELS = 128_000_000  # more is refused unopened: a small file can claim any size
+# But phones make JPEG photos of 200 million pixels, and those can be read at half their size.
+MAX_HALVED_PIXELS = 2 * MAX_PIXELS
+MAX_BYTES = 1 << 29  # of a JPEG file, to have it in the memory as a whole
+MOST_MEMORY = 1.2e9  # bytes, that a process takes for a picture of MAX_PIXELS
 
-# How an image with this EXIF orientation is turned upright (names of Image.Transpose).
+# How an image with this EXIF orientation is turned upright: whether rows and columns change
+# places, and the steps that rows and columns are then read with.
 ORIENTATION = 0x0112
 UPRIGHT = {
-    2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE",
-    6: "ROTATE_270", 7: "TRANSVERSE", 8: "ROTATE_90",
+    2: (False, 1, -1), 3: (False, -1, -1), 4: (False, -1, 1), 5: (True, 1, 1),
+    6: (True, 1, -1), 7: (True, -1, -1), 8: (True, -1, 1),
 }  # fmt: skip
 
 # A JPEG file without frills has none but these segments before its pixels: the JFIF header,
@@ -87,6 +139,19 @@ PLAIN_SEGMENTS = frozenset(b"\xe0\xdb\xc4\xfe\xdd")
 FRAMES = frozenset(b"\xc0\xc1\xc2")  # baseline, extended, progressive
 SCAN = 0xDA
 PLAIN_PLANES = (1, 3)  # grey, or colour; Pillow turns others into RGB
+# What the decoder says where pixels are wrong, and where only something else is odd.
+CORRUPT = re.compile(r"Corrupt JPEG data: (?!bad ICC)|Inconsistent progression")
+EXTRA_BYTES = re.compile(r"(\d+) extraneous bytes before marker 0x(..)")
+HEADERS = re.compile("e.|fe|db|c[012]")  # markers that come before all pixels
+
+# The parts of a file that make the picture; some programs write others with mistakes.
+PNG_NEEDED = frozenset((b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"))
+PNG_COLOURS = {b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"eXIf": 8, b"iCCP": 3}  # bytes, at least
+MAX_PROFILE = 1 << 20  # bytes unpacked, more than which Pillow refuses
+JPEG_EXTRAS = {  # what each begins with, and how many bytes it has at least
+    0xE0: (b"JFIF\0", 14), 0xE1: (b"Exif\0\0", 6), 0xE2: (b"ICC_PROFILE\0", 14),
+    0xEE: (b"Adobe", 12),
+}  # fmt: skip
 
 # How long it takes to look at a file, roughly: so much for any, and more for a large one.
 SECONDS_A_FILE = 5e-5
@@ -119,15 +184,42 @@ def decoded(path: str | Path, *, thorough: bool = False) -> tuple[np.ndarray, li
     Introduced in lesson 2.
     """
     name = str(path).lower()
-    with _opened(path) as file:
-        content = _content(file, name)
-        plain = content == "JPEG" and _is_plain(file)
-        pixels, remarks = _pixels_of_jpeg(file) if plain else None, []
-        if pixels is None:
-            pixels, remarks = _pixels_in(file, content, thorough)
+    try:
+        with _opened(path) as file:
+            content = _content(file, name)
+            pixels, remarks = _pixels(file, content, thorough)
+    except Refused as refused:
+        if _is_unfinished(name, refused):
+            cause = "Its name is that of a download that was not finished."
+            raise Refused("unfinished download", cause) from refused
+        raise
+    if _is_blank(pixels):
+        cause = f"All of it has the colour {tuple(pixels[0, 0].tolist())}."
+        remarks.append(("blank", cause))
     if not name.endswith(READABLE[content]):
         remarks.insert(0, ("wrong ending", f"Its content is {content}, its name is not."))
     return pixels, remarks
+
+
+def what_there_is(path: str | Path) -> np.ndarray:
+    """The pixels of an image to show, also of a JPEG file that is cut short or damaged.
+
+    Raises `Refused`, OSError and ValueError where there is nothing to show. Call it inside
+    `quiet_pillow`.
+
+    Introduced in lesson 2.
+    """
+    try:
+        return decoded(path)[0]
+    except Refused as refused:
+        if refused.args[0] not in ("truncated", "damaged"):
+            raise
+    with _opened(path) as file:
+        data = file.read(MAX_BYTES)
+    height, width, *_ = simplejpeg.decode_jpeg_header(data, strict=False)
+    if height * width > MAX_PIXELS:
+        raise ValueError
+    return simplejpeg.decode_jpeg(data, strict=False)
 
 
 def reason(error: Refused | OSError) -> Remark:
@@ -186,15 +278,52 @@ def _content(file: BinaryIO, name: str) -> str:
     found = _format_of(head)
     if found in READABLE:
         return found
+    raise Refused(*_no_image(file, found, name))
+
+
+def _no_image(file: BinaryIO, found: str | None, name: str) -> Remark:
+    """What a file is that is of none of the formats that are read."""
     ending = os.path.splitext(name)[1]  # noqa: PTH122, as everywhere here
-    if not head and ending in READABLE_ENDINGS | OTHER_ENDINGS:
-        raise Refused("zero bytes", "It is empty: 0 bytes.")
-    if found or ending in OTHER_ENDINGS:
-        name = ending[1:].upper() if ending in OTHER_ENDINGS else found
-        raise Refused("format", f"It is a {name} file, which is not read here.")
-    if ending in READABLE_ENDINGS:
-        raise Refused("no image content", f"Its name ends in {ending}, but it holds no image.")
-    raise Refused("not an image", "Neither its name nor its content is that of an image.")
+    file.seek(0)
+    head = file.read(TEXT_BYTES)
+    if ending == ".icloud":
+        return "iCloud placeholder", "The photo is in iCloud, and not on this computer."
+    if ending not in IMAGE_ENDINGS and not found:
+        return "not an image", "Neither its name nor its content is that of an image."
+    if not head:
+        return "zero bytes", "It is empty: 0 bytes."
+    if head.startswith(LFS_POINTER):
+        return "git LFS pointer", "It only says which picture git LFS is to fetch."
+    if not found and ending != ".svgz":
+        matching = (row for row in PRETENDERS if row[2].match(head))
+        kind, found, _ = next(matching, ("format", found, None))
+        if kind != "format":
+            return kind, f"Its name ends in {ending}, but it is {found}."
+    if ending in OTHER_ENDINGS:
+        found = ending[1:].upper()
+    elif not found and _is_tga(file, head):
+        found = "TGA"
+    if found:
+        return "format", f"It is a {found} file, which is not read here."
+    return "no image content", f"Its name ends in {ending}, but it holds no image."
+
+
+def _is_tga(file: BinaryIO, head: bytes) -> bool:
+    """Whether it ends as a TGA file, or begins as an old one: they have no mark at the start."""
+    file.seek(-min(26, file.seek(0, os.SEEK_END)), os.SEEK_END)
+    if file.read().endswith(b"TRUEVISION-XFILE.\0"):
+        return True
+    has_size = any(head[12:14]) and any(head[14:16])
+    kinds = head[1:2] in (b"\0", b"\1") and head[2:3] in b"\1\2\3\t\n\v"
+    return has_size and kinds and head[16:17] in b"\x08\x0f\x10\x18\x20"
+
+
+def _is_unfinished(name: str, refused: Refused) -> bool:
+    """Whether this is the beginning of a download, of an image as far as one can tell."""
+    before, ending = os.path.splitext(name)  # noqa: PTH122
+    return ending in UNFINISHED_ENDINGS and (
+        refused.args[0] != "not an image" or before.endswith(tuple(IMAGE_ENDINGS))
+    )
 
 
 def _format_of(head: bytes) -> str | None:
@@ -215,16 +344,43 @@ def _format_of(head: bytes) -> str | None:
 # ------------------------------------------------------------------------------- decode it
 
 
-def _pixels_of_jpeg(file: BinaryIO) -> np.ndarray | None:
-    """The pixels in a JPEG file, as they lie there; None where something is wrong with it.
+def _pixels(file: BinaryIO, content: str, thorough: bool) -> tuple[np.ndarray, list[Remark]]:
+    """The upright picture in a file of this format, with the remarks on it."""
+    if content == "JPEG" and _is_plain(file):
+        pixels, said = _by_simplejpeg(file.getvalue())
+        if not said:
+            return pixels, []
+    try:
+        return _by_pillow(file, content, thorough)
+    except Refused:
+        raise
+    except (Image.DecompressionBombError, MemoryError) as error:
+        cause = f"It claims more than {MAX_PIXELS:,} pixels, or more than fits into the memory."
+        raise Refused("too many pixels", cause) from error
+    except Exception as error:  # decoders raise nearly every class on bytes they do not like
+        if isinstance(error, OSError) and error.errno:  # not the decoder, the disk
+            raise
+        bare = _without_extras(file, content)
+        if bare is not None:
+            with contextlib.suppress(Refused):
+                pixels, remarks = _pixels(bare, content, thorough)
+                cause = "Something that it holds beside the picture cannot be read."
+                return pixels, [*remarks, ("extra data", cause)]
+        raise Refused(*_damage(error, file, content)) from error
+
+
+def _by_simplejpeg(data: bytes, **options: object) -> tuple[np.ndarray | None, str]:
+    """The pixels in a JPEG file, as they lie there, or what its decoder says against it.
 
     Pillow decodes with the same library, into a picture that it has to copy first and last.
+    But where bytes are wrong, it fills in something and says nothing. Of JPEG files with up to
+    200 bytes overwritten that still decode and look wrong, four of five are told; in the others
+    the wrong bytes mean something by chance. Of 60,000 whole ones none is called corrupt.
     """
-    file.seek(0)
     try:
-        return simplejpeg.decode_jpeg(file.read())
-    except (ValueError, MemoryError):
-        return None
+        return simplejpeg.decode_jpeg(data, **options), ""
+    except (ValueError, MemoryError) as error:
+        return None, str(error) or "no words"
 
 
 def _is_plain(file: BinaryIO) -> bool:
@@ -249,33 +405,123 @@ def _is_plain(file: BinaryIO) -> bool:
     return False
 
 
-def _pixels_in(file: BinaryIO, content: str, thorough: bool) -> tuple[np.ndarray, list[Remark]]:
-    """The upright picture in a file of this format, with the remarks on it."""
-    try:
-        if thorough and content == "PNG":
-            Image.open(file, formats=["PNG"]).verify()
-        image = Image.open(file, formats=[content])
-        if image.width * image.height > MAX_PIXELS:
-            raise Image.DecompressionBombError
-        pixels = None
-        if content == "JPEG" and image.mode in ("L", "RGB"):
-            pixels = _pixels_of_jpeg(file)
-        if pixels is None:
-            image.load()
-            pixels = np.asarray(_in_rgb(image))
-        turn, remarks = _orientation(image)
-        if turn is not None:
-            pixels = np.asarray(Image.fromarray(pixels).transpose(turn))
-        if content in ANIMATED and _is_animated(image):
-            remarks.append(("animated", "It holds several pictures."))
-    except (Image.DecompressionBombError, MemoryError) as error:
-        cause = f"It claims more than {MAX_PIXELS:,} pixels, or more than fits into the memory."
-        raise Refused("too many pixels", cause) from error
-    except Exception as error:  # decoders raise nearly every class on bytes they do not like
-        if isinstance(error, OSError) and error.errno:  # not the decoder, the disk
-            raise
-        raise Refused(*_damage(error, file, content)) from error
-    return pixels, remarks
+def _by_pillow(file: BinaryIO, content: str, thorough: bool) -> tuple[np.ndarray, list[Remark]]:
+    def opened() -> Image.Image:
+        file.seek(0)
+        return OPENERS[content](file)
+
+    if thorough and content == "PNG":
+        opened().verify()
+    image = opened()
+    halved = content == "JPEG" and _is_photo_to_halve(image)
+    if image.width * image.height > MAX_PIXELS and not halved:
+        raise Image.DecompressionBombError
+    if content == "JPEG":
+        pixels, remarks = _jpeg_pixels(file, image, halved)
+    else:
+        pixels, remarks = in_srgb(image, opened)
+    upright, more = _orientation(image)
+    if upright:
+        swapped, *steps = upright
+        pixels = pixels.transpose(1, 0, 2) if swapped else pixels
+        pixels = np.ascontiguousarray(pixels[:: steps[0], :: steps[1]])
+    if content in ANIMATED and _is_animated(image):
+        more.append(("animated", "It holds several pictures."))
+    return pixels, [*remarks, *more]
+
+
+def _is_photo_to_halve(image: Image.Image) -> bool:
+    """A progressive JPEG file would need the memory for the whole picture all the same."""
+    pixels = image.width * image.height
+    return MAX_PIXELS < pixels <= MAX_HALVED_PIXELS and "progressive" not in image.info
+
+
+def _jpeg_pixels(
+    file: BinaryIO, image: Image.Image, halved: bool
+) -> tuple[np.ndarray, list[Remark]]:
+    file.seek(0)
+    data = file.read(MAX_BYTES)
+    options = {"min_factor": 2} if halved else {}
+    if image.mode == "CMYK":  # simplejpeg makes no RGB of it, but it sees what is corrupt
+        options["colorspace"] = "CMYK"
+    pixels, said = _by_simplejpeg(data, **options)
+    if pixels is not None and image.mode != "CMYK":
+        return with_profile(pixels, image)
+    if halved:
+        image.draft(image.mode, (image.width // 2, image.height // 2))
+    pixels, remarks = in_srgb(image, lambda: image)
+    return pixels, [*remarks, *_corrupt(said, data)]
+
+
+def _corrupt(said: str, data: bytes) -> list[Remark]:
+    """Refused, where the decoder saw that pixels are wrong; a remark, where only bytes are."""
+    if not CORRUPT.match(said):
+        return []
+    if extra := EXTRA_BYTES.search(said):
+        end = data.rfind(b"\xff\xd9")
+        last = data[max(end - int(extra[1]), 0) : end]
+        if HEADERS.match(extra[2]) or (extra[2] == "d9" and not last.strip(b"\0\xff")):
+            cause = f"It holds {extra[1]} bytes that belong to nothing."
+            return [("extra data", cause)]
+    raise Refused("damaged", f"Its picture is damaged. The decoder says: {said}.")
+
+
+def _without_extras(file: BinaryIO, content: str) -> BinaryIO | None:
+    """The same picture without what else a file holds; None where there is nothing else."""
+    file.seek(0)
+    kept = {"PNG": _png_chunks, "JPEG": _jpeg_segments}.get(content, lambda _: None)(file)
+    return None if kept is None else io.BytesIO(kept)
+
+
+def _png_chunks(file: BinaryIO) -> bytes | None:
+    kept, left_out = [file.read(8)], False
+    while len(head := file.read(8)) == 8:
+        length, name = struct.unpack(">I4s", head)
+        if name in PNG_NEEDED or name in PNG_COLOURS:
+            body = file.read(length + 4)
+            if name in PNG_NEEDED or _is_sound(name, body):
+                kept += head, body
+            else:
+                left_out = True
+        elif name.isalpha() and name[:1].islower():  # the mark of what may be passed over
+            file.seek(length + 4, os.SEEK_CUR)
+            left_out = True
+        else:
+            return None
+        if name == b"IEND":
+            break
+    return b"".join(kept) if left_out else None
+
+
+def _is_sound(name: bytes, body: bytes) -> bool:
+    """Whether Pillow will take what a PNG file says about its colours."""
+    content, check = body[:-4], body[-4:]
+    if len(content) < PNG_COLOURS[name] or zlib.crc32(name + content).to_bytes(4) != check:
+        return False
+    if name != b"iCCP":
+        return True
+    _, _, packed = content.partition(b"\0")
+    packer = zlib.decompressobj()
+    with contextlib.suppress(zlib.error):
+        packer.decompress(packed[1:], MAX_PROFILE)
+    return packed[:1] == b"\0" and not packer.unconsumed_tail
+
+
+def _jpeg_segments(file: BinaryIO) -> bytes | None:
+    data = file.read(MAX_BYTES)
+    kept, at, left_out = [data[:2]], 2, False
+    while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != SCAN:
+        marker, end = data[at + 1], at + 2 + (data[at + 2] << 8 | data[at + 3])
+        segment = data[at:end]
+        start, shortest = JPEG_EXTRAS.get(marker, (b"", 0))
+        is_extra = 0xE0 <= marker <= 0xEF or marker == 0xFE
+        sound = shortest and segment[4:].startswith(start) and len(segment) - 4 >= shortest
+        if is_extra and not sound:
+            left_out = True
+        else:
+            kept.append(segment)
+        at = end
+    return b"".join((*kept, data[at:])) if left_out else None
 
 
 def _damage(error: Exception, file: BinaryIO, content: str) -> Remark:
@@ -290,17 +536,16 @@ def _damage(error: Exception, file: BinaryIO, content: str) -> Remark:
     return "damaged", f"It cannot be decoded: {said}."
 
 
-def _orientation(image: Image.Image) -> tuple[Image.Transpose | None, list[Remark]]:
+def _orientation(image: Image.Image) -> tuple[tuple[bool, int, int] | None, list[Remark]]:
     """How to turn the image upright, as far as its EXIF data can be read."""
     try:
         exif = dict(image.getexif())
-        name = UPRIGHT.get(exif.get(ORIENTATION))
+        upright = UPRIGHT.get(exif.get(ORIENTATION))
     except Exception:  # as with decoders; the picture itself is good
-        exif, name = {}, None
-    turn = Image.Transpose[name] if name else None
+        exif, upright = {}, None
     unread = not exif and len(image.info.get("exif", b"")) > len(b"Exif\0\0")
     cause = "Its EXIF data, which say which side is up, cannot be read."
-    return turn, [("damaged EXIF", cause)] if unread else []
+    return upright, [("damaged EXIF", cause)] if unread else []
 
 
 def _is_animated(image: Image.Image) -> bool:
@@ -310,28 +555,39 @@ def _is_animated(image: Image.Image) -> bool:
         return True
 
 
-def _in_rgb(image: Image.Image) -> Image.Image:
-    """The image as 8-bit RGB: what is transparent over white, 16 bits rounded to 8."""
-    if image.mode.startswith("I"):
-        # Pillow's own conversion would cut off everything above 255.
-        deep = np.asarray(image).astype(np.uint32)
-        image = Image.fromarray(((deep + 128) // 257).clip(0, 255).astype(np.uint8))
-    if not image.has_transparency_data:
-        return image.convert("RGB")
-    white = Image.new("RGBA", image.size, "white")
-    return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
+def _is_blank(pixels: np.ndarray) -> bool:
+    """Whether all pixels have one colour. A row from the middle says no for nearly all pictures."""
+    middle = pixels[len(pixels) // 2].tobytes()
+    return middle == middle[:3] * pixels.shape[1] and bool((pixels == pixels[0, 0]).all())
 
 
 # ------------------------------------------------------------------------------ many files
 
 
+_IGNORED = ("ignore", None, Warning, re.compile(r"PIL\."), 0)  # as warnings.filters has it
+_quiet = threading.Lock()
+_in_quiet = 0
+
+
 @contextlib.contextmanager
 def quiet_pillow() -> Iterator[None]:
-    """Pillow knows every format and warns of nothing. Introduced in lesson 2."""
-    Image.init()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    """Pillow warns of nothing; other packages do as ever. Introduced in lesson 2.
+
+    What to warn of is the same for all threads. `warnings.catch_warnings` would leave it changed
+    for good where two threads come and go in turn, so the last one to go takes it back here.
+    """
+    global _in_quiet
+    with _quiet:
+        _in_quiet += 1
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+    try:
         yield
+    finally:
+        with _quiet:
+            _in_quiet -= 1
+            if not _in_quiet:
+                with contextlib.suppress(ValueError):  # something else has taken it back
+                    warnings.filters.remove(_IGNORED)
 
 
 def in_processes(
@@ -345,7 +601,8 @@ def in_processes(
     """Work on a chunk of the items at a time, in several processes where there is much to do.
 
     Threads would wait for each other: to look at a small file is mostly Python. Few chunks are
-    under way at any time, so that the memory does not grow with the items.
+    under way at any time, so that the memory does not grow with the items, and there are no more
+    processes than could decode a huge picture each.
 
     Args:
         work: a function of a module, or a `partial` of one. It is called with a part of the
@@ -366,6 +623,7 @@ def in_processes(
     size = max(round(SECONDS_A_CHUNK / seconds_each), 1)
     chunks = ((start, items[start : start + size]) for start in range(0, len(items), size))
     processes = usable_cores() if seconds_each * len(items) > WORTH_PROCESSES else 1
+    processes = max(min(processes, int(available_memory() / MOST_MEMORY)), 1)
     bar = tqdm(total=len(items), desc=doing, unit=" files", delay=1, disable=not progress)
     with bar, quiet_pillow(), contextlib.closing(_results(work, chunks, processes)) as results:
         for result in results:

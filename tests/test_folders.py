@@ -538,9 +538,9 @@ class TestCopies:
         assert found(check_folder(photos)) == [("cat/turned.png", "copy", "note")]
 
     def test_the_same_bytes_in_another_shape_are_no_copy(self, photos):
-        grey = np.full((8, 16, 3), 90, np.uint8)
-        write(photos / "cat" / "wide.png", Image.fromarray(grey))
-        write(photos / "cat" / "high.png", Image.fromarray(grey.reshape(16, 8, 3)))
+        pixels = np.asarray(picture(50, (16, 8)))
+        write(photos / "cat" / "wide.png", Image.fromarray(pixels))
+        write(photos / "cat" / "high.png", Image.fromarray(pixels.reshape(16, 8, 3)))
         assert check_folder(photos).findings == ()
 
     def test_copies_never_lie_on_both_sides_of_a_split(self, tmp_path):

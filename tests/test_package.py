@@ -22,10 +22,10 @@ HEAVY = {
 }  # fmt: skip
 # Data flows one way, and so do the imports: each module may import those before it.
 ORDER = (
-    "quiet", "errors", "files", "memory", "image_files", "splits", "folder_report", "folders",
-    "downloads", "prepared", "datasets", "batches", "figures", "plots", "models", "model_files",
-    "torch_twin", "fit_check", "checkpoints", "training", "recipes", "evaluation", "explain",
-    "setup_check",
+    "quiet", "errors", "files", "memory", "image_colours", "image_looks", "image_files",
+    "splits", "folder_report", "folders", "downloads", "prepared", "datasets", "batches",
+    "figures", "plots", "models", "model_files", "torch_twin", "fit_check", "checkpoints",
+    "training", "recipes", "evaluation", "explain", "setup_check",
 )  # fmt: skip
 
 
