@@ -45,7 +45,7 @@ from helpers.errors import (
 from helpers.files import as_path, sha256, storage_errors_in_words, sync_folder
 from helpers.folder_report import FolderReport
 from helpers.prepared import Labelled, prepare_folder
-from helpers.splits import check_split, split_by_class
+from helpers.splits import check_number_of_images, check_seed, check_split, split_by_class
 
 DATA_DIR = Path(__file__).resolve().parent.parent / "data"
 
@@ -195,7 +195,7 @@ def load_dataset(
     Raises:
         MissingFileError: the folder or a bundled file is not there.
         FolderError: the folder cannot be used as it is; the text lists every problem.
-        UsageError: image_size is no size, or validation_images is impossible.
+        UsageError: image_size is no size, seed no seed, or validation_images is impossible.
         NotEnoughMemoryError: a folder's images fit neither on the disk nor into the memory.
         ValueError: the files are there but are not what they should be (wrong hash, wrong
             size, a label that no class has, too few images to split).
@@ -203,10 +203,12 @@ def load_dataset(
 
     Introduced in lesson 2.
     """
-    data_dir = DATA_DIR if data_dir is None else as_path(data_dir)
-    if name == "fashion_mnist":
+    check_number_of_images(validation_images)
+    check_seed(seed)
+    data_dir = _checked_data_dir(data_dir)
+    if isinstance(name, str) and name == "fashion_mnist":
         source = _read_fashion_mnist(data_dir)
-    elif name == "cifar10":
+    elif isinstance(name, str) and name == "cifar10":
         source = _read_cifar10(data_dir)
     else:
         source = _read_folder(name, image_size, validation_images, set_aside, seed, data_dir)
@@ -229,6 +231,18 @@ def load_dataset(
         source=source.description,
         report=source.report,
     )
+
+
+def _checked_data_dir(data_dir: str | os.PathLike | None) -> Path:
+    if data_dir is None:
+        return DATA_DIR
+    try:
+        return as_path(data_dir)
+    except TypeError:
+        raise UsageError(
+            f"Expected data_dir as the path of a folder. Received: {type(data_dir).__name__}. "
+            "Give it as text."
+        ) from None
 
 
 def _split(
@@ -420,6 +434,11 @@ def _read_folder(
     seed: int,
     data_dir: Path,
 ) -> _Source:
+    if not isinstance(set_aside, bool):
+        raise UsageError(
+            "Expected set_aside as True or False: whether to go on without the files that cannot "
+            f"be used. Received: {set_aside!r}. Leave it out, or give True."
+        )
     prepared = prepare_folder(
         folder,
         _checked_image_size(image_size),

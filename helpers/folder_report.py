@@ -52,14 +52,18 @@ KINDS = {
     "unreadable name": (PROBLEM, "Rename the folder."),
     "unreadable folder": (PROBLEM, "Give yourself the right to read it, or move it elsewhere."),
     "path too long": (PROBLEM, "Move it into a folder with a shorter path."),
+    "parts or classes": (PROBLEM, "Name the parts train, validation and test."),
     "different classes": (PROBLEM, "Add images of them there, or take them out of every part."),
     "too few images": (PROBLEM, "Add images to it, or move its folder elsewhere."),
     "class without images": (SET_ASIDE, "Put images into it, or move the folder elsewhere."),
+    "part without classes": (SET_ASIDE, "Sort its images into one folder a class."),
+    "linked folder": (SET_ASIDE, "Put a copy of what it leads to in its place."),
     "outside": (SET_ASIDE, "Move it into the folder of its class."),
     "nested folders": (
         NOTE,
         "If these are the classes, load that folder alone, or name it train or test.",
     ),
+    "saved web page": (NOTE, "Move it elsewhere if it is no class of yours."),
     "two spellings": (NOTE, "They count as one class. No need to act."),
     # single files
     "zero bytes": (SET_ASIDE, _AGAIN),
@@ -96,7 +100,18 @@ KINDS = {
     "two labels": (SET_ASIDE, "Delete the copy whose class is wrong."),
     "leak": (SET_ASIDE, "Delete this copy: a test on known images says nothing."),
     "copy": (NOTE, "All copies go to the same split. Delete it if it is there by mistake."),
-    "nearly the same": (NOTE, "Look at both. Keep one if they show the same moment."),
+    "nearly the same": (
+        NOTE,
+        "Those of one class go to the same split. Keep one if they show the same moment.",
+    ),
+    "possible leak": (
+        NOTE,
+        "Look at them. If they show the same moment, delete those in the training images.",
+    ),
+    "all alike": (
+        NOTE,
+        "Nearly the same ones may lie in two splits. Add others, or do not trust its figures.",
+    ),
 }
 
 # What a notebook shows of a report, before it says how many more there are.
@@ -144,7 +159,8 @@ class ImageFile:
         path: where it is.
         label: int, an index into the report's class_names.
         part: "train", "validation" or "test" where the folder says so, else "".
-        twin: int, the same number for all files with exactly the same picture.
+        twin: int, the same number for all files that must stay in one split: those with the
+            same picture, and those of a class with nearly the same one.
 
     Introduced in lesson 2.
     """
@@ -206,7 +222,7 @@ class ImageFiles(Sequence[ImageFile]):
         which: int32, (images,), the index of each image in places.
         labels: int32, (images,), indices into the report's class_names.
         parts: int8, (images,), indices into `PARTS`.
-        twins: int32, (images,), the same number for exactly the same picture.
+        twins: int32, (images,), the same number for what must stay in one split.
 
     Introduced in lesson 2.
     """
@@ -254,7 +270,7 @@ class FolderReport:
 
     Attributes:
         folder: the folder, as it was given.
-        class_names: the classes that have usable images, sorted.
+        class_names: the classes that have usable images, sorted: 2 comes before 10.
         images: the usable images, by class, then by path: a sequence of `ImageFile`.
         findings: everything else: problems first, then what was set aside, then notes.
         ignored: how many files and folders of each name that systems leave behind (such as
@@ -344,9 +360,10 @@ class FolderReport:
         settable = {found.kind for found in problems if KINDS[found.kind][0] == SET_ASIDE}
         if settable:
             aside = sum(found.kind in settable for found in problems)
+            others_first = "" if aside == len(problems) else "When the others are mended, "
             lines.append(
-                f"set_aside=True goes on without {aside:,} of them, and touches no file: "
-                f"{', '.join(sorted(settable))}."
+                f"{others_first}set_aside=True goes on without {aside:,} of them, and touches no "
+                f"file: {', '.join(sorted(settable))}."
             )
         raise FolderError("\n".join(lines))
 

@@ -31,14 +31,16 @@ import errno
 import hashlib
 import math
 import os
+import re
 import stat
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
-from pathlib import Path
+from functools import lru_cache, partial
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
+from urllib.request import url2pathname
 
 import numpy as np
 from PIL import Image
@@ -59,9 +61,9 @@ from helpers.folder_report import (
     Place,
     Places,
     counted,
-    folder_name,
 )
 from helpers.image_files import (
+    READABLE_ENDINGS,
     Refused,
     Remark,
     decoded,
@@ -72,7 +74,7 @@ from helpers.image_files import (
 )
 from helpers.image_looks import may_show_nothing, shows_nothing
 from helpers.memory import available_memory
-from helpers.splits import check_split, split_by_class
+from helpers.splits import check_number_of_images, check_split, split_by_class
 
 # A folder may be cut into parts already. These names say so, in capitals too.
 PART_OF_FOLDER = {
@@ -106,10 +108,11 @@ def check_folder(
     Raises:
         MissingFileError: there is nothing at this path.
         FolderError: there is something else than a folder, or it may not be read.
-        UsageError: validation_images does not fit the number of images.
+        UsageError: validation_images is no whole number, or does not fit the number of images.
 
     Introduced in lesson 2.
     """
+    check_number_of_images(validation_images)
     return check_listing(
         list_folder(folder),
         set_aside=set_aside,
@@ -148,24 +151,25 @@ def check_listing(
     """
     root = listing.root
     if (unusable := _whole_layout(root, listing)) is not None:
-        findings, classes = [*listing.findings, unusable], ()
+        findings, classes = [*listing.findings, *_links(listing, 0), unusable], ()
         images = ImageFiles(root, listing.files, which=[], labels=[], parts=[], twins=[])
     else:
         depth = 2 if _has_parts(listing.folders) else 1  # at which the class folders lie
         seen = _examine_all(listing, depth, progress, image_size, rows)
-        usable, twins, copies = _compare(seen)
-        near = _nearly_the_same(seen, usable, twins)
+        usable, first, copies = _compare(seen)
+        near = _near_pairs(seen, usable, first)
         seen.thumbnails = seen.digests = None  # the largest columns, and no longer needed
-        classes, images = _labelled(root, seen, usable, twins)
+        classes, images, too_few = _cuttable(listing, seen, usable, first, near, validation_images)
         findings = [
             *listing.findings,
+            *_links(listing, depth),
             *_odd_names(listing.folders, depth),
             *seen.findings,
             *_nested(seen, depth),
             *copies,
-            *near,
-            *_missing_classes(listing.folders, classes, images, depth),
-            *_too_few(images, classes, validation_images),
+            *_nearly_the_same(seen, near),
+            *_missing_classes(listing, classes, images, depth),
+            *too_few,
         ]
     if not set_aside:
         findings = [
@@ -189,6 +193,18 @@ def _shown(place: Place) -> str:
 
 NAMED_DATASETS = ("fashion_mnist", "cifar10")  # what a missing folder may have been meant to be
 
+# What is odd about a path that leads nowhere, and what to do about it.
+QUOTES = "\"'`\u2018\u2019\u201c\u201d"
+ODD_PATHS = {
+    r"^https?:": "It is an address: download and unpack it, then give the folder.",
+    r"^file:": "Give the path alone, without file:// in front.",
+    f"^[{QUOTES}]|[{QUOTES}]$": "Leave the quotation marks inside the text out.",
+    r"[\x00-\x1f]": "Python reads a backslash in a text as a sign of its own: write / instead.",
+    r"^[A-Za-z]:[\\/]": "It is a path of Windows. In WSL, C:/Users is /mnt/c/Users.",
+    r"\\": "Write / between folders.",
+    "": "Check its spelling.",
+}
+
 # What operating systems and JupyterLab leave in folders; so is every name with a leading dot.
 LEFT_BY_SYSTEMS = frozenset(
     ("__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin", "@eadir")
@@ -202,7 +218,8 @@ class Listing:
     Attributes:
         root: the folder.
         files, folders: where they are, in the order of their names.
-        findings: on what is neither.
+        links: where links are, and whether each leads to a folder.
+        findings: on what is none of these.
         ignored: how many of each name that systems leave behind.
         bytes: of all files together.
         state: a hash of all names and of the sizes, times and rights of all files.
@@ -213,6 +230,7 @@ class Listing:
     root: Path
     files: Places = field(default_factory=Places)
     folders: list[Place] = field(default_factory=list)
+    links: dict[Place, bool] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     ignored: Counter = field(default_factory=Counter)
     bytes: int = 0
@@ -221,6 +239,11 @@ class Listing:
 
 def _existing_folder(folder: str | os.PathLike) -> Path:
     """The folder as a Path, or an error that says what is there instead."""
+    if isinstance(folder, str) and not folder.strip():
+        raise UsageError(
+            "Expected the path of a folder. Received: an empty text. "
+            'Give "." for the folder that this program runs in.'
+        )
     try:
         root = as_path(folder)
     except UsageError:
@@ -244,17 +267,43 @@ def _existing_folder(folder: str | os.PathLike) -> Path:
 
 
 def _missing_in_words(root: Path) -> str:
-    siblings: list[str] = []
-    with contextlib.suppress(OSError, ValueError):
-        siblings = [entry.name for entry in root.parent.iterdir() if entry.is_dir()]
-    names = {name.casefold(): name for name in (*NAMED_DATASETS, *siblings)}
-    close = difflib.get_close_matches(root.name.casefold(), names, n=1)
-    hint = f"Did you mean {printable(names[close[0]])!r}?" if close else "Check its spelling."
     return (
         'Expected "fashion_mnist", "cifar10" or the path of a folder. '
         f"Received: {printable(str(root))!r}, and there is no folder at "
-        f"{printable(str(Path.cwd() / root))}. {hint}"
+        f"{printable(str(Path.cwd() / root))}. {_hint(root)}"
     )
+
+
+def _hint(root: Path) -> str:
+    """What to do about a path that leads nowhere."""
+    text = str(root)
+    if text in NAMED_DATASETS:
+        return f'It needs no check: load_dataset("{text}") loads it.'
+    if meant := _meant(text):
+        return f"Did you mean {printable(meant)!r}?"
+    names = {name.casefold(): name for name in NAMED_DATASETS}
+    for folder in (Path(".."), root.parent):  # people give it as seen from the project
+        with contextlib.suppress(OSError, ValueError):
+            found = [entry for entry in folder.iterdir() if entry.is_dir()]
+            names |= {entry.name.casefold(): entry.as_posix() for entry in found}
+    close = difflib.get_close_matches(root.name.casefold(), names, n=1)
+    if close:
+        return f"Did you mean {printable(names[close[0]])!r}?"
+    return next((hint for sign, hint in ODD_PATHS.items() if re.search(sign, text)), ODD_PATHS[""])
+
+
+def _meant(text: str) -> str | None:
+    """The path of a folder that is there, and that the text may have meant."""
+    plain = text.strip(" " + QUOTES)
+    if plain.startswith("file:"):  # a Path makes one slash of several
+        plain = url2pathname(plain.removeprefix("file:"))
+    plain = plain.replace("\\", "/")
+    in_wsl = re.sub(r"^([A-Za-z]):/", lambda drive: f"/mnt/{drive[1].lower()}/", plain)
+    for meant in (plain, f"../{plain.lstrip('/')}", PurePosixPath(plain).name, in_wsl):
+        with contextlib.suppress(OSError, ValueError):
+            if meant not in ("", text) and as_path(meant).is_dir():
+                return meant
+    return None
 
 
 def _unreadable_in_words(root: Path, error: OSError) -> str:
@@ -306,9 +355,8 @@ def _list_entry(entry: os.DirEntry, above: Place, listing: Listing) -> bool:
         listing.files.add(above, entry.name)
         what = _file_state(entry, listing)
     elif entry.is_symlink():
-        cause = "It is a link to another place."
-        listing.findings.append(_finding((*above, entry.name), "link", cause))
-        what = b"link"
+        listing.links[(*above, entry.name)] = leads_to_folder = _leads_to_folder(entry)
+        what = b"link %d" % leads_to_folder
     elif not entry.is_dir(follow_symlinks=False):
         cause = "It is a pipe, socket or device."
         listing.findings.append(_finding((*above, entry.name), "not a file", cause))
@@ -317,14 +365,26 @@ def _list_entry(entry: os.DirEntry, above: Place, listing: Listing) -> bool:
     return what == b"folder"
 
 
+def _leads_to_folder(link: os.DirEntry) -> bool:
+    try:
+        return link.is_dir()
+    except OSError:  # it leads to itself
+        return False
+
+
 def _file_state(entry: os.DirEntry, listing: Listing) -> bytes:
-    """What changes with a file: its size, its time, and who may read it."""
+    """What changes with a file: its size, its times, and who may read it.
+
+    A program may set the time of the last change back, but not the one at which the system
+    noted it. The number of the file would tell no more, and network disks give it anew.
+    """
     try:
         status = entry.stat(follow_symlinks=False)
     except OSError:
         return b"file"
     listing.bytes += status.st_size
-    return b"file %d %d %d" % (status.st_size, status.st_mtime_ns, status.st_mode)
+    times = (status.st_mtime_ns, status.st_ctime_ns)
+    return b"file %d %d %d %d" % (status.st_size, *times, status.st_mode)
 
 
 def _left_by_systems(name: str) -> str | None:
@@ -337,6 +397,18 @@ def _left_by_systems(name: str) -> str | None:
 
 
 # --------------------------------------------------------------------------- step 2: see the layout
+
+# What else parts are called in datasets that people unpack, alone or beside other words.
+PART_WORDS = PART_OF_FOLDER | {
+    "validate": "validation", "eval": "validation", "evaluation": "validation",
+    "dev": "validation", "development": "validation", "holdout": "test", "fold": "fold",
+}  # fmt: skip
+PART_WORD = re.compile(rf"({'|'.join(PART_WORDS)})(sets?|data|images)?")
+SAYS_NOTHING = frozenset(("set", "data", "dataset", "image", "images", "img", "imgs", "photos"))
+YEAR = re.compile(r"(19|20)\d\d([-_.]?\d\d)*")
+MOST_NAMES = 5  # in one sentence
+# What browsers call the folder that they save with a web page.
+WEB_PAGES = ("_files", "-dateien", "_fichiers", "_archivos", "_arquivos", "_bestanden")
 
 
 def _has_parts(folders: list[Place]) -> bool:
@@ -351,8 +423,10 @@ def _is_part(name: str) -> bool:
     return name.casefold() in PART_OF_FOLDER
 
 
-def _names(names: Iterable[str]) -> str:
-    return printable(", ".join(sorted(names)))
+def _names(names: Sequence[str]) -> str:
+    """The first few of them, and how many more there are."""
+    more = f" and {len(names) - MOST_NAMES:,} more" if len(names) > MOST_NAMES else ""
+    return printable(", ".join(names[:MOST_NAMES])) + more
 
 
 def _part_of(name: str) -> str:
@@ -361,22 +435,115 @@ def _part_of(name: str) -> str:
 
 def _whole_layout(root: Path, listing: Listing) -> Finding | None:
     """What is wrong with the folder as a whole, so that its files need no look."""
+    links = _links_in_words(listing, ())
     if not listing.folders and not listing.files:
-        return _finding((), "empty", "There is no folder and no file in it.")
+        return _finding((), "empty", f"There is no folder and no file in it.{links}")
     if not listing.folders:
-        cause = f"It holds {counted(len(listing.files), 'file')} and no folder."
+        cause = f"It holds {counted(len(listing.files), 'file')} and no folder.{links}"
         return _finding((), "no class folders", cause)
-    parts = {place[0] for place in listing.folders if len(place) == 2 and _is_part(place[0])}
-    others = {place[0] for place in listing.folders if not _is_part(place[0])}
-    if others and {"train"} < set(map(_part_of, parts)):  # so these two are hardly classes
-        cause = f"It holds {_names(parts)}, and beside them {_names(others)}."
-        return _finding((), "beside the parts", cause)
+    below: dict[str, set[str]] = {place[0]: set() for place in listing.folders}
+    for place in listing.folders:
+        below[place[0]] |= set(place[1:2])
+    if _has_parts(listing.folders):
+        return _deeper_parts(listing.folders, below)
+    if unclear := _parts_or_classes(listing, below):
+        return unclear
     inner = _inner_folder(listing.folders)
-    if not inner:
+    if not inner or any(len(place) <= len(inner) for place in listing.links):
         return None
     cause = "It is the only folder here, and its own folders look like the classes."
-    path = f"{folder_name(root)}/{_shown(inner)}"
+    path = printable((root / Path(*inner)).as_posix())
     return _finding(inner, "one folder too many", cause, f'Use it: load_dataset("{path}").')
+
+
+def _deeper_parts(folders: list[Place], below: dict[str, set[str]]) -> Finding | None:
+    """A finding where every part has one folder only, and that holds the classes."""
+    inner = Counter(place[:2] for place in folders if len(place) == 3)
+    if len(inner) < len(below) or set(map(len, below.values())) != {1} or min(inner.values()) < 2:
+        return None
+    cause = "It is the only folder there, and its own folders look like the classes."
+    advice = "Move them up, in every part."
+    return _finding(min(inner), "one folder too many", cause, advice)
+
+
+def _parts_or_classes(listing: Listing, below: dict[str, set[str]]) -> Finding | None:
+    """A finding where the folders are hardly the classes, but parts or groups of images."""
+    if _like_parts(below):
+        return _finding((), "parts or classes", *_renamed_parts(below))
+    parts = [name for name, inner in below.items() if inner and _part_meant(name)[0]]
+    if _like_parts(parts) and (others := sorted(below.keys() - set(parts))):
+        cause = f"It holds {_names(sorted(parts))}, and beside them {_names(others)}."
+        return _finding((), "beside the parts", cause)
+    inner = [{name.casefold() for name in names} for names in below.values()]
+    shared, names = set.intersection(*inner), set.union(*inner)
+    if (
+        len(below) < 2
+        or len(shared) < 2
+        or 2 * len(shared) < len(names)
+        or all(map(YEAR.fullmatch, names))  # so they are albums of one class each
+        or any(_image_names(listing.files, (top,)) for top in below)
+    ):
+        return None
+    outer, inner = _names(sorted(below)), _names(sorted(shared))
+    cause = f"The folders {outer} hold no image, but the same folders: {inner}."
+    advice = (
+        f"If {inner} are the classes, load one of the outer folders alone, or name the outer ones "
+        "train, validation and test. If the outer ones are, move the images up into them."
+    )
+    return _finding((), "parts or classes", cause, advice)
+
+
+def _part_meant(name: str) -> tuple[str, frozenset[str]]:
+    """Which part a name like "seg_train" or "TestSet 2" may mean, or "", and its other words."""
+    spaced = re.sub("(?<=[a-z])(?=[A-Z])", " ", name).casefold()
+    words = re.findall(r"[^\W\d_]+", spaced.replace("hold-out", "holdout"))
+    known = [(word, PART_WORD.fullmatch(word)) for word in words]
+    meant = [PART_WORDS[match[1]] for _, match in known if match]
+    others = frozenset(word for word, match in known if not match) - SAYS_NOTHING
+    return (meant[0] if meant else ""), others
+
+
+def _like_parts(names: Iterable[str]) -> bool:
+    """Whether all these names are those of parts, of two different ones at least.
+
+    "freight train" and "crash test" are classes: their other words differ.
+    """
+    names = list(names)
+    meant = [_part_meant(name) for name in names]
+    parts = {part for part, _ in meant}
+    others: dict[str, set[frozenset[str]]] = {}
+    for part, words in meant:
+        others.setdefault(part, set()).add(words)
+    alike = len(set(map(frozenset, others.values()))) == 1
+    several = len(parts) > 1 or (parts == {"fold"} and len(names) > 1)
+    return several and "" not in parts and (alike or any(map(_is_part, names)))
+
+
+def _renamed_parts(below: dict[str, set[str]]) -> tuple[str, str]:
+    """The cause and the advice for parts whose names are not known, or without class folders."""
+    meant = {name: _part_meant(name)[0] for name in sorted(below)}
+    names = sorted(below, key=lambda name: [*PART_WORDS.values()].index(meant[name]))
+    renamed = [f"{name} to {meant[name]}" for name in names if not _is_part(name)]
+    flat = [name for name in names if not below[name]]
+    steps = [f"Rename {_names(renamed)}."] if renamed else []
+    if "train" not in meant.values():
+        steps.append("Call the folder with the training images train.")
+    if "fold" in meant.values():
+        steps = ["Put the images of all folds into one folder a class."]
+    if flat:
+        steps.append(f"Sort the images of {_names(flat)} into one folder a class inside it.")
+    cause = f"{_names(names)} look like parts of a dataset, not like classes."
+    if len(flat) == len(names):
+        cause += " They hold no class folders."
+    return cause, " ".join([*steps, "If they are the classes, give them other names."])
+
+
+def _image_names(files: Places, folder: Place) -> list[str]:
+    """The names of the files directly in a folder that are those of images."""
+    numbers = [number for number, place in enumerate(files.folders) if place == folder]
+    which = np.flatnonzero(np.isin(np.asarray(files.folder_of), numbers)).tolist()
+    names = [files[index][-1] for index in which]
+    return [name for name in names if Path(name).suffix.lower() in READABLE_ENDINGS]
 
 
 def _inner_folder(folders: list[Place]) -> Place:
@@ -397,8 +564,44 @@ def _class_of(place: Place, depth: int) -> str:
     return printable(unicodedata.normalize("NFC", place[depth - 1]))
 
 
+def _in_order(name: str) -> tuple:
+    """What to sort the names of classes by: 2 comes before 10."""
+    words = re.split(r"(\d+)", name)
+    return [int(word) if word.isdecimal() else word for word in words], name
+
+
 def _class_folders(folders: list[Place], depth: int) -> list[Place]:
     return [place for place in folders if len(place) == depth]
+
+
+def _places_of_classes(folders: list[Place], depth: int) -> dict[str, Place]:
+    """The folder of every class, where there are parts that in the training images."""
+    places = sorted(
+        _class_folders(folders, depth),
+        key=lambda place: depth == 2 and _part_of(place[0]) == "train",
+    )
+    return {_class_of(place, depth): place for place in places}
+
+
+def _links(listing: Listing, depth: int) -> Iterator[Finding]:
+    """A finding for every link. One in the place of a class or part leaves it out."""
+    for place, leads_to_folder in listing.links.items():
+        in_its_place = len(place) == depth or (len(place) < depth and _is_part(place[0]))
+        if leads_to_folder and in_its_place:
+            cause = "It is a link to a folder, and links are not followed."
+            yield _finding(place, "linked folder", cause)
+        else:
+            yield _finding(place, "link", "It is a link to another place.")
+
+
+def _links_in_words(listing: Listing, folder: Place) -> str:
+    """What to add to a cause where there are links below a folder."""
+    count = sum(place[: len(folder)] == folder for place in listing.links)
+    if not count:
+        return ""
+    return (
+        f" It holds {counted(count, 'link')}, not followed: put what they lead to in their place."
+    )
 
 
 def _part_folders(folders: list[Place], depth: int) -> list[str]:
@@ -417,6 +620,9 @@ def _odd_names(folders: list[Place], depth: int) -> Iterator[Finding]:
     classes: dict[str, str] = {}
     for place in _class_folders(folders, depth):
         name = _class_of(place, depth)
+        if name.casefold().endswith(WEB_PAGES):
+            cause = "Browsers give such names to what belongs to a web page. It counts as a class."
+            yield _finding(place, "saved web page", cause)
         if not _is_text(place[-1]):
             yield _finding(place, "unreadable name", "Its name is not text on this system.")
         twin = spelled.setdefault(name, place)
@@ -477,8 +683,11 @@ class _Seen:
             for place, within in zip(folders, inside, strict=True)
         ]
         self.files = files
+        self.depth = depth
         self.folder_of = np.frombuffer(files.folder_of, np.int32)
-        self.class_names = sorted(set(names))  # of all class folders, with "" for none
+        self.class_names = sorted(
+            set(names), key=_in_order
+        )  # of all class folders, with "" for none
         numbers = {name: number for number, name in enumerate(self.class_names)}
         self.classes = np.array([numbers[name] for name in names], np.int32)[self.folder_of]
         self.parts = np.array(parts, np.int8)[self.folder_of]
@@ -609,29 +818,30 @@ def _resized(
 def _thumbnails(pictures: Sequence[np.ndarray]) -> np.ndarray:
     """The pictures in a few dots each, to find nearly the same ones by.
 
-    Those of one size are put one below the other, and made smaller in one go. For small ones
-    that takes a seventh of the time.
+    Each dot is the mean of what it covers, with the share that it has of a pixel on its border.
+    So a picture and a resized copy of it have nearly the same dots.
     """
+    height, width = THUMBNAIL
     thumbnails = np.empty((len(pictures), *THUMBNAIL, 3), np.uint8)
     of_size: dict[tuple[int, ...], list[int]] = {}
     for index, picture in enumerate(pictures):
         of_size.setdefault(picture.shape, []).append(index)
-    for which in (part for indices in of_size.values() for part in _pieces(indices, TOGETHER)):
-        column = Image.fromarray(np.concatenate([pictures[index] for index in which]))
-        thumbnails[which] = _shrunk(column, len(which))
+    for (rows, columns, _), indices in of_size.items():
+        for which in _pieces(indices, TOGETHER):
+            pixels = np.stack([pictures[index] for index in which]).astype(np.float32)
+            lower = _means(rows, height) @ pixels.reshape(len(which), rows, columns * 3)
+            small = _means(columns, width) @ lower.reshape(len(which), height, columns, 3)
+            thumbnails[which] = np.rint(small)
     return thumbnails
 
 
-def _shrunk(column: Image.Image, pictures: int) -> np.ndarray:
-    """The thumbnails of pictures of one size that lie one below the other.
-
-    Each dot is the mean of what it covers. It is made in one direction after the other, since
-    Pillow would choose which to begin with by the shape of the whole column.
-    """
-    height, width = THUMBNAIL
-    for size in ((width, column.height), (width, height * pictures)):
-        column = column.resize(size, Image.Resampling.BOX)
-    return np.asarray(column).reshape(pictures, height, width, 3)
+@lru_cache(maxsize=256)
+def _means(pixels: int, dots: int) -> np.ndarray:
+    """The share that each dot of a row takes of each pixel: float32, (dots, pixels)."""
+    edges = np.linspace(0, pixels, dots + 1)[:, np.newaxis]
+    pixel = np.arange(pixels)
+    covered = np.minimum(edges[1:], pixel + 1) - np.maximum(edges[:-1], pixel)
+    return (covered.clip(0) * dots / pixels).astype(np.float32)
 
 
 def _nested(seen: _Seen, depth: int) -> Iterator[Finding]:
@@ -648,18 +858,22 @@ def _nested(seen: _Seen, depth: int) -> Iterator[Finding]:
 
 # ----------------------------------------------------------------------- step 4: compare the images
 
-# Two images are nearly the same where their thumbnails are: see `_nearly_the_same`. The limits
-# were set by eye on CIFAR-10: all but a few of the 200 pairs they give show the same scene.
+# Two images are nearly the same where their thumbnails are: see `_near_pairs`.
 THUMBNAIL = (8, 8)
 THUMBNAIL_BYTES = 3 * math.prod(THUMBNAIL)
 LARGE = 256  # pixels a side; the thumbnails of smaller pictures are made together,
 TOGETHER = 32  # so many at once: with more, the system spends its time on giving memory
-NEAR = 12.0  # grey levels, root mean square over the thumbnail
-NEAR_SHARE = 0.25  # of the thumbnail's contrast
+# How far apart they may be, in grey levels, root mean square over the thumbnail: this share of
+# what two pictures of the class usually differ by. Where all look alike, as X-rays do, it is
+# little, and where they do not, much. The limits were set by eye on CIFAR-10 and Fashion-MNIST.
+USUAL_SHARE = 0.12
+LEAST_NEAR, MOST_NEAR = 1.0, 12.0
+NEAR_SHARE = 0.25  # of the thumbnail's contrast, at most
+NEIGHBOURS = 8  # that are looked at, with the picture itself
 PIECE = 4_096  # thumbnails that are compared at once
 DIRECTIONS = 8  # by which near thumbnails are searched for
 DIGEST_BYTES = 16
-PLAIN = 8.0  # grey levels of contrast; a thumbnail with less says too little
+PLAIN = 4.0  # grey levels of contrast; a thumbnail with less says too little
 
 
 def _compare(seen: _Seen) -> tuple[np.ndarray, np.ndarray, list[Finding]]:
@@ -707,8 +921,10 @@ def _under_two_labels(seen: _Seen, group: list[int]) -> Iterator[Finding]:
         yield _finding(seen.files[one], "two labels", cause)
 
 
-def _nearly_the_same(seen: _Seen, usable: np.ndarray, first: np.ndarray) -> list[Finding]:
-    """A note for every pair of images whose thumbnails differ by very little.
+def _near_pairs(
+    seen: _Seen, usable: np.ndarray, first: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs of images whose thumbnails differ by very little: the files of each, as two rows.
 
     A thumbnail is a point in space, and a tree finds the nearest other ones. It searches by
     the directions in which the points differ most; the whole thumbnails then decide.
@@ -719,18 +935,46 @@ def _nearly_the_same(seen: _Seen, usable: np.ndarray, first: np.ndarray) -> list
     points = seen.thumbnails
     contrast = _in_pieces(lambda which: _contrast(points[which]), images)
     images, contrast = images[contrast >= PLAIN], contrast[contrast >= PLAIN]
-    allowed = np.minimum(NEAR, NEAR_SHARE * contrast)
+    usual = _usual_difference(points, images, seen.classes[images])
+    allowed = np.clip(USUAL_SHARE * usual, LEAST_NEAR, MOST_NEAR)
+    allowed = np.minimum(allowed, NEAR_SHARE * contrast)
     one, other = _neighbours(points, images, allowed)
     distance = _in_pieces(lambda i, j: _distance(points[images[i]], points[images[j]]), one, other)
     close = distance <= np.minimum(allowed[one], allowed[other])
-    return [
-        _finding(
-            seen.files[i],
-            "nearly the same",
-            f"Nearly the same picture as {_shown(seen.files[j])}.",
-        )
-        for i, j in zip(images[one[close]].tolist(), images[other[close]].tolist(), strict=True)
-    ]
+    return images[one[close]], images[other[close]]
+
+
+def _usual_difference(points: np.ndarray, images: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """How far two pictures of its class are from each other, for every image, in grey levels."""
+    usual = np.zeros(len(images))
+    for number in np.unique(classes):
+        which = images[classes == number]
+        some = points[which[:: math.ceil(len(which) / PIECE)]]
+        # Two draws from the same numbers differ by twice their variance, squared, on average.
+        usual[classes == number] = math.sqrt(2 * some.var(axis=0, dtype=np.float32).mean())
+    return usual
+
+
+def _joined(pairs: tuple[np.ndarray, np.ndarray], count: int) -> np.ndarray:
+    """For every one of so many files the first that pairs lead to, one after the other."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    graph = coo_array((np.ones(len(pairs[0]), bool), pairs), (count, count))
+    _, group = connected_components(graph, directed=False)
+    return np.unique(group, return_index=True)[1][group]
+
+
+def _nearly_the_same(seen: _Seen, pairs: tuple[np.ndarray, np.ndarray]) -> Iterator[Finding]:
+    """A note for every group of images that are nearly the same."""
+    joined = _joined(pairs, len(seen.files))
+    groups: dict[int, list[int]] = {}
+    for index in np.unique(pairs).tolist():
+        groups.setdefault(int(joined[index]), []).append(index)
+    for first, *others in groups.values():
+        kind = "possible leak" if len(set(seen.parts[[first, *others]])) > 1 else "nearly the same"
+        names = _names([_shown(seen.files[one]) for one in others])
+        yield _finding(seen.files[first], kind, f"Nearly the same picture as {names}.")
 
 
 def _contrast(points: np.ndarray) -> np.ndarray:
@@ -772,7 +1016,9 @@ def _neighbours(points: np.ndarray, which: np.ndarray, allowed: np.ndarray) -> n
     tree, found = cKDTree(places), []
     for piece in _pieces(np.argsort(allowed)):
         radius = allowed[piece[-1]] * math.sqrt(THUMBNAIL_BYTES) + 1e-6
-        _, nearest = tree.query(places[piece], k=4, distance_upper_bound=radius, workers=-1)
+        _, nearest = tree.query(
+            places[piece], k=NEIGHBOURS, distance_upper_bound=radius, workers=-1
+        )
         one, rank = np.nonzero(nearest < len(which))  # the others are too far away
         pairs = np.sort([piece[one], nearest[one, rank]], axis=0)
         pairs = pairs[:, pairs[0] != pairs[1]]
@@ -795,6 +1041,48 @@ def _scatter(points: np.ndarray) -> np.ndarray:
 # ------------------------------------------------------------------------------ step 5: try the cut
 
 
+def _cuttable(
+    listing: Listing,
+    seen: _Seen,
+    usable: np.ndarray,
+    first: np.ndarray,
+    near: tuple[np.ndarray, np.ndarray],
+    validation_images: int | None,
+) -> tuple[tuple[str, ...], ImageFiles, list[Finding]]:
+    """The classes, the images with what must stay together, and the classes that are too small.
+
+    Exact copies stay together, and so do pictures of one class that are nearly the same. Where
+    these leave too few of a class, only its exact copies do: nobody can tell for sure that they
+    are the same.
+    """
+    folders, depth = listing.folders, seen.depth
+    same_class = seen.classes[near[0]] == seen.classes[near[1]]
+    pairs = (
+        np.concatenate([near[0][same_class], np.arange(len(first))]),
+        np.concatenate([near[1][same_class], first]),
+    )
+    together = _joined(pairs, len(first))
+    class_names, images = _labelled(listing.root, seen, usable, together)
+    findings: list[Finding] = []
+    if alike := _too_few(images, class_names, validation_images):
+        apart = [seen.class_names.index(name) for name in alike]
+        together = np.where(np.isin(seen.classes, apart), first, together)
+        class_names, images = _labelled(listing.root, seen, usable, together)
+    too_few = _too_few(images, class_names, validation_images)
+    places = _places_of_classes(folders, depth)
+    for name, (count, needed) in too_few.items():
+        cause = (
+            f"It has {counted(count, 'different image')}, too few to give some to training, "
+            f"validation and test each. {needed} are enough."
+        )
+        links = _links_in_words(listing, places[name])
+        findings.append(_finding(places[name], "too few images", f"{cause}{links}"))
+    for name in alike.keys() - too_few.keys():
+        cause = f"Only {alike[name][0]} of its pictures are clearly different."
+        findings.append(_finding(places[name], "all alike", cause))
+    return class_names, images, findings
+
+
 def _labelled(
     root: Path, seen: _Seen, usable: np.ndarray, first: np.ndarray
 ) -> tuple[tuple[str, ...], ImageFiles]:
@@ -814,37 +1102,48 @@ def _labelled(
 
 
 def _missing_classes(
-    folders: list[Place], class_names: Sequence[str], images: ImageFiles, depth: int
+    listing: Listing, class_names: Sequence[str], images: ImageFiles, depth: int
 ) -> Iterator[Finding]:
     """Classes without images, everywhere or in one of the given parts."""
     found = set(class_names)
-    first = {_class_of(place, depth): place for place in reversed(_class_folders(folders, depth))}
-    for name in sorted(first.keys() - found):
-        yield _finding(first[name], "class without images", "It has no image that can be used.")
+    places = _places_of_classes(listing.folders, depth)
+    for name in sorted(places.keys() - found):
+        links = _links_in_words(listing, places[name])
+        cause = f"It has no image that can be used.{links}"
+        yield _finding(places[name], "class without images", cause)
     if len(found) < 2:
         cause = f"It has images that can be used of {counted(len(found), 'class')}; 2 are needed."
-        yield _finding((), "one class", cause)
-    for top in _part_folders(folders, depth):
+        yield _finding((), "one class", cause + _links_in_words(listing, ()))
+    for top in _part_folders(listing.folders, depth):
         labels = images.labels[images.parts == PARTS.index(_part_of(top))]
         missing = found - {class_names[label] for label in np.unique(labels)}
         if missing and missing == found:
-            cause = "It has no image that can be used in the folder of a class."
-            advice = "Sort its images into one folder a class, or move it elsewhere."
-            yield _finding((top,), "different classes", cause, advice)
+            yield _empty_part(top, _links_in_words(listing, (top,)))
         elif missing:
             cause = f"It has no image of {', '.join(sorted(missing))}, and another part has."
             yield _finding((top,), "different classes", cause)
 
 
+def _empty_part(top: str, links: str) -> Finding:
+    """A finding on a part without images. All but the training images can be cut off these."""
+    part = _part_of(top)
+    kind = "different classes" if part == "train" else "part without classes"
+    advice = "Sort its images into one folder a class, or move it elsewhere."
+    if part != "train":
+        advice += f" Without it, the {part} images are cut off the training images."
+    cause = f"It has no image that can be used in the folder of a class.{links}"
+    return _finding((top,), kind, cause, advice)
+
+
 def _too_few(
     images: ImageFiles, class_names: Sequence[str], validation_images: int | None
-) -> list[Finding]:
-    """The classes that are too small to be in every split."""
+) -> dict[str, tuple[int, int]]:
+    """The classes too small to be in every split: how many different images, how many needed."""
     train = images.take(images.parts <= PARTS.index("train"))
     _, different = np.unique(train.twins, return_index=True)
     counts = np.bincount(train.labels[different], minlength=len(class_names)).tolist()
     if len(class_names) < 2 or 0 in counts:
-        return []  # found already
+        return {}  # found already
     try:
         cut_parts(images, class_names, validation_images=validation_images)
     except FolderError:
@@ -853,18 +1152,9 @@ def _too_few(
         if "validation" not in given and validation_images != 0:
             shares.append(validation_images / len(train) if validation_images else SHARE)
         needed = max(_images_needed(shares), min(counts) + 1)
-        top = ("train",) if "train" in given else ()
-        return [
-            _finding(
-                (*top, class_names[label]),
-                "too few images",
-                f"It has {counted(count, 'different image')}, too few to give some to training, "
-                f"validation and test each. {needed} are enough.",
-            )
-            for label, count in enumerate(counts)
-            if count < needed
-        ]
-    return []
+        small = zip(class_names, counts, strict=True)
+        return {name: (count, needed) for name, count in small if count < needed}
+    return {}
 
 
 def _images_needed(shares: Sequence[float]) -> int:

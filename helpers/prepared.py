@@ -8,7 +8,7 @@ So the memory does not grow with the folder. When the cut is known, they are wri
 the order train, validation, test into one file below `data/prepared/`, with the labels and the
 report. The next time that file is used as it is.
 
-It is used only if nothing has changed: the name, size, time and rights of every file, the
+It is used only if nothing has changed: the name, size, times and rights of every file, the
 arguments, the versions of Pillow and simplejpeg. The pixels are compared with their checksum as
 well. Whatever does not fit is made anew, and takes the old one's place when it is whole. There is
 one file for a folder and an image size.
@@ -45,7 +45,7 @@ from helpers.folder_report import Finding, FolderReport, ImageFiles, Place, Plac
 from helpers.folders import Listing, check_listing, cut_parts, list_folder, read_images
 
 PREPARED = "prepared"  # the folder in data/
-FORMAT = 2  # to be raised when the file or what is found in a folder is no longer the same
+FORMAT = 3  # to be raised when the file or what is found in a folder is no longer the same
 PARTS = ("train", "validation", "test")  # in the order of the file
 PIECE = 1 << 20  # bytes that are copied or compared at once
 LISTS = ("folder_of", "ends", "names")  # of Places
@@ -241,8 +241,9 @@ def _remove_orphans(folder: Path) -> None:
         with contextlib.suppress(Exception):  # what cannot be read or removed can stay
             with zipfile.ZipFile(path) as archive:
                 root = Path(json.loads(archive.read("facts.json"))["root"])
-            # Not where the disk that it lies on was only taken out.
-            if root.parent.is_dir() and not root.exists():
+            # Not where the disk that it lies on was only taken out: of such a disk stays
+            # nothing, or an empty folder.
+            if root.parent.is_dir() and any(root.parent.iterdir()) and not root.exists():
                 path.unlink()
                 path.with_name(path.name + ".lock").unlink(missing_ok=True)
 

@@ -10,10 +10,46 @@ in the same way.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 
 import numpy as np
 
 from helpers.errors import FolderError, UsageError
+
+
+def check_number_of_images(validation_images: object) -> None:
+    """Refuse what is neither None nor a whole number.
+
+    Raises:
+        UsageError: it is a share, a text or anything else.
+
+    Introduced in lesson 2.
+    """
+    if validation_images is not None and not is_whole(validation_images):
+        raise UsageError(
+            "Expected validation_images as a number of images, a whole one and no share. "
+            f"Received: {validation_images!r}. Give for example 2_000."
+        )
+
+
+def check_seed(seed: object) -> None:
+    """Refuse what scikit-learn and NumPy cannot begin their random numbers with.
+
+    Raises:
+        UsageError: it is no whole number, negative, or too large.
+
+    Introduced in lesson 2.
+    """
+    if not is_whole(seed) or not 0 <= seed < 2**32:
+        raise UsageError(
+            f"Expected seed as a whole number from 0 to {2**32 - 1:,}. Received: {seed!r}. "
+            "Give for example 0."
+        )
+
+
+def is_whole(number: object) -> bool:
+    """Whether it is a whole number, Python's or NumPy's. Introduced in lesson 2."""
+    return isinstance(number, Integral) and not isinstance(number, bool)
 
 
 def check_split(set_aside: int, images: int, classes: int) -> None:
@@ -46,7 +82,8 @@ def split_by_class(
         set_aside: how many images to cut off; with copies among them, about as many.
         seed: decides which.
         class_names: the classes.
-        twins: int, (images,), the same number for exact copies. Default: no copies.
+        twins: int, (images,), the same number for what must stay on one side: copies, and
+            nearly the same pictures, of one class. Default: every image is by itself.
 
     Returns:
         The indices of the images that stay and of those cut off, both in order.
@@ -71,6 +108,11 @@ def split_by_class(
             np.arange(len(ones)), test_size=number, random_state=seed, stratify=ones
         )
         cut_off[aside] = True
+        # A group larger than what is cut off its class would fill it: it stays, if others go.
+        sizes, share = np.bincount(group), set_aside / len(labels)
+        large = sizes > share * np.bincount(labels)[ones]
+        others = np.bincount(ones[cut_off & ~large], minlength=len(counts))
+        cut_off &= ~(large & (others > 0)[ones])
     # A share of a small class may also round to no image at all.
     sides = [np.bincount(ones[side], minlength=len(counts)) for side in (cut_off, ~cut_off)]
     if np.min(sides) < 1:

@@ -116,8 +116,8 @@ class TestNoFolder:
     @pytest.mark.parametrize(
         ("asked", "hint"),
         [
-            ("photo", "Did you mean 'photos'?"),
-            ("Fotos", "Did you mean 'photos'?"),
+            ("photo", "Did you mean '{photos}'?"),
+            ("Fotos", "Did you mean '{photos}'?"),
             ("fashion-mnist", "Did you mean 'fashion_mnist'?"),
             ("CIFAR-10", "Did you mean 'cifar10'?"),
             ("qqqqqqq", "Check its spelling."),
@@ -128,7 +128,52 @@ class TestNoFolder:
             check_folder(photos.parent / asked)
         message = str(refused.value)
         assert message.startswith('Expected "fashion_mnist", "cifar10" or the path of a folder. ')
+        hint = hint.format(photos=photos.as_posix())
         assert f"there is no folder at {photos.parent / asked}. {hint}" in message
+
+    @pytest.mark.parametrize(
+        "asked",
+        [
+            "photos", "Photos", "./photos/", "/photos", "'../photos'", '"photos"', "“../photos”",
+            " ../photos ", "..\\photos", "file:../photos", "file:{above}/photos",
+            "file://{above}/photos", "../../photos", "../phtos",
+        ],
+    )  # fmt: skip
+    def test_the_path_that_was_meant_is_named_and_works(self, photos, monkeypatch, asked):
+        """The lessons run in notebooks/, and people copy paths with all that is around them."""
+        (photos.parent / "notebooks").mkdir()
+        monkeypatch.chdir(photos.parent / "notebooks")
+        with pytest.raises(MissingFileError, match="Did you mean '(.*)'") as refused:
+            check_folder(asked.format(above=photos.parent.as_posix()))
+        meant = str(refused.value).split("Did you mean '")[1].removesuffix("'?")
+        assert Path(meant).resolve() == photos.resolve()
+        assert check_folder(meant).ok
+
+    @pytest.mark.parametrize(
+        ("asked", "hint"),
+        [
+            ("C:\\Users\\me\\qqqq", "It is a path of Windows."),
+            ("d:/qqqq", "It is a path of Windows."),
+            ("..\\qqqq", "Write / between folders."),
+            ("..\temp", "Python reads a backslash"),
+            ("'qqqq", "Leave the quotation marks inside the text out."),
+            ("file:///qqqq", "Give the path alone, without file://"),
+            ("https://example.org/qqqq.zip", "download and unpack it"),
+            ("cifar10", 'load_dataset("cifar10") loads it.'),
+        ],
+    )
+    def test_what_is_odd_about_a_path_is_said(self, tmp_path, monkeypatch, asked, hint):
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(MissingFileError) as refused:
+            check_folder(asked)
+        assert hint in str(refused.value)
+
+    @pytest.mark.parametrize("asked", ["", "  "])
+    def test_an_empty_text_is_not_the_current_folder(self, photos, monkeypatch, asked):
+        monkeypatch.chdir(photos)
+        with pytest.raises(UsageError, match=r'Received: an empty text. Give "\."'):
+            check_folder(asked)
+        assert check_folder(".").ok
 
     @pytest.mark.parametrize("asked", ["x" * 300, "a\0b", "gone/gone/photos"])
     def test_a_path_that_cannot_be_is_missing(self, tmp_path, asked):
@@ -187,7 +232,18 @@ class TestLayout:
         fill(tmp_path / "zip" / inner / parts, {"cat": 3, "dog": 3})
         finding = self.one_problem(tmp_path / "zip")
         assert (finding.path, finding.kind) == (inner, "one folder too many")
-        assert finding.advice == f'Use it: load_dataset("zip/{inner}").'
+        assert finding.advice == f'Use it: load_dataset("{tmp_path.as_posix()}/zip/{inner}").'
+
+    @pytest.mark.parametrize("asked", ["../photos", "../photos/", "{above}/photos"])
+    def test_the_path_of_the_inner_folder_can_be_followed(self, tmp_path, monkeypatch, asked):
+        fill(tmp_path / "photos" / "inner", {"cat": 10, "dog": 10})
+        (tmp_path / "notebooks").mkdir()
+        monkeypatch.chdir(tmp_path / "notebooks")
+        asked = asked.format(above=tmp_path)
+        [problem] = check_folder(asked).problems
+        path = problem.advice.split('"')[1]
+        assert path == f"{asked.rstrip('/')}/inner"
+        assert check_folder(path).ok
 
     @pytest.mark.parametrize("set_aside", [False, True])
     def test_a_class_without_images(self, photos, set_aside):
@@ -248,11 +304,24 @@ class TestLayout:
         for number, name in enumerate(parts):
             fill(tmp_path / name, {"cat": 10, "dog": 10}, first=40 * number)
         fill(tmp_path, {"test": 1}, first=30)
-        part, stray = check_folder(tmp_path).problems
-        assert (part.path, part.kind) == ("test", "different classes")
+        stray, part = check_folder(tmp_path).problems
+        assert (part.path, part.kind) == ("test", "part without classes")
         assert part.cause == "It has no image that can be used in the folder of a class."
         assert "or move it elsewhere" in part.advice
+        assert "the test images are cut off the training images" in part.advice
         assert stray.kind == "outside"
+        with pytest.raises(FolderError, match="\nset_aside=True goes on without 2 of them"):
+            load_dataset(tmp_path)
+        loaded = load_dataset(tmp_path, set_aside=True)
+        assert len(loaded.test) == 4
+        assert "test" not in {image.part for image in loaded.report.images}
+
+    def test_training_images_without_class_folders_cannot_be_set_aside(self, tmp_path):
+        fill(tmp_path / "val", {"cat": 10, "dog": 10})
+        write(tmp_path / "train" / "cat" / "a.jpg", b"")
+        with pytest.raises(FolderError, match="When the others are mended, set_aside=True"):
+            check_folder(tmp_path).raise_problems()
+        assert not check_folder(tmp_path, set_aside=True).ok
 
     @pytest.mark.parametrize("validation", ["validation", "val", "valid", "VAL"])
     def test_parts_are_known_by_their_names(self, tmp_path, validation):
@@ -276,10 +345,114 @@ class TestLayout:
         assert report.findings == ()
         assert report.class_names == ("bus", "train")
 
-    def test_classes_may_be_called_train_and_test(self, tmp_path):
-        assert check_folder(fill(tmp_path, {"train": 10, "test": 10})).class_names == (
-            "test", "train",
-        )  # fmt: skip
+    @pytest.mark.parametrize(
+        "names",
+        [
+            ["train", "tram", "bus"], ["train", "trainer"], ["valid", "invalid"], ["val", "valve"],
+            ["test positive", "test negative"], ["freight train", "passenger train"],
+            ["train station", "test track"], ["test tube", "beaker"], ["fold", "crease"],
+            ["part1", "part2"], ["set_a", "set_b"], ["training shoe", "boot"], ["eval", "evil"],
+        ],
+        ids=", ".join,
+    )  # fmt: skip
+    def test_classes_with_such_words_in_their_names_are_classes(self, tmp_path, names):
+        report = check_folder(fill(tmp_path, dict.fromkeys(names, 8)))
+        assert report.findings == ()
+        assert sorted(report.class_names) == sorted(names)
+
+    @pytest.mark.parametrize(
+        "parts",
+        [
+            ["training_set", "test_set"], ["train_set", "valid_set"], ["train", "eval"],
+            ["train", "dev"], ["train", "dev", "test"], ["Train", "Holdout"], ["train", "hold-out"],
+            ["Training Images", "TestImages"], ["seg_train", "seg_test"], ["trainset", "testset"],
+            ["cats_train", "cats_val"], ["images-train", "images-test"], ["val", "test"],
+            ["train", "test_unlabelled"], ["train1", "train2"], ["fold1", "fold2", "fold3"],
+            ["2019", "2020"], ["london", "paris"],
+        ],
+        ids=", ".join,
+    )  # fmt: skip
+    def test_parts_are_not_taken_for_classes(self, tmp_path, parts):
+        for number, part in enumerate(parts):
+            fill(tmp_path / part, {"cat": 8, "dog": 8}, first=20 * number)
+        finding = self.one_problem(tmp_path)
+        assert (finding.path, finding.kind) == (".", "parts or classes")
+        assert all(part in finding.cause for part in parts)
+
+    @pytest.mark.parametrize(
+        "parts",
+        [
+            ["train", "test"], ["train", "test1"], ["train", "val", "test"], ["Train", "Holdout"],
+            ["fold1", "fold2"], ["train_cat", "train_dog", "test_cat", "test_dog"],
+        ],
+        ids=", ".join,
+    )  # fmt: skip
+    def test_parts_without_class_folders_are_not_taken_for_classes(self, tmp_path, parts):
+        finding = self.one_problem(fill(tmp_path, dict.fromkeys(parts, 8)))
+        assert (finding.path, finding.kind) == (".", "parts or classes")
+        assert "They hold no class folders." in finding.cause
+        assert "into one folder a class" in finding.advice
+        assert finding.advice.endswith("If they are the classes, give them other names.")
+
+    def test_following_the_advice_on_parts_helps(self, tmp_path):
+        for number, part in enumerate(["seg_train", "seg_dev", "seg_test"]):
+            fill(tmp_path / part / part, {"cat": 8, "dog": 8}, first=20 * number)
+        finding = self.one_problem(tmp_path)
+        assert finding.advice.startswith(
+            "Rename seg_train to train, seg_dev to validation, seg_test to test. "
+        )
+        for part, meant in (("train", "train"), ("dev", "validation"), ("test", "test")):
+            (tmp_path / f"seg_{part}").rename(tmp_path / meant)
+        finding = self.one_problem(tmp_path)
+        assert (finding.path, finding.kind) == ("test/seg_test", "one folder too many")
+        assert finding.advice == "Move them up, in every part."
+        for inner in list(tmp_path.glob("*/seg_*/*")):
+            inner.rename(inner.parent.parent / inner.name)
+        for inner in tmp_path.glob("*/seg_*"):
+            inner.rmdir()
+        assert check_folder(tmp_path).findings == ()
+
+    def test_albums_inside_classes_are_no_classes(self, tmp_path):
+        for number, name in enumerate(["cat", "dog"]):
+            fill(tmp_path / name, {"2019": 5, "2020-01": 5}, first=20 * number)
+        report = check_folder(tmp_path)
+        assert report.class_names == ("cat", "dog")
+        assert {found.kind for found in report.findings} == {"nested folders"}
+
+    def test_folders_with_images_of_their_own_are_classes(self, tmp_path):
+        for number, name in enumerate(["cat", "dog"]):
+            fill(tmp_path / name, {"indoor": 5, "outdoor": 5}, first=20 * number)
+        assert check_folder(tmp_path).problems[0].kind == "parts or classes"
+        fill(tmp_path, {"cat": 1}, first=60)
+        assert check_folder(tmp_path).ok
+
+    def test_a_saved_web_page_is_noted(self, photos):
+        fill(photos, {"Cute dogs_files": 8}, first=50)
+        write(photos / "Cute dogs.html", b"<html>")
+        assert ("Cute dogs_files", "saved web page", "note") in found(check_folder(photos))
+
+    def test_numbered_classes_come_in_the_order_of_their_numbers(self, tmp_path):
+        names = [str(number) for number in range(12)]
+        loaded = load_dataset(fill(tmp_path, dict.fromkeys(names, 8)), image_size=(16, 16))
+        assert loaded.class_names == loaded.report.class_names == tuple(names)
+        for image in loaded.report.images:
+            assert image.path.parent.name == loaded.class_names[image.label]
+        test = loaded.test
+        for image, label in zip(test.images, test.labels.tolist(), strict=True):
+            of_class = (np.asarray(picture(8 * label + number)) for number in range(8))
+            assert any(np.array_equal(image, one) for one in of_class)
+
+    @pytest.mark.parametrize(
+        "names",
+        [
+            ["class2", "class10"], ["9", "10"], ["2 b", "2 c", "10 a"], ["a", "a1", "a1b", "ab"],
+            ["01", "1", "2"], ["v1.9", "v1.10"], ["٩", "10"], ["B", "a"],
+        ],
+        ids=", ".join,
+    )  # fmt: skip
+    def test_digits_anywhere_in_names_count_as_numbers(self, tmp_path, names):
+        report = check_folder(fill(tmp_path, dict.fromkeys(reversed(names), 7)))
+        assert report.class_names == tuple(names)
 
     def test_parts_with_different_classes_are_refused(self, tmp_path):
         fill(tmp_path / "train", {"cat": 10, "dog": 10})
@@ -436,13 +609,49 @@ class TestNoPlainFiles:
         (photos / "cat" / "gone.png").symlink_to(tmp_path / "nowhere")
         (photos / "cat" / "loop").symlink_to(photos)
         (photos / "cat" / "self").symlink_to(photos / "cat" / "self")
-        report = check_folder(photos)
+        report = check_folder(photos, set_aside=True)
         assert found(report) == [
-            (path, "link", "note")
-            for path in ("bird", "cat/file.png", "cat/gone.png", "cat/loop", "cat/self")
+            ("bird", "linked folder", "set aside"),
+            *(
+                (path, "link", "note")
+                for path in ("cat/file.png", "cat/gone.png", "cat/loop", "cat/self")
+            ),
         ]
         assert len(report.images) == 20
+        assert report.class_names == ("cat", "dog")
         assert "<img" not in report._repr_html_()
+
+    def test_a_class_that_is_a_link_is_a_problem(self, photos, tmp_path):
+        """Or it would be missing without a word."""
+        fill(tmp_path / "else", {"bird": 8}, first=50)
+        (photos / "bird").symlink_to(tmp_path / "else" / "bird")
+        with pytest.raises(FolderError, match="bird: It is a link to a folder, and links are not"):
+            load_dataset(photos)
+        assert load_dataset(photos, set_aside=True).class_names == ("cat", "dog")
+
+    def test_so_is_a_part_that_is_a_link(self, photos, tmp_path):
+        folder = tmp_path / "data"
+        folder.mkdir()
+        fill(tmp_path / "else", {"cat": 5, "dog": 5}, first=50)
+        photos.rename(folder / "train")
+        (folder / "test").symlink_to(tmp_path / "else")
+        assert found(check_folder(folder)) == [("test", "linked folder", "problem")]
+        assert len(load_dataset(folder, set_aside=True).test) == 4
+
+    def test_where_links_are_all_there_is_it_is_said(self, photos, tmp_path):
+        for name, kind in (("folders", "empty"), ("files", "class without images")):
+            (tmp_path / name).mkdir()
+            for number in range(2):
+                if name == "folders":
+                    (tmp_path / name / str(number)).symlink_to(photos / "cat")
+                else:
+                    inner = tmp_path / name / str(number)
+                    inner.mkdir()
+                    (inner / "a.png").symlink_to(photos / "cat" / "0000.png")
+            report = check_folder(tmp_path / name)
+            problem = next(problem for problem in report.problems if problem.kind == kind)
+            links = "2 links" if name == "folders" else "1 link"
+            assert f"It holds {links}, not followed: put what they lead to" in problem.cause
 
     def test_pipes_and_sockets_are_never_opened(self, photos, monkeypatch):
         os.mkfifo(photos / "cat" / "pipe.png")
@@ -586,6 +795,38 @@ class TestCopies:
         assert report.set_aside[0].cause == "The same picture as test/cat/x50.png."
         assert {finding.level for finding in check_folder(tmp_path).findings} == {"problem"}
 
+    def test_a_leaked_copy_is_in_one_part_only(self, tmp_path):
+        for number, part in enumerate(["train", "val", "test"]):
+            fill(tmp_path / part, {"cat": 5, "dog": 5}, first=20 * number)
+        for part, numbers in {"train": (60, 61), "val": (61, 62), "test": (60, 62)}.items():
+            for number in numbers:
+                write(tmp_path / part / "cat" / f"{number}.png", picture(number))
+        loaded = load_dataset(tmp_path, image_size=(16, 16), set_aside=True)
+        used = {
+            split.name: {image.tobytes() for image in split.images}
+            for split in (loaded.train, loaded.validation, loaded.test)
+        }
+        where = {
+            number: [part for part in used if picture(number).tobytes() in used[part]]
+            for number in (60, 61, 62)
+        }
+        assert where == {60: ["test"], 61: ["validation"], 62: ["test"]}
+        assert {part: len(images) for part, images in used.items()} == {
+            "train": 10, "validation": 11, "test": 12,
+        }  # fmt: skip
+        assert [image.part for image in loaded.report.images if image.path.stem == "60"] == ["test"]
+
+
+def saved_anew(image: Image.Image) -> dict[str, bytes]:
+    """The picture, and twelve copies of it as people and programs make them."""
+    sizes = [round(image.width * share) for share in (0.5, 0.75, 0.9, 1.2, 1.5, 2)]
+    return {
+        "a.png": encoded(image),
+        **{f"q{q}.jpg": encoded(image, "JPEG", quality=q) for q in (50, 75, 95)},
+        **{f"s{size}.jpg": encoded(image.resize((size, size)), "JPEG") for size in sizes},
+        **{f"w{q}.webp": encoded(image, "WEBP", quality=q) for q in (50, 80, 95)},
+    }
+
 
 class TestNearlyTheSame:
     @pytest.mark.parametrize(
@@ -611,6 +852,90 @@ class TestNearlyTheSame:
             "cat/x3 Nearly the same picture as dog/3.png.",
         ]
 
+    def test_a_group_is_one_note_and_stays_on_one_side_of_a_cut(self, tmp_path):
+        """Each picture with three copies that are not exact; one with twelve."""
+        for number in range(30):
+            copies = list(saved_anew(photo(number, 64)).items())[: 13 if number == 6 else 4]
+            for name, copy in copies:
+                write(tmp_path / ("cat", "dog")[number % 2] / f"{number:02} {name}", copy)
+        report = check_folder(tmp_path)
+        assert [finding.kind for finding in report.findings] == ["nearly the same"] * 30
+        groups = {finding.path: finding.cause for finding in report.findings}
+        assert groups["cat/00 a.png"] == (
+            "Nearly the same picture as cat/00 q50.jpg, cat/00 q75.jpg, cat/00 q95.jpg."
+        )
+        assert groups["cat/06 a.png"].endswith("cat/06 s128.jpg, cat/06 s32.jpg and 7 more.")
+        for seed in range(4):
+            parts = cut_parts(report.images, report.class_names, seed=seed)
+            sides = [{name[:2] for name in paths(images)} for images in parts.values()]
+            assert sum(map(len, sides)) == len(set.union(*sides)) == 30
+            assert min(map(len, sides)) >= 4
+
+    def test_where_all_pictures_look_alike_only_copies_are_the_same(self, tmp_path):
+        """As X-rays do, all taken in one way: two differ by less than a change of brightness."""
+        shadow = np.asarray(photo(0, 64)).mean(axis=2)
+        for number in range(40):
+            noise = np.random.default_rng(number).normal(0, 14, (32, 32)).repeat(2, 0).repeat(2, 1)
+            image = Image.fromarray((shadow + noise).clip(0, 255).astype(np.uint8))
+            folder = tmp_path / ("ill", "well")[number % 2]
+            write(folder / f"{number}.png", image)
+            if number < 6:
+                write(folder / f"{number}.jpg", encoded(image, "JPEG", quality=80))
+        assert found(check_folder(tmp_path)) == [
+            (f"{('ill', 'well')[number % 2]}/{number}.jpg", "nearly the same", "note")
+            for number in (0, 2, 4, 1, 3, 5)
+        ]
+
+    def test_pictures_that_blend_into_one_another_still_make_a_dataset(self, tmp_path):
+        """As in a film: each is near the next, so that a chain leads from one end to the other."""
+        first, last = (np.asarray(photo(number, 32), float) for number in (0, 1))
+        for number in range(60):
+            frame = first + (last - first) * number / 59
+            write(tmp_path / "film" / f"{number:02}.png", Image.fromarray(frame.astype(np.uint8)))
+            write(tmp_path / "photos" / f"{number:02}.png", photo(100 + number, 32))
+        report = check_folder(tmp_path)
+        assert found(report) == [
+            ("film", "all alike", "note"),
+            ("film/00.png", "nearly the same", "note"),
+        ]
+        assert report.findings[0].cause == "Only 1 of its pictures are clearly different."
+        assert load_dataset(tmp_path).test.class_counts() == {"film": 12, "photos": 12}
+
+    def test_one_large_group_leaves_room_for_the_others(self, tmp_path):
+        for number in range(30):
+            write(tmp_path / "cat" / f"{number}.png", photo(number, 64))
+            write(tmp_path / "dog" / f"d{number}.png", photo(100 + number, 64))
+        for name, copy in saved_anew(photo(3, 64)).items():
+            write(tmp_path / "cat" / f"3 {name}", copy)
+        report = check_folder(tmp_path)
+        for seed in range(10):
+            parts = cut_parts(report.images, report.class_names, seed=seed)
+            assert sum(name.startswith(("3 ", "3.")) for name in paths(parts["train"])) == 1 + 13
+            assert min(map(len, parts.values())) >= 8
+
+    def test_another_label_is_no_obstacle_for_the_cut(self, tmp_path):
+        for number in range(20):
+            write(tmp_path / "cat" / f"{number}.png", photo(number, 64))
+            write(tmp_path / "dog" / f"{number}.jpg", encoded(photo(number, 64), "JPEG"))
+        report = check_folder(tmp_path)
+        assert report.ok
+        assert len({image.twin for image in report.images}) == 40
+        assert len(report.notes) == 20
+
+    def test_the_same_moment_in_two_given_parts_is_noted(self, tmp_path):
+        for number in range(20):
+            write(tmp_path / "train" / ("cat", "dog")[number % 2] / f"{number}.png", photo(number))
+        for number in (4, 30, 5, 31):
+            name = ("cat", "dog")[number % 2]
+            write(tmp_path / "test" / name / f"{number}.jpg", encoded(photo(number), "JPEG"))
+        report = check_folder(tmp_path)
+        assert found(report) == [
+            ("test/cat/4.jpg", "possible leak", "note"),
+            ("test/dog/5.jpg", "possible leak", "note"),
+        ]  # fmt: skip
+        assert report.notes[0].cause == "Nearly the same picture as train/cat/4.png."
+        assert "delete those in the training images" in report.notes[0].advice
+
     def test_a_pair_is_told_once_and_exact_copies_are_not_told_again(self, photos):
         write(photos / "cat" / "a.png", photo(50))
         write(photos / "cat" / "b.png", photo(50))
@@ -625,8 +950,13 @@ class TestNearlyTheSame:
         together = folders._thumbnails(pixels)
         alone = np.concatenate([folders._thumbnails([one]) for one in pixels])
         np.testing.assert_array_equal(together, alone)
-        means = [image.resize((8, 8), Image.Resampling.BOX) for image in pictures]
-        np.testing.assert_allclose(together.astype(int), np.stack(means).astype(int), atol=1)
+        # Made eight times as large, each dot covers whole pixels.
+        large = [one.repeat(8, axis=0).repeat(8, axis=1) for one in pixels[:6]]
+        means = [
+            one.reshape(8, one.shape[0] // 8, 8, one.shape[1] // 8, 3).mean(axis=(1, 3))
+            for one in large
+        ]
+        np.testing.assert_allclose(together[:6], np.stack(means), atol=0.51)
 
     def test_pictures_of_nearly_one_colour_are_not_compared(self, tmp_path):
         random = np.random.default_rng(0)
@@ -668,6 +998,19 @@ class TestCut:
 
 
 class TestReading:
+    def test_a_picture_is_resized_by_weighing_its_neighbours(self, tmp_path):
+        """Bilinear, by hand: from 4 to 8 columns, the two beside an edge take a quarter of it."""
+        step = np.zeros((4, 4, 3), np.uint8)
+        step[:, 2:] = 100
+        for number in range(8):
+            for name, value in (("cat", step + number), ("dog", step[::-1, ::-1] + number)):
+                write(tmp_path / name / f"{number}.png", Image.fromarray(value))
+        loaded = load_dataset(tmp_path, image_size=(4, 8), validation_images=0)
+        expected = {0: [0, 0, 0, 25, 75, 100, 100, 100], 1: [100, 100, 100, 75, 25, 0, 0, 0]}
+        for image, label in zip(loaded.train.images, loaded.train.labels.tolist(), strict=True):
+            shifted = image.astype(int) - image.min()
+            assert shifted[:, :, 0].tolist() == [expected[label]] * 4
+
     @pytest.mark.parametrize(
         ("change", "cause"),
         [
