@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from helpers import ImageDataset, Split, datasets, load_dataset
+from helpers import ImageDataset, Split, check_folder, datasets, load_dataset
 from helpers.errors import FolderError, UsageError
 
 RECORDS = 20  # images in each of the made-up CIFAR-10 files; the official ones have 10,000
@@ -383,6 +383,44 @@ class TestFolder:
         write_images(tmp_path, {"cat": 10, "dog": 10})
         with pytest.raises(UsageError, match=f"Received: {count} of 16 images to set aside"):
             load_dataset(tmp_path, validation_images=count)
+
+    @pytest.mark.parametrize("name", ["folder", "fashion_mnist"])
+    @pytest.mark.parametrize("count", ["2000", 2000.5, 0.2, True, [4], np.float64(4)], ids=repr)
+    def test_validation_images_that_are_no_number_of_images(self, tmp_path, name, count):
+        folder = tmp_path
+        write_images(folder, {"cat": 10, "dog": 10})
+        with pytest.raises(UsageError, match="Expected validation_images as a number of images"):
+            load_dataset(folder if name == "folder" else name, validation_images=count)
+        with pytest.raises(UsageError, match="Received: "):
+            check_folder(folder, validation_images=count)
+
+    @pytest.mark.parametrize("name", ["folder", "fashion_mnist"])
+    @pytest.mark.parametrize("seed", [-1, 1.5, "0", None, 2**32, True], ids=repr)
+    def test_a_seed_that_is_none(self, tmp_path, name, seed):
+        write_images(tmp_path, {"cat": 10, "dog": 10})
+        with pytest.raises(UsageError, match="Expected seed as a whole number from 0 to 4,294,967"):
+            load_dataset(tmp_path if name == "folder" else name, seed=seed)
+
+    def test_whole_numbers_of_numpy_are_fine(self, tmp_path):
+        write_images(tmp_path, {"cat": 10, "dog": 10})
+        options = {"validation_images": np.int64(4), "seed": np.uint8(3)}
+        assert len(load_dataset(tmp_path, **options).validation) == 4
+
+    @pytest.mark.parametrize(
+        ("options", "expected"),
+        [
+            ({"set_aside": "yes"}, "Expected set_aside as True or False"),
+            ({"data_dir": 5}, "Expected data_dir as the path of a folder. Received: int"),
+            ({"name": np.zeros((2, 3))}, "Expected the path of a folder. Received: ndarray"),
+            ({"name": None}, "Expected the path of a folder. Received: NoneType"),
+            ({"name": ""}, "Expected the path of a folder. Received: an empty text"),
+        ],
+        ids=str,
+    )
+    def test_other_arguments_that_make_no_sense(self, tmp_path, options, expected):
+        write_images(tmp_path, {"cat": 10, "dog": 10})
+        with pytest.raises(UsageError, match=expected):
+            load_dataset(**{"name": tmp_path} | options)
 
     @pytest.mark.parametrize("size", [64, (64,), (0, 64), (64, -1), (6.5, 64), "ab", None])
     def test_an_image_size_that_is_none_is_refused(self, tmp_path, size):

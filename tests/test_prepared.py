@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -178,6 +179,49 @@ class TestOutOfDate:
         load(photos)
         assert len(looked_at) == 20
 
+    def test_a_file_mended_with_its_size_and_time_kept_is_read_anew(self, photos):
+        """As photo programs do that turn a picture upright."""
+        file = photos / "cat" / "0003.bmp"
+        write(file, encoded(picture(50), "BMP"))
+        before = file.stat()
+        kept_before = splits(load(photos))
+        write(file, encoded(picture(51), "BMP"))
+        os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+        assert (file.stat().st_size, file.stat().st_mtime_ns) == (
+            before.st_size, before.st_mtime_ns,
+        )  # fmt: skip
+        dataset = load(photos)
+        assert splits(dataset) != kept_before
+        images = [image for part in splits(dataset).values() for image in part[0]]
+        assert np.asarray(picture(51)).tolist() in images
+        assert np.asarray(picture(50)).tolist() not in images
+
+    def test_files_that_change_places_get_their_new_labels(self, tmp_path):
+        """To mend the labels of files that were unpacked with one size and one time."""
+        for number in range(20):
+            file = write(tmp_path / "xy"[number % 2] / f"{number // 2}.bmp", picture(number))
+            os.utime(file, (1_700_000_000, 1_700_000_000))
+        load(tmp_path)
+        for number in range(10):
+            one, other = tmp_path / "x" / f"{number}.bmp", tmp_path / "y" / f"{number}.bmp"
+            one.rename(tmp_path / "between")
+            other.rename(one)
+            (tmp_path / "between").rename(other)
+        dataset = load(tmp_path)
+        for images, labels in splits(dataset).values():
+            for image, label in zip(images, labels, strict=True):
+                mine = [np.asarray(picture(number)).tolist() for number in range(1 - label, 20, 2)]
+                assert image in mine
+
+    def test_a_link_that_now_leads_to_a_folder_is_noticed(self, photos, tmp_path):
+        write(tmp_path / "else", b"a file")
+        (photos / "bird").symlink_to(tmp_path / "else")
+        load(photos)
+        (tmp_path / "else").unlink()
+        (tmp_path / "else").mkdir()
+        with pytest.raises(FolderError, match="bird: It is a link to a folder"):
+            load(photos)
+
     @pytest.mark.parametrize(
         "options", [{"seed": 1}, {"validation_images": 4}, {"set_aside": True}], ids=repr
     )
@@ -232,6 +276,19 @@ class TestOutOfDate:
         [file] = kept(prepared_folder)
         assert file.name.startswith("other-")
         assert len(list(prepared_folder.iterdir())) == 2  # and its lock
+
+    def test_a_stick_that_was_only_taken_out_costs_nothing(self, tmp_path, prepared_folder):
+        """Its place stays as an empty folder on some systems, and is gone on others."""
+        stick, other = (tmp_path / name for name in ("stick", "other"))
+        fill(stick / "photos", {"cat": 10, "dog": 10})
+        load(stick / "photos")
+        shutil.rmtree(stick / "photos")
+        load(fill(other, {"cat": 10, "dog": 10}))
+        assert [file.name.split("-")[0] for file in kept(prepared_folder)] == ["other", "photos"]
+        stick.rmdir()
+        CHANGES["added"](other)
+        load(other)
+        assert [file.name.split("-")[0] for file in kept(prepared_folder)] == ["other", "photos"]
 
     def test_problems_leave_nothing_behind(self, photos, prepared_folder):
         write(photos / "cat" / "a.jpg", b"")
@@ -413,6 +470,13 @@ class TestManyPrograms:
         assert [program.returncode for program in running] == [0, 0, 0], said
         assert len({out.splitlines()[-1] for out, _ in said}) == 1
         assert len(kept(prepared_folder)) == 1
+
+    def test_so_do_several_threads(self, photos, prepared_folder):
+        with ThreadPoolExecutor(4) as threads:
+            loaded = list(threads.map(load, [photos] * 4))
+        assert all(splits(dataset) == splits(loaded[0]) for dataset in loaded)
+        assert len(kept(prepared_folder)) == 1
+        assert len(list(prepared_folder.iterdir())) == 2  # and its lock
 
     def test_killed_at_random_moments(self, tmp_path, prepared_folder):
         photos = fill(tmp_path / "photos", {"cat": 600, "dog": 600})

@@ -27,3 +27,19 @@ class TestSplit:
         assert not set(twins[rest]) & set(twins[aside])
         assert sorted([*rest, *aside]) == list(range(60))
         assert np.bincount(labels[aside]).tolist() == [6, 6]
+
+    def test_a_group_larger_than_what_is_cut_off_stays(self):
+        labels = np.repeat([0, 1], 30)
+        twins = np.arange(60)
+        twins[:10] = 0  # a third of its class; a fifth is cut off
+        for seed in range(20):
+            rest, aside = split_by_class(labels, 12, seed, ["a", "b"], twins)
+            assert set(range(10)) <= set(rest)
+            assert np.bincount(labels[aside]).min() >= 2
+
+    def test_where_all_groups_are_large_one_is_cut_off_all_the_same(self):
+        labels = np.repeat([0, 1], 12)
+        twins = np.arange(24) // 4
+        rest, aside = split_by_class(labels, 8, 0, ["a", "b"], twins)
+        assert not set(twins[rest]) & set(twins[aside])
+        assert np.bincount(labels[aside]).tolist() == [4, 4]
