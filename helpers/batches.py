@@ -16,6 +16,7 @@ the same shape and type. `flip_sideways` and `shift` are two; your own may stand
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -51,25 +52,28 @@ def make_batches(
         batch_size: images a batch; the last batch of an epoch may be smaller.
         shuffle: whether each epoch runs through the images in a new random order.
         seed: of those orders and of the augmentations; the same seed gives the same batches.
+            From 0 to 2**32 - 1.
         first_epoch: which of those orders comes first, counted from 0. Each further run through
             the pipeline takes the next.
-        augment: functions that change the images of each batch at random, one after the other.
+        augment: functions that change the images of each batch at random, one after the other,
+            in a list or a tuple.
 
     Raises:
-        UsageError: something else than a split is given.
+        UsageError: something else than a split is given, or a number is out of range.
         MismatchError: an augmentation gives back another shape or type than it was given.
 
     Introduced in lesson 2; `augment` in lesson 6.
     """
-    if not isinstance(split, Split):
-        raise UsageError(
-            "Expected a split, for example dataset.train. Received: "
-            f"{type(split).__name__}. Give make_batches one of the dataset's three."
-        )
+    _check_split(split)
+    for name, value, least in (
+        ("batch_size", batch_size, 1), ("seed", seed, 0), ("first_epoch", first_epoch, 0)
+    ):  # fmt: skip
+        check_whole_number(name, value, least)
     check_augmentations(augment, split)
     with quiet_tensorflow():
         import tensorflow as tf
 
+    seed, batch_size = int(seed), min(int(batch_size), max(len(split), 1))
     epoch = tf.Variable(first_epoch, dtype=tf.int64, trainable=False)
     image_shape, types = split.images.shape[1:], (split.images.dtype, split.labels.dtype)
 
@@ -110,12 +114,40 @@ def make_batches(
     return batches.prefetch(BATCHES_AHEAD).with_options(options)
 
 
-def _augmented(
-    images: np.ndarray, random: np.random.Generator, augment: Sequence[Augmentation]
-) -> np.ndarray:
-    for change in augment:
-        images = change(images, random)
-    return images
+def _check_split(split: Split) -> None:
+    if not isinstance(split, Split):
+        raise UsageError(
+            "Expected a split, for example dataset.train. Received: "
+            f"{type(split).__name__}. Give make_batches one of the dataset's three."
+        )
+    for name, array in (("images", split.images), ("labels", split.labels)):
+        if not isinstance(array, np.ndarray):
+            raise UsageError(
+                f"Expected a NumPy array as the {name} of a split. Received: "
+                f"{type(array).__name__}. numpy.asarray({name}) makes one."
+            )
+
+
+def check_whole_number(name: str, value: int, least: int) -> None:
+    """Raise UsageError unless `value` is a whole number of at least `least`.
+
+    A seed has to be below 2**32 too: NumPy and TensorFlow take no larger one.
+    """
+    if not isinstance(value, int | np.integer) or isinstance(value, bool):
+        raise UsageError(f"Expected a whole number as {name}. Received: {value!r}.")
+    if value < least:
+        raise UsageError(f"Expected {name} of at least {least}. Received: {value}.")
+    if name == "seed" and value >= 2**32:
+        raise UsageError(f"Expected a seed below 2**32. Received: {value}.")
+
+
+def check_functions(augment: Sequence[Augmentation]) -> None:
+    """Raise UsageError unless `augment` is a list or a tuple of functions."""
+    if not isinstance(augment, Sequence) or not all(map(callable, augment)):
+        raise UsageError(
+            "Expected a list of functions as augment, for example [flip_sideways]. Received: "
+            f"{augment!r}. Put square brackets around a single one."
+        )
 
 
 def check_augmentations(augment: Sequence[Augmentation], split: Split) -> None:
@@ -123,36 +155,46 @@ def check_augmentations(augment: Sequence[Augmentation], split: Split) -> None:
 
     Raises:
         UsageError: `augment` is not a list of functions.
-        MismatchError: one of them gives back another shape or type than it was given, changes
-            what it was given, or fails.
+        MismatchError: one of them gives back another shape or type than it was given, or fails.
     """
-    if not isinstance(augment, Sequence) or not all(map(callable, augment)):
-        raise UsageError(
-            "Expected a list of functions as augment, for example [flip_sideways]. Received: "
-            f"{augment!r}. Put square brackets around a single one."
-        )
+    check_functions(augment)
     for change in augment:
-        before = np.array(split.images[:2])
-        given = before.copy()
+        _augmented(np.array(split.images[:2]), np.random.default_rng(0), [change])
+
+
+def _augmented(
+    images: np.ndarray, random: np.random.Generator, augment: Sequence[Augmentation]
+) -> np.ndarray:
+    """The images as the augmentations change them, each of which is checked in every batch.
+
+    TensorFlow hands on nothing but the text of an error: so that text names what went wrong.
+    """
+    for change in augment:
+        name, given = augmentation_name(change), (images.shape, images.dtype)
         try:
-            after = change(given, np.random.default_rng(0))
+            images = change(images, random)
+        except MemoryError:
+            raise
         except Exception as error:
+            said = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".:")
             raise MismatchError(
-                f"Expected {augmentation_name(change)}(images, random) to give back a batch of "
-                f"images. Received: {type(error).__name__}: {error}. Try it on dataset.train.images"
-                "[:2] with numpy.random.default_rng(0)."
+                f"Expected {name}(images, random) to give back a batch of images. Received: "
+                f"{said}. Try it on dataset.train.images[:2] with numpy.random.default_rng(0)."
             ) from error
-        shape, dtype = getattr(after, "shape", None), getattr(after, "dtype", type(after).__name__)
-        if (shape, dtype) != (before.shape, before.dtype):
+        back = getattr(images, "shape", None), getattr(images, "dtype", type(images).__name__)
+        if back != given:
             raise MismatchError(
-                f"Expected images of shape {before.shape} and type {before.dtype} from "
-                f"{augmentation_name(change)}. Received: shape {shape}, type {dtype}. Give back "
-                "the same kind of array, for example with .astype(images.dtype)."
+                f"Expected images of shape {given[0]} and type {given[1]} from {name}. Received: "
+                f"shape {back[0]}, type {back[1]}. Give back the same kind of array, for example "
+                "with .astype(images.dtype)."
             )
+    return images
 
 
 def augmentation_name(change: Augmentation) -> str:
     """What an augmentation is called in messages and checkpoints."""
+    while isinstance(change, functools.partial):
+        change = change.func
     return getattr(change, "__name__", type(change).__name__)
 
 

@@ -6,8 +6,9 @@ and by the first half of its own SHA-256 hash:
     epoch_00007_5891b5b522d5df086d0ff0b110fbd9d2.npz
 
 It is written beside the others, brought to the disk, then renamed into place, so it is
-there whole or not at all. Two generations are kept. Whoever reads takes the newest whose
-content still gives the hash in its name. Used by `train`, introduced in lesson 4.
+there whole or not at all. Two generations are kept. Whoever reads takes the newest that is
+a file, can be read, and whose content gives the hash in its name and is that of a training.
+Used by `train`, introduced in lesson 4.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import hashlib
 import io
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from helpers.errors import CheckpointError
-from helpers.files import TEMPORARY, file_lock, sha256, storage_errors_in_words, written_whole
+from helpers.files import TEMPORARY, file_lock, storage_errors_in_words, written_whole
 
 NAME = re.compile(r"epoch_(\d{5,})_([0-9a-f]{32})\.npz")
 LEFTOVER = re.compile(TEMPORARY + NAME.pattern)
@@ -86,7 +87,7 @@ class CheckpointFolder:
         try:
             for path in self.folder.iterdir():
                 if LEFTOVER.fullmatch(path.name):  # of a program that was killed
-                    path.unlink(missing_ok=True)
+                    _remove(path)
             yield
         finally:
             lock.release()
@@ -98,24 +99,28 @@ class CheckpointFolder:
             "choose another folder."
         )
 
-    def newest(self) -> tuple[Checkpoint | None, list[str]]:
-        """The newest checkpoint that is whole, and the names of newer ones that are not.
+    def newest(
+        self, is_whole: Callable[[Checkpoint], bool] = lambda checkpoint: True
+    ) -> tuple[Checkpoint | None, list[str]]:
+        """The newest checkpoint that can be used, and what is wrong with newer ones, in words.
+
+        Args:
+            is_whole: looks at the content; whatever error it raises means no.
 
         Raises:
-            CheckpointError: there are checkpoints, but every one is damaged.
+            CheckpointError: there are checkpoints, but none can be used.
         """
-        damaged = []
+        useless = []
         for path in reversed(self._files()):
-            match = NAME.fullmatch(path.name)
-            if sha256(path).startswith(match[2]):
+            found = _read(path, is_whole)
+            if isinstance(found, Checkpoint):
                 self._newest_whole = path
-                return _read(path, int(match[1])), damaged
-            damaged.append(path.name)
-        if damaged:
+                return found, useless
+            useless.append(f"{path.name} {found}")
+        if useless:
             raise CheckpointError(
-                f"Expected a whole checkpoint in {self}. Received: {', '.join(damaged)}, "
-                "damaged after being written. Nothing was changed. Delete the folder to begin "
-                "anew, or choose another."
+                f"Expected a whole checkpoint in {self}. Received: {', '.join(useless)}. Nothing "
+                "was changed. Delete the folder to begin anew, or choose another."
             )
         return None, []
 
@@ -134,7 +139,7 @@ class CheckpointFolder:
             temporary.write_bytes(content.getbuffer())
         for old in self._files():
             if old not in (path, self._newest_whole):
-                old.unlink(missing_ok=True)
+                _remove(old)
         self._newest_whole = path
 
     def _files(self) -> list[Path]:
@@ -147,8 +152,27 @@ def _is_ours(path: Path) -> bool:
     return bool(NAME.fullmatch(path.name)) or path.name.startswith(".")
 
 
-def _read(path: Path, epoch: int) -> Checkpoint:
-    with np.load(path, allow_pickle=False) as stored:
-        arrays = {name: stored[name] for name in stored.files}
-    facts = json.loads(arrays.pop("facts").tobytes())
-    return Checkpoint(epoch, arrays, facts)
+def _remove(path: Path) -> None:
+    with contextlib.suppress(OSError):  # a folder of that name, or one in use: it does no harm
+        path.unlink()
+
+
+def _read(path: Path, is_whole: Callable[[Checkpoint], bool]) -> Checkpoint | str:
+    """A checkpoint, or what is wrong with it, however it came there."""
+    match = NAME.fullmatch(path.name)
+    if not path.is_file():
+        return "is no file"
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+    if not hashlib.sha256(content).hexdigest().startswith(match[2]):
+        return "was changed after it was written"
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+        checkpoint = Checkpoint(int(match[1]), arrays, json.loads(arrays.pop("facts").tobytes()))
+        whole = is_whole(checkpoint)
+    except Exception:  # there are countless ways to be no checkpoint
+        whole = False
+    return checkpoint if whole else "does not hold what a training keeps"

@@ -10,12 +10,16 @@ that was stopped, by whatever it was, goes on from there as though nothing had h
 from __future__ import annotations
 
 import contextlib
+import difflib
 import hashlib
 import html
 import json
 import os
+import platform
+import re
 import signal
 import sys
+import textwrap
 import threading
 import time
 import warnings
@@ -26,11 +30,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from helpers.batches import Augmentation, augmentation_name, check_augmentations, make_batches
+from helpers.batches import (
+    Augmentation,
+    augmentation_name,
+    check_augmentations,
+    check_whole_number,
+    make_batches,
+)
 from helpers.checkpoints import Checkpoint, CheckpointFolder
 from helpers.datasets import ImageDataset, Split
+from helpers.descriptions import (
+    NOT_COMPARED,
+    add_array,
+    described,
+    own_code,
+    policies,
+    without_names,
+)
 from helpers.errors import CheckpointError, MismatchError, StorageError, UsageError
-from helpers.files import as_path, forget_pages
+from helpers.files import as_path
 from helpers.fit_check import (
     batch_without_training,
     check_batch_size,
@@ -47,7 +65,10 @@ if TYPE_CHECKING:
 
 SECONDS_BETWEEN_UPDATES = 0.5  # of the bar
 SECONDS_BETWEEN_PICTURES = 1.0  # of the curves, which take a tenth of a second to draw
-IMAGES_HASHED_AT_ONCE = 1_000
+SEED_STATE = "seed_generator_state"  # Keras' name of the state of a random layer
+FORMAT = 2  # of what is noted about a training; 1 did not say what functions do
+PYTHON = ".".join(platform.python_version_tuple()[:2])
+LONGEST_ERROR = 600  # characters, of an error in the words of another library
 LONGEST_VALUE = 30  # characters, of what is quoted where a training is refused as another one
 
 
@@ -94,8 +115,8 @@ class TrainingRun:
         """Accuracy on the validation images after the last epoch, a share from 0 to 1."""
         if not self.epochs:
             raise UsageError(
-                "Expected a run of at least one epoch. Received: one without. "
-                f"{self.stopped or 'Train again.'}"
+                "Expected a run of at least one whole epoch. Received: one that ended before. "
+                "Train again, and let the first epoch come to its end."
             )
         if "val_accuracy" not in self.history:
             raise UsageError(
@@ -122,7 +143,8 @@ class TrainingRun:
         if "val_loss" in self.history:
             lines.append(f"  lowest validation loss in epoch {self.best_epoch}")
         if self.stopped:
-            lines.append(f"  {self.stopped}")
+            # The rest was printed when it stopped.
+            lines.append(f"  {self.stopped.partition(':')[0]}")
         return "\n".join(lines)
 
 
@@ -134,7 +156,7 @@ def _best_epoch(history: Mapping[str, Sequence[float]]) -> int:
 def train(
     model: keras.Model,
     dataset: ImageDataset,
-    *,
+    *more: Any,
     epochs: int = 10,
     batch_size: int = 32,
     augment: Sequence[Augmentation] = (),
@@ -142,6 +164,7 @@ def train(
     seed: int = 0,
     progress: bool = True,
     resume: str | os.PathLike | None = None,
+    **unknown: Any,
 ) -> TrainingRun:
     """Train `model` on `dataset.train`, watched on `dataset.validation`, and say what happened.
 
@@ -152,16 +175,17 @@ def train(
     Training goes on from the weights that the model has: for a fresh start, build it again.
 
     Once the first step is taken, `train` always returns: also where the kernel is interrupted,
-    the loss is no longer a number, the memory runs out or the disk is full. The model then has
-    the weights that it had after the last whole epoch, and `stopped` says why.
+    the loss is no longer a number, the memory runs out, the disk is full, or an augmentation or a
+    layer fails. The model then has the weights that it had after the last whole epoch, and
+    `stopped` says why.
 
     Args:
         model: takes images of `dataset.image_shape`, gives one logit a class.
         dataset: from `load_dataset`.
         epochs: how many times to run through the training images.
         batch_size: images a step.
-        augment: functions that change the training images of each batch at random, such as
-            `flip_sideways`; the validation images stay as they are.
+        augment: a list of functions that change the training images of each batch at random,
+            such as `flip_sideways`; the validation images stay as they are.
         patience: stop when the validation loss has not fallen for this many epochs, and go
             back to the weights of the best one; None trains all epochs.
         seed: of the order of the images and of random layers such as dropout; sets the random
@@ -172,13 +196,15 @@ def train(
             there. Called again with the same folder, after whatever stopped it, `train` goes on
             after the last whole epoch and ends with the same weights, to the last bit, as
             without the stop (same computer, versions and threads; random layers are Keras' own).
-            With more epochs than before it trains the rest.
+            With more epochs than before it trains the rest. Everything else has to be as it was,
+            what augmentations and layers of your own do included.
 
     Returns:
         A `TrainingRun`. The model itself is changed in place.
 
     Raises:
-        UsageError: an argument is out of range, or patience without a validation split.
+        UsageError: an argument that `train` does not have, or out of range, or patience without
+            a validation split.
         MismatchError: model and dataset do not fit together.
         NotEnoughMemoryError: a step would need more memory than there is.
         CheckpointError: the folder holds another training, or one that is damaged.
@@ -186,6 +212,7 @@ def train(
 
     Introduced in lesson 4.
     """
+    _refuse_others(more, unknown)
     settings = {"batch_size": batch_size, "patience": patience, "seed": seed}
     _check_arguments(dataset, {"epochs": epochs, **settings}, resume)
     # Keras and JSON want Python's own numbers, not those of NumPy.
@@ -216,19 +243,46 @@ def train(
     return run
 
 
+BY_KERAS = "Keras' own model.fit does, and make_batches(dataset.train) gives it the batches."
+BY_COMPILING = "Compile the model with it, then train."
+INSTEAD = {
+    **dict.fromkeys(
+        ("class_weight", "sample_weight", "callbacks"), f"train takes none. {BY_KERAS}"
+    ),
+    **dict.fromkeys(("learning_rate", "optimizer", "loss", "metrics"), BY_COMPILING),
+    **dict.fromkeys(
+        ("validation_split", "validation_data"),
+        "The dataset has its own: load_dataset(name, validation_images=...).",
+    ),
+    "verbose": "progress=False shows nothing.",
+    "shuffle": "Every epoch has an order of its own anyway.",
+    "initial_epoch": "With resume, train goes on where it was.",
+}
+
+
+def _refuse_others(more: tuple[Any, ...], unknown: Mapping[str, Any]) -> None:
+    """Raise UsageError where an argument is given that `train` does not have."""
+    if more:
+        raise UsageError(
+            "Expected a Keras model, then a dataset: train(model, dataset). Received: "
+            f"{len(more)} more, {', '.join(type(one).__name__ for one in more)}. A dataset holds "
+            "images and labels together, see load_dataset; all else is given by name."
+        )
+    known = list(train.__kwdefaults__)
+    for name in unknown:
+        near = difflib.get_close_matches(name, known, 1)
+        check = f"Did you mean {near[0]}?" if near else "Check its spelling."
+        raise UsageError(
+            f"Expected {', '.join(known)}. Received: {name}. {INSTEAD.get(name, check)}"
+        )
+
+
 def _check_arguments(
     dataset: ImageDataset, numbers: Mapping[str, int | None], resume: str | os.PathLike | None
 ) -> None:
     for name, value in numbers.items():
-        least = 0 if name == "seed" else 1
-        if value is None and name == "patience":
-            continue
-        if not isinstance(value, int | np.integer) or isinstance(value, bool):
-            raise UsageError(f"Expected a whole number as {name}. Received: {value!r}.")
-        if value < least:
-            raise UsageError(f"Expected {name} of at least {least}. Received: {value}.")
-    if numbers["seed"] >= 2**32:
-        raise UsageError(f"Expected a seed below 2**32. Received: {numbers['seed']}.")
+        if value is not None or name != "patience":
+            check_whole_number(name, value, 0 if name == "seed" else 1)
     if numbers["patience"] and isinstance(dataset, ImageDataset) and not len(dataset.validation):
         raise UsageError(
             "Expected a validation split to stop by. Received: a dataset without one. "
@@ -269,6 +323,7 @@ class _Training:
         self.stopped = ""
         self.seconds = 0.0
         self.kept: Checkpoint | None = None
+        self.lasting: dict[str, Any] = {}  # facts that stay as they are to the end
 
     @property
     def history(self) -> dict[str, list[float]]:
@@ -284,27 +339,58 @@ class _Training:
     def begin(self) -> None:
         """Start from the model as it is, or from what the folder holds."""
         self.model.optimizer.build(self.model.trainable_variables)
-        begun_with = _begun_with(self) if self.folder else {}
-        found, damaged = self.folder.newest() if self.folder else (None, [])
+        if self.folder:
+            self.lasting = {
+                "format": FORMAT,
+                "begun_with": _begun_with(self),
+                "first_weights": self.weights_digest(_copies("model", self.model.variables)),
+            }
+        found, useless = self.folder.newest(_is_whole) if self.folder else (None, [])
         if found is None:
             if not _all_finite(_copies("model", self.model.variables)):
                 raise MismatchError(
                     "Expected a model whose weights are finite numbers. Received: weights that "
                     "are nan or inf, from a training that diverged. Build the model again."
                 )
-            self.keep({}, begun_with)
+            self.keep({})
             return
-        _check_same(found, begun_with, self.epochs, self.folder)
+        _check_same(found, self.lasting["begun_with"], self.epochs, self.folder)
+        for words in useless:
+            print(f"The checkpoint {words}. The one before it is whole.")
+        self.go_on_from(found)
+
+    def go_on_from(self, found: Checkpoint) -> None:
+        """Take over what the folder holds, and say what is not as it was."""
+        fresh = int(self.model.optimizer.iterations) == 0
+        digests = [
+            self.weights_digest(arrays)
+            for arrays in (
+                _copies("model", self.model.variables),
+                *(_part(found.arrays, part) for part in ("model", "best")),
+            )
+        ]
+        first = found.facts.get("first_weights")
         self.kept, self.seconds = found, found.facts["seconds"]
+        self.lasting["first_weights"] = first
         self.go_back()
-        for name in damaged:
-            print(f"The checkpoint {name} is damaged. The one before it is whole.")
         how = "All is trained already:" if self.over else "Going on after"
         print(f"{how} epoch {found.epoch} of {self.epochs}, kept in {self.folder}.")
-        if found.facts["versions"] != _versions():
-            print("It was begun with other versions of Keras: the last digits may differ.")
+        if fresh and first and digests[0] not in (first, *digests[1:]):
+            print(
+                "The model came with other weights than the ones it was begun with, and has the "
+                "kept ones now. For a training of its own, choose another folder."
+            )
+        _say_what_differs(found, self.lasting["begun_with"], self.model)
 
-    def keep(self, history: Mapping[str, list[float]], begun_with: Mapping[str, Any]) -> None:
+    def weights_digest(self, arrays: Mapping[str, np.ndarray]) -> str:
+        """Of the weights alone: random layers begin with a state that decides nothing."""
+        digest = hashlib.blake2b(digest_size=16)
+        for variable, array in zip(self.model.variables, arrays.values(), strict=False):
+            if variable.name != SEED_STATE:
+                add_array(digest, array)
+        return digest.hexdigest()
+
+    def keep(self, history: Mapping[str, list[float]]) -> None:
         """Make the present state the last good one, in memory and on disk."""
         model = _copies("model", self.model.variables)
         if not _all_finite(model):
@@ -318,8 +404,8 @@ class _Training:
         facts = {
             "history": history,
             "seconds": self.seconds,
-            "versions": _versions(),
-            "begun_with": begun_with,
+            "versions": _surroundings(self.model),
+            **self.lasting,
         }
         self.kept = Checkpoint(epoch, {**model, **optimizer, **best}, facts)
         if self.folder:
@@ -370,19 +456,19 @@ def _fit(training: _Training, progress: bool) -> None:
     shown = _Progress(training) if progress else None
     anew = ", with another folder" if training.folder else ""  # this one is for these settings
     try:
-        model.fit(
-            _labelled_for(model, train_batches, dataset),
-            validation_data=validation,
-            initial_epoch=first,
-            epochs=training.epochs,
-            shuffle=False,  # the pipeline shuffles
-            callbacks=[_keeper_callback(training), *([shown.callback()] if shown else [])],
-            verbose=0,
-        )
+        with _no_word_of_tracing():
+            model.fit(
+                _labelled_for(model, train_batches, dataset),
+                validation_data=validation,
+                initial_epoch=first,
+                epochs=training.epochs,
+                shuffle=False,  # the pipeline shuffles
+                callbacks=[_keeper_callback(training), *([shown.callback()] if shown else [])],
+                verbose=0,
+            )
     except KeyboardInterrupt:
-        again = "Run the same cell again to go on." if training.folder else ""
         if not training.over:
-            training.stop("you interrupted it", again)
+            training.stop("you interrupted it", _after_an_interrupt(training))
     except _Stop as stop:
         tenth = _tenth_of_rate(model.optimizer)
         training.stop(str(stop), f"Try a tenth of the learning rate{tenth}{anew}.")
@@ -391,9 +477,53 @@ def _fit(training: _Training, progress: bool) -> None:
     except (MemoryError, tf.errors.ResourceExhaustedError):
         fewer = max(batch_size // 4, 1)
         training.stop("the memory ran out", f"Try smaller batches: batch_size={fewer}{anew}.")
+    except Exception as error:  # of an augmentation, a layer or anything else that takes part
+        training.stop(_in_its_own_words(error), f"Mend what failed, then train again{anew}.")
     finally:
         if shown:
             shown.finish()
+
+
+def _after_an_interrupt(training: _Training) -> str:
+    to_do = ["Run the same cell again to go on."] if training.folder else []
+    if _in_notebook():
+        to_do.append("Cells that wait below run now: interrupt again to stop them too.")
+    return " ".join(to_do)
+
+
+def _in_its_own_words(error: Exception) -> str:
+    """What an error says, on one line. TensorFlow puts that last, and Keras first."""
+    import tensorflow as tf
+
+    said, kind = re.sub(r"\x1b\[\d*m", "", str(error)), f"{type(error).__name__}: "
+    if isinstance(error, tf.errors.OpError):
+        from_python = "Traceback (most recent call last)" in said  # and so with its kind
+        said = re.sub(r"\[Op:.*?\]|\{\{.*?\}\}", "", said.partition("\t [[{{node")[0])
+        said, kind = said.strip().rpartition("\n\n")[2], "" if from_python else kind
+    said = said.partition("Arguments received by")[0]
+    lines = [line for line in said.splitlines() if "ncountered when calling" not in line]
+    said = " ".join(" ".join(lines).split()).removeprefix(f"{__package__}.errors.MismatchError: ")
+    return textwrap.shorten(f"{kind}{said}", LONGEST_ERROR, placeholder=" ...").rstrip(" .:")
+
+
+@contextlib.contextmanager
+def _no_word_of_tracing() -> Iterator[None]:
+    """Keep TensorFlow from warning of graphs that are made too often.
+
+    It counts those of all models of a session together. After a few trainings with few steps
+    it takes them for one function that is traced again and again.
+    """
+    import tensorflow as tf
+
+    def passes(record):
+        return "triggered tf.function retracing" not in record.getMessage()
+
+    logger = tf.get_logger()
+    logger.addFilter(passes)
+    try:
+        yield
+    finally:
+        logger.removeFilter(passes)
 
 
 def _make_metrics(model: keras.Model, dataset: ImageDataset) -> None:
@@ -406,9 +536,15 @@ def _make_metrics(model: keras.Model, dataset: ImageDataset) -> None:
 
     one = tf.data.Dataset.from_tensors((dataset.train.images[:1], dataset.train.labels[:1]))
     images, labels = next(iter(_labelled_for(model, one, dataset)))
-    answers = model(images, training=False)
-    model.compute_loss(images, labels, answers)
-    model.compute_metrics(images, labels, answers)
+    try:
+        answers = model(images, training=False)
+        model.compute_loss(images, labels, answers)
+        model.compute_metrics(images, labels, answers)
+    except Exception as error:  # of a layer, a loss or a metric of the user's own
+        raise MismatchError(
+            "Expected a model whose layers, loss and metrics take an image of the dataset and "
+            f"its label. Received: {_in_its_own_words(error)}. Mend what failed, then train again."
+        ) from error
     model.reset_metrics()
 
 
@@ -468,7 +604,7 @@ def _keeper_callback(training: _Training) -> keras.callbacks.Callback:
 
         def on_epoch_begin(self, epoch, logs=None):
             # Layers such as dropout drew a seed of their own when they were built.
-            states = [v for v in self.model.variables if v.name == "seed_generator_state"]
+            states = [v for v in self.model.variables if v.name == SEED_STATE]
             for number, state in enumerate(states):
                 words = np.random.SeedSequence([training.settings["seed"], epoch, number])
                 state.assign(words.generate_state(2))
@@ -489,7 +625,7 @@ def _keeper_callback(training: _Training) -> keras.callbacks.Callback:
                 for name, value in logs.items()
             }
             training.seconds = self.before + time.perf_counter() - self.start
-            training.keep(history, training.kept.facts["begun_with"])
+            training.keep(history)
             self.model.stop_training = training.over
 
         def _check(self, loss, name):
@@ -532,11 +668,54 @@ def _all_finite(arrays: Mapping[str, np.ndarray]) -> bool:
     return all(np.isfinite(array).all() for array in arrays.values())
 
 
-def _versions() -> dict[str, str]:
+def _is_whole(checkpoint: Checkpoint) -> bool:
+    """Whether a checkpoint holds all that a training keeps, and nothing that cannot be."""
+    facts, arrays = checkpoint.facts, checkpoint.arrays
+    begun_with = facts["begun_with"]
+    optimizer = begun_with["optimizer weights"]  # "[TensorShape([3, 4]), ..."
+    parts = {name: [*_part(arrays, name).values()] for name in ("model", "optimizer", "best")}
+    shapes = {name: [[*array.shape] for array in part] for name, part in parts.items()}
+    return (
+        len(facts["history"].get("loss", ())) == checkpoint.epoch
+        and isinstance(facts["seconds"], float)
+        and isinstance(facts["versions"], dict)
+        and shapes["model"] == begun_with["weights"]
+        and shapes["best"] in ([], begun_with["weights"])
+        and bool(shapes["best"]) == (begun_with["patience"] is not None)
+        and len(parts["optimizer"]) == optimizer.count("(")
+        and sum(shapes["optimizer"], []) == [int(size) for size in re.findall(r"\d+", optimizer)]
+        and _all_finite({n: array for n, array in arrays.items() if array.dtype.kind != "V"})
+    )
+
+
+def _surroundings(model: keras.Model) -> dict[str, Any]:
+    """What may change the last digits of a training, and forbids no one to go on with it."""
     import keras
+    import loky
     import tensorflow as tf
 
-    return {"keras": keras.__version__, "tensorflow": tf.__version__}
+    threads = tf.config.threading.get_intra_op_parallelism_threads()
+    return {
+        "keras": keras.__version__,
+        "tensorflow": tf.__version__,
+        "python": PYTHON,
+        "threads": threads or int(os.environ.get("TF_NUM_INTRAOP_THREADS") or loky.cpu_count()),
+        "policy": " and ".join(policies(model)),
+    }
+
+
+def _say_what_differs(found: Checkpoint, begun_with: Mapping[str, Any], model: keras.Model) -> None:
+    before, now = found.facts["versions"], _surroundings(model)
+    changed = [f"{name} {now[name]}, not {before[name]}" for name in now.keys() & before.keys()
+               if now[name] != before[name]]  # fmt: skip
+    if changed:
+        print(f"It was begun otherwise ({'; '.join(sorted(changed))}): the last digits may differ.")
+    if found.facts.get("format") != FORMAT:
+        print("An earlier version of the course kept it, which did not note what functions do: "
+              "that was not compared.")  # fmt: skip
+    unknown = [key for key, value in _leaves(begun_with) if str(value).startswith(NOT_COMPARED)]
+    if unknown:
+        print(f"What cannot be looked into was not compared with before: {'; '.join(unknown)}.")
 
 
 def _begun_with(training: _Training) -> dict[str, Any]:
@@ -550,12 +729,19 @@ def _begun_with(training: _Training) -> dict[str, Any]:
     except (NotImplementedError, TypeError, ValueError):  # with a class of the user's own in it
         config = {}
     facts = {
-        "model": _without_names({"class": type(model).__name__, **config}, {}),
-        "compiled": _without_names(compile_config(model), {}),
+        "model": without_names({"class": type(model).__name__, **config}, {}),
+        "compiled": without_names(compile_config(model), {}),
         "weights": [[*variable.shape] for variable in model.variables],
+        "weight types": " ".join(sorted({variable.dtype for variable in model.variables})),
+        "own code": own_code(model),
         "optimizer weights": str([variable.shape for variable in model.optimizer.variables]),
         **{name: settings[name] for name in ("batch_size", "patience", "seed")},
         **({"augment": ", ".join(map(augmentation_name, augment))} if augment else {}),
+        "augmentation": {
+            f"{augmentation_name(change)}{f' {number}' if number else ''}": described(change)
+            for number, change in enumerate(augment)
+        },
+        "class names": ", ".join(map(repr, dataset.class_names)),
         "training images": _digest(dataset.train),
         "validation images": _digest(dataset.validation),
     }
@@ -564,39 +750,26 @@ def _begun_with(training: _Training) -> dict[str, Any]:
 
 def _digest(split: Split) -> str:
     digest = hashlib.blake2b(digest_size=16)
-    for start in range(0, len(split), IMAGES_HASHED_AT_ONCE):  # they may lie in a file
-        piece = split.images[start : start + IMAGES_HASHED_AT_ONCE]
-        digest.update(np.ascontiguousarray(piece).data)
-        forget_pages(split.images)
-    digest.update(np.ascontiguousarray(split.labels).data)
+    for array in (split.images, split.labels):
+        add_array(digest, array)
     return digest.hexdigest()
-
-
-def _without_names(value: Any, numbers: dict[str, str]) -> Any:
-    """A model's description with its layers numbered: Keras counts their names up.
-
-    Without the seeds of layers and first weights too: some layers draw one when they are
-    built, and none of them decides anything here. A lambda is a lambda: its code holds the
-    name of the cell it was typed in.
-    """
-    if isinstance(value, dict):
-        if value.get("class_name") == "__lambda__":
-            return "lambda"
-        if isinstance(value.get("name"), str):
-            numbers.setdefault(value["name"], f"#{len(numbers) + 1}")
-        return {
-            key: _without_names(inner, numbers) for key, inner in value.items() if key != "seed"
-        }
-    if isinstance(value, list):
-        return [_without_names(inner, numbers) for inner in value]
-    return numbers.get(value, value) if isinstance(value, str) else value
 
 
 def _check_same(
     found: Checkpoint, begun_with: Mapping[str, Any], epochs: int, folder: CheckpointFolder
 ) -> None:
     before, now = dict(_leaves(found.facts["begun_with"])), dict(_leaves(begun_with))
-    changed = [key for key in {**before, **now} if before.get(key) != now.get(key)]
+    keys = {**before, **now}
+    if found.facts.get("format") != FORMAT:  # of what was not noted then nothing can be said
+        keys = {key: None for key in now if key in before}
+    # Each Python has instructions of its own, in which code cannot be compared.
+    same_python = found.facts["versions"].get("python", PYTHON) == PYTHON
+    changed = [
+        key
+        for key in keys
+        if before.get(key) != now.get(key) and (same_python or not key.endswith(" code"))
+    ]
+
     if changed:
         shown = [
             f"{key.replace('compiled ', '').replace(' config', '')}: "
@@ -627,7 +800,7 @@ def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     inner = value.items() if isinstance(value, dict) else enumerate(value)
     for key, item in inner:
         way = f"{path} {key}".strip()
-        if isinstance(item, dict | list) and item:
+        if isinstance(item, dict) or (isinstance(item, list) and item):
             yield from _leaves(item, way)
         else:
             yield way, item

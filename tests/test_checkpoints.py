@@ -143,7 +143,7 @@ class TestDamage:
         path = newest_file(folder)
         damage(path)
         found, damaged = folder.newest()
-        assert (found.epoch, damaged) == (1, [path.name])
+        assert (found.epoch, damaged) == (1, [f"{path.name} was changed after it was written"])
         np.testing.assert_array_equal(found.arrays["model/0"], np.full(1_000, 1))
 
     def test_the_next_save_keeps_the_good_one_and_removes_the_damaged_one(self, folder):
@@ -172,9 +172,9 @@ class TestDamage:
         with pytest.raises(CheckpointError) as raised:
             folder.newest()
         assert str(raised.value) == (
-            f"Expected a whole checkpoint in {folder.folder}. Received: {names[0]}, {names[1]}, "
-            "damaged after being written. Nothing was changed. Delete the folder to begin anew, "
-            "or choose another."
+            f"Expected a whole checkpoint in {folder.folder}. Received: {names[0]} was changed "
+            f"after it was written, {names[1]} was changed after it was written. Nothing was "
+            "changed. Delete the folder to begin anew, or choose another."
         )
         assert content_of(folder.folder) == before
 

@@ -516,7 +516,7 @@ class TestResume:
     ):
         shutil.copytree(reference.folder, tmp_path / "copy")
         model = random_model()
-        monkeypatch.setattr(model, "fit", interrupt)
+        monkeypatch.setattr(keras.Sequential, "fit", interrupt)
         run = go(model, small, tmp_path / "copy")
         ends_as(reference, run, model)
         assert run.seconds == reference.run.seconds
@@ -554,7 +554,8 @@ class TestResume:
         model = random_model()
         ends_as(reference, go(model, small, folder), model)
         assert capsys.readouterr().out == (
-            f"The checkpoint {newest.name} is damaged. The one before it is whole.\n"
+            f"The checkpoint {newest.name} was changed after it was written. The one before it is "
+            "whole.\n"
             f"Going on after epoch 3 of 4, kept in {folder.as_posix()}.\n"
         )
 
@@ -759,7 +760,7 @@ class TestInterrupted:
         # Where it came while an epoch was kept, that one is in memory already.
         assert run.epochs - epochs in ((0, 1) if name in ("save", "replace") else (0,))
         assert run.history.get("loss", ()) == reference.run.history["loss"][: run.epochs]
-        assert run.stopped in repr(run)
+        assert repr(run).splitlines()[-1] == f"  Stopped in epoch {run.epochs + 1} of 4"
         assert len(run.plot().axes) == 2
         assert bits_of(model) == reference.states[run.epochs]
         ends_as(reference, go(model, small, tmp_path), model)
@@ -773,8 +774,8 @@ class TestInterrupted:
         with pytest.raises(UsageError) as raised:
             _ = run.validation_accuracy
         assert str(raised.value) == (
-            "Expected a run of at least one epoch. Received: one without. Stopped in epoch 1 of "
-            "4: you interrupted it. The model has the weights that it had before the first epoch."
+            "Expected a run of at least one whole epoch. Received: one that ended before. Train "
+            "again, and let the first epoch come to its end."
         )
 
     def test_real_interrupts_at_random_moments(self, small, tmp_path):
