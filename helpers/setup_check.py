@@ -5,10 +5,14 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 import sys
+import tempfile
 from dataclasses import dataclass
 
 from helpers.datasets import DATA_DIR, FASHION_MNIST_FILE
+from helpers.errors import wrapped
 from helpers.memory import usable_cores
+from helpers.prepared import PREPARED
+from helpers.quiet import keras_faults
 from helpers.torch_twin import INSTALL_TORCH
 
 OLDEST_PYTHON, NEWEST_PYTHON = (3, 11), (3, 13)
@@ -41,19 +45,26 @@ class SetupReport:
 
     def __repr__(self) -> str:
         rows = [f"  {check.what:<14}{check.found}" for check in self.checks]
-        to_do = [f"  {check.what}: {check.to_do}" for check in self.checks if check.to_do]
+        to_do = [
+            wrapped(f"  {check.what}: {check.to_do}", indent="    ")
+            for check in self.checks
+            if check.to_do
+        ]
         verdict = ["To do:", *to_do] if to_do else ["Everything is here. Go on to lesson 1."]
         return "\n".join([*rows, "", *verdict])
 
 
 def check_setup() -> SetupReport:
-    """Look at Python, the packages, the processor and the data, without the network.
+    """Look at Python, the packages, the processor, the data and what may be written.
+
+    It does not use the network, and tells which settings of Keras the course does not work with.
 
     Introduced in the notebook 00_start_here.
     """
     checks = [_check_python(), *map(_check_package, PACKAGES)]
     checks.append(Check("processor", f"{usable_cores()} cores, {platform.machine()}"))
-    checks.append(_check_data())
+    checks += [_check_data(), _check_writing()]
+    checks += [Check("settings", "Keras is not as it comes", fault) for fault in keras_faults()]
     cifar10 = "here" if (DATA_DIR / "cifar10").is_dir() else "not here, and not needed"
     checks.append(Check("CIFAR-10", cifar10))
     return SetupReport(tuple(checks))
@@ -85,3 +96,18 @@ def _check_data() -> Check:
     if (DATA_DIR / FASHION_MNIST_FILE).is_file():
         return Check("images", "Fashion-MNIST sample, bundled")
     return Check("images", "missing", "get them back with `git checkout -- data`")
+
+
+def _check_writing() -> Check:
+    """The lessons write into scratch/; the decoded images of a folder are kept in data/."""
+    for folder in (DATA_DIR.parent / "scratch", DATA_DIR / PREPARED):
+        there = next(place for place in (folder, *folder.parents) if place.exists())
+        try:
+            with tempfile.TemporaryFile(dir=there):
+                pass
+        except OSError as error:
+            return Check(
+                "writing", f"not possible in {there}: {error.strerror}",
+                "copy the whole course into a folder that is yours, then run `make lab` there",
+            )  # fmt: skip
+    return Check("writing", "possible in scratch/ and data/")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import sys
 from importlib.metadata import PackageNotFoundError
+from pathlib import Path
 
 import pytest
 
@@ -64,6 +66,7 @@ class TestTheReport:
             "  jupyterlab    1.2.3",
             "  processor     2 cores, x86_64",
             "  images        Fashion-MNIST sample, bundled",
+            "  writing       possible in scratch/ and data/",
             "  CIFAR-10      not here, and not needed",
             "",
             "Everything is here. Go on to lesson 1.",
@@ -76,8 +79,8 @@ class TestTheReport:
         assert not report.ready
         to_do = repr(report).split("To do:\n")[1].splitlines()
         assert to_do == [
-            "  matplotlib: choose the kernel `Python 3 (image classification)` in the menu Kernel, "
-            "Change Kernel; if it is still missing, run `make lab` again",
+            "  matplotlib: choose the kernel `Python 3 (image classification)` in the menu Kernel,",
+            "    Change Kernel; if it is still missing, run `make lab` again",
             "  images: get them back with `git checkout -- data`",
         ]
         assert "lesson 1" not in repr(report)
@@ -111,6 +114,40 @@ def test_without_pytorch_the_lessons_can_start(installed, data_dir, a_good_pytho
 def test_cifar10_is_seen(data_dir):
     (data_dir / "cifar10").mkdir()
     assert found("CIFAR-10").found == "here"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="permissions of POSIX")
+@pytest.mark.parametrize("closed", [".", "scratch", "data", "data/prepared"])
+def test_a_course_that_may_only_be_read(monkeypatch, tmp_path, closed):
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
+    course = tmp_path / "course"
+    (course / "data").mkdir(parents=True)
+    (course / closed).mkdir(exist_ok=True)
+    monkeypatch.setattr(setup_check, "DATA_DIR", course / "data")
+    me = os.geteuid()
+    for folder in (course, course / "data"):  # whom no permission stops becomes somebody else
+        os.chown(folder, 65534 if me == 0 else me, -1)
+    (course / closed).chmod(0o555)
+    if me == 0:
+        os.seteuid(65534)
+    try:
+        check = found("writing")
+        content = sorted(path.name for path in course.rglob("*"))
+    finally:
+        os.seteuid(me)
+        (course / closed).chmod(0o755)
+    assert check.found == f"not possible in {course / closed}: Permission denied"
+    assert check.to_do.startswith("copy the whole course into a folder that is yours")
+    assert content == sorted({"data", Path(closed).name} - {""})  # nothing was left there
+
+
+def test_settings_of_keras_that_do_not_fit_are_said(monkeypatch):
+    monkeypatch.setattr(setup_check, "keras_faults", lambda: iter(["floatx is odd: mend it."]))
+    report = check_setup()
+    assert not report.ready
+    assert "  settings      Keras is not as it comes\n" in repr(report)
+    assert repr(report).endswith("\nTo do:\n  settings: floatx is odd: mend it.")
 
 
 def test_the_environment_of_these_tests_is_ready():
