@@ -1,10 +1,19 @@
-"""The start of JupyterLab. tests/browser runs it for real."""
+"""The start of JupyterLab. tests/browser opens it in a browser."""
 
+import asyncio
 import importlib.util
+import json
+import logging
 import os
+import socket
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
+import requests
+from tornado.websocket import websocket_connect
 
 LAB = Path(__file__).parent.parent / "tools" / "lab.py"
 
@@ -37,3 +46,77 @@ def test_a_home_that_can_be_written_stays(lab, tmp_path, monkeypatch, capsys):
     assert os.environ["HOME"] == str(tmp_path)
     assert list(tmp_path.iterdir()) == []
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("level", "line", "shown"),
+    [
+        (logging.WARNING, "Notebook %s is not trusted", False),
+        (logging.WARNING, "The websocket_ping_timeout (90000) cannot be longer", False),
+        (logging.WARNING, "404 GET /api/contents", True),
+        (logging.ERROR, "Notebook %s is not trusted", True),
+        (logging.CRITICAL, "To access the server, open this file in a browser", True),
+    ],
+)
+def test_only_what_alarms_for_nothing_is_left_out_of_the_log(lab, level, line, shown):
+    record = logging.LogRecord("ServerApp", level, "", 0, line, ("a",) if "%" in line else (), None)
+    assert lab.is_news(record) is shown
+
+
+def free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return taken.getsockname()[1]
+
+
+async def answer_of_kernel(address: str) -> dict:
+    """Ask a kernel which Python it runs."""
+    connection = await websocket_connect(address)
+    content = {"code": "import sys; print(sys.executable)", "silent": False}
+    header = {"msg_id": "1", "msg_type": "execute_request", "session": "s", "version": "5.3"}
+    parts = {"parent_header": {}, "metadata": {}, "buffers": [], "channel": "shell"}
+    await connection.write_message(json.dumps({"header": header, "content": content, **parts}))
+    messages = {}
+    while not messages.keys() >= {"stream", "execute_reply"}:
+        message = json.loads(await asyncio.wait_for(connection.read_message(), 60))
+        messages[message["msg_type"]] = message["content"]
+    connection.close()
+    return messages["stream"]
+
+
+def test_a_lesson_with_its_kernel_leaves_the_terminal_quiet(tmp_path):
+    """And the kernel is this very Python, under the name that the lessons tell to choose."""
+    port, lesson = free_port(), "notebooks/00_start_here.ipynb"
+    folders = ("CONFIG_DIR", "DATA_DIR", "RUNTIME_DIR")
+    environment = os.environ | {f"JUPYTER_{name}": str(tmp_path) for name in folders}
+    log = tmp_path / "terminal.txt"
+    with log.open("w") as terminal:
+        running = subprocess.Popen(
+            [sys.executable, LAB, "--no-browser", f"--ServerApp.port={port}",
+             "--ServerApp.port_retries=0", "--IdentityProvider.token=T"],
+            env=environment, stdout=terminal, stderr=terminal,
+        )  # fmt: skip
+    address = f"http://127.0.0.1:{port}/api"
+    ask = requests.Session()
+    ask.headers["Authorization"] = "token T"
+    ask.trust_env = False
+    try:
+        while running.poll() is None:
+            try:
+                kernels = ask.get(f"{address}/kernelspecs").json()["kernelspecs"]
+                break
+            except requests.ConnectionError:
+                time.sleep(0.1)
+        assert kernels["python3"]["spec"]["display_name"] == "Python 3 (image classification)"
+        assert ask.get(f"{address}/contents/{lesson}").ok
+        kernel = ask.post(f"{address}/kernels", json={"name": "python3"}).json()["id"]
+        channels = f"ws{address[4:]}/kernels/{kernel}/channels?token=T&session_id=s"
+        said = asyncio.run(answer_of_kernel(channels))
+        assert said == {"name": "stdout", "text": f"{sys.executable}\n"}
+        shown = log.read_text()
+        ask.post(f"{address}/shutdown")
+        running.wait(30)
+    finally:
+        running.kill()
+        running.wait()
+    assert shown == "JupyterLab starts. To stop it, press Ctrl-C here and answer y.\n"

@@ -117,14 +117,16 @@ def test_the_package_names_all_that_it_imports():
     named = {canonicalize_name(Requirement(text).name) for text in texts}
     # JupyterLab brings IPython, PyTorch may bring Triton; the package does without them elsewhere.
     brought = {"IPython", "triton"}
+    distributions = packages_distributions()
     for module in imported - set(sys.stdlib_module_names) - {"helpers"} - brought:
-        packages = {canonicalize_name(name) for name in packages_distributions()[module]}
+        packages = {canonicalize_name(name) for name in distributions[module]}
         assert packages & named, f"helpers imports {module}"
         assert packages & (requirements("requirements.in").keys() | {"torch"}), module
 
 
 def test_conda_gets_the_same_pins():
     assert re.search(r"- pip:\n\s+- -r requirements.txt\n", ENVIRONMENT)
+    assert re.search(r"^channels:\n\s+- \S", ENVIRONMENT, flags=re.MULTILINE)
     assert SpecifierSet(PYPROJECT["project"]["requires-python"]).contains(CONDA_PYTHON)
 
 
@@ -206,9 +208,10 @@ def project(tmp_path):
     # The system's own tools, without any Python.
     tools = folder / "bin"
     tools.mkdir()
-    names = "bash sh awk cat cksum cp date df dirname du env find grep id mkdir rm sed sleep tail"
+    names = "bash sh awk cat cksum cp date df dirname du env find grep id mkdir rm sed tail"
     for name in [*names.split(), "uname", "wc"]:
         (tools / name).symlink_to(shutil.which(name))
+    put(folder, "sleep", f"#!/bin/sh\nexec {shutil.which('sleep')} 0.02\n")  # no test waits
     return folder
 
 
@@ -345,7 +348,7 @@ def test_folder_that_cannot_be_written(project):
 
 
 def test_interrupted_installation(project):
-    put_pip(project, ': >"$HOME/started"; exec sleep 60')
+    put_pip(project, ': >"$HOME/started"; while :; do sleep 1; done')
     process = start_set_up(project)
     wait_for(project / "started")
     process.send_signal(signal.SIGINT)

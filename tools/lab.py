@@ -5,12 +5,14 @@ its safe defaults: it answers this machine only, and asks for its token. What wo
 the network is off: the check for updates, the news, the list of extensions.
 """
 
+import logging
 import os
 import sys
 import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+LAB_SETTINGS = ROOT / "tools" / "lab_settings"
 FIRST_LESSON = "notebooks/00_start_here.ipynb"
 SETTINGS = [
     f"--ServerApp.root_dir={ROOT}",
@@ -19,10 +21,23 @@ SETTINGS = [
     "--LabApp.extension_manager=readonly",
     # overrides.json answers the question whether to fetch news. A learner's own JupyterLab
     # settings still count over it.
-    f"--LabApp.app_settings_dir={ROOT / 'tools' / 'lab_settings'}",
+    f"--LabApp.app_settings_dir={LAB_SETTINGS}",
     # Warnings, errors and the address to open, but not the server's diary.
     "--log-level=WARN",
+    "--LabApp.log_level=WARN",
 ]
+
+
+# Lines of the server's log that tell nothing and alarm: a lesson is "not trusted" until it is run
+# here, which only means that its stored outputs are shown without scripts; and two of the
+# server's own settings do not fit together.
+NO_NEWS = ("is not trusted", "websocket_ping_timeout")
+
+
+def is_news(record: logging.LogRecord) -> bool:
+    """Whether to show a line of the server's log. Errors are always shown."""
+    said = record.getMessage()
+    return record.levelno > logging.WARNING or not any(words in said for words in NO_NEWS)
 
 
 def make_home_writable() -> None:
@@ -40,16 +55,23 @@ def make_home_writable() -> None:
 def main(arguments: list[str]) -> None:
     make_home_writable()
     try:
+        import zmq
         from jupyterlab.labapp import LabApp
     except ImportError:
         sys.exit("JupyterLab is not installed here. Type: make lab    (or see README.md)")
-    # The course's kernel comes before one of the same name in the home folder.
-    os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
+    # The course's kernel, this Python under its own name, comes before any other of that kind.
+    kernels = [str(LAB_SETTINGS), *filter(None, [os.environ.get("JUPYTER_PATH")])]
+    os.environ["JUPYTER_PATH"] = os.pathsep.join(kernels)
     settings = SETTINGS
+    if zmq.has("curve"):
+        # What the server and a kernel say to each other is encrypted. Else each kernel warns.
+        settings = [*settings, "--KernelManager.transport_encryption=auto"]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         # JupyterLab refuses root unless told. Whoever is root here, usually in a container
         # with no other user, could run any cell's code as root anyway.
         settings = [*settings, "--allow-root"]
+    for name in ("ServerApp", "tornado.general"):
+        logging.getLogger(name).addFilter(is_news)
     print("JupyterLab starts. To stop it, press Ctrl-C here and answer y.", flush=True)
     try:
         LabApp.launch_instance([*settings, *arguments])

@@ -218,8 +218,6 @@ run_pip "${lists[@]/#/-r}"
 # The course's own package comes second, built with the setuptools of the pins: pip's
 # isolated build would ask the network for another one.
 run_pip --no-deps --no-build-isolation --editable .
-"$PY" -m ipykernel install --sys-prefix --name python3 \
-    --display-name "Python 3 (image classification)" >>"$LOG" 2>&1 || explain_pip
 
 state lab >.venv/stamp-lab
 [ "$TARGET" = test ] && state test >.venv/stamp-test
