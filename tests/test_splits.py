@@ -40,6 +40,6 @@ class TestSplit:
     def test_where_all_groups_are_large_one_is_cut_off_all_the_same(self):
         labels = np.repeat([0, 1], 12)
         twins = np.arange(24) // 4
-        rest, aside = split_by_class(labels, 8, 0, ["a", "b"], twins)
+        rest, aside = split_by_class(labels, 6, 0, ["a", "b"], twins)
         assert not set(twins[rest]) & set(twins[aside])
         assert np.bincount(labels[aside]).tolist() == [4, 4]
