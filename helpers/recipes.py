@@ -19,6 +19,7 @@ Introduced in lesson 6.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from numbers import Integral, Real
 from pathlib import Path
@@ -26,19 +27,21 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from helpers.batches import Augmentation, augmentation_name, flip_sideways, shift
+from helpers.batches import Augmentation, augmentation_name, check_functions, flip_sideways, shift
 from helpers.datasets import ImageDataset
 from helpers.errors import UsageError
+from helpers.files import forget_pages
 from helpers.models import check_image_size
 from helpers.quiet import quiet_tensorflow
-from helpers.training import TrainingRun, train
+from helpers.training import TrainingRun, train, what_instead
 
 if TYPE_CHECKING:
     import keras
 
 WARM_UP = 0.3  # of all steps: the learning rate rises; then it falls to nothing
-IMAGES_TO_MEASURE = 2_000  # at least; for means, spreads and directions, more change little
 BFLOAT16_VARIABLE = "COURSE_BFLOAT16"  # yes or no: decides in place of the processor
+IMAGES_TO_MEASURE = 2_000  # at most; for means, spreads and directions, more change little
+NUMBERS_AT_ONCE = 500_000  # of these images, so that measuring them takes a few MB
 STEPS_A_CALL = 4  # that Keras takes before it comes back to Python, which costs as much as a step
 
 
@@ -85,7 +88,8 @@ class Recipe:
             images, instead of values from 0 to 1.
         batch_norm: whether every convolution is followed by batch normalisation.
         one_cycle: whether the learning rate rises for 30 % of the steps and then falls to 0.
-        augment: functions that change the training images at random (`helpers.batches`).
+        augment: functions that change the training images at random (`helpers.batches`), in a
+            list or a tuple.
         bfloat16: whether to compute with 16-bit numbers where this processor can
             (`has_fast_bfloat16`).
         dropout: share of the features that is left out at random before the last layer.
@@ -103,7 +107,7 @@ class Recipe:
     standardise: bool = False
     batch_norm: bool = False
     one_cycle: bool = False
-    augment: tuple[Augmentation, ...] = ()
+    augment: Sequence[Augmentation] = ()
     bfloat16: bool = False
     dropout: float = 0.0
     weight_decay: float = 0.0
@@ -115,11 +119,8 @@ class Recipe:
                 f"Expected a network out of {', '.join(NETWORKS)}. Received: {self.network!r}. "
                 "Choose one of them."
             )
-        if not isinstance(self.augment, tuple) or not all(map(callable, self.augment)):
-            raise UsageError(
-                "Expected functions in round brackets as augment, for example (flip_sideways,). "
-                f"Received: {self.augment!r}."
-            )
+        check_functions(self.augment)
+        object.__setattr__(self, "augment", tuple(self.augment))  # a list could be changed
         for name, (words, fits) in NUMBERS.items():
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, Real) or not fits(value):
@@ -199,7 +200,7 @@ class Recipe:
     def train(
         self,
         dataset: ImageDataset,
-        *,
+        *more: Any,
         seed: int = 0,
         patience: int | None = None,
         progress: bool = True,
@@ -217,17 +218,25 @@ class Recipe:
             The trained model and its `TrainingRun`.
 
         Raises:
-            UsageError: what belongs to the recipe, such as epochs, is given here.
+            UsageError: what belongs to the recipe, such as epochs, is given here, or more than
+                a dataset.
             MismatchError and others: as `helpers.train` does.
 
         Introduced in lesson 6.
         """
+        if more:
+            raise UsageError(
+                "Expected a dataset, which holds images and labels together: "
+                f"recipe.train(dataset). Received: {len(more)} more. See load_dataset."
+            )
         if unknown:
             name = next(iter(unknown))
+            is_field = name in {field.name for field in fields(self)}
             raise UsageError(
-                f"Expected seed, patience, progress or resume. Received: {name}. A field of the "
-                f"recipe is changed before: recipe.but({name}={unknown[name]!r}).train(dataset)."
-            )
+                f"Expected seed, patience, progress or resume. Received: {name}. "
+                + (f"A field of the recipe is changed before: recipe.but({name}={unknown[name]!r})"
+                   ".train(dataset)." if is_field else what_instead(name))
+            )  # fmt: skip
         model = self.build(dataset, seed=seed)
         run = train(
             model, dataset, epochs=self.epochs, batch_size=self.batch_size, augment=self.augment,
@@ -314,15 +323,27 @@ def _convolution(
 # ------------------------------------------------------------------- what the images decide
 
 
-def _sample(dataset: ImageDataset) -> np.ndarray:
-    """Training images from all over: those of a folder lie class after class."""
-    return dataset.train.images[:: max(len(dataset.train) // IMAGES_TO_MEASURE, 1)]
+def _sample(dataset: ImageDataset) -> Iterator[np.ndarray]:
+    """Training images from all over, a few at a time: those of a folder lie class after class."""
+    images = dataset.train.images
+    count = min(len(images), IMAGES_TO_MEASURE)
+    chosen = np.arange(count) * len(images) // count
+    at_once = max(NUMBERS_AT_ONCE // images[0].size, 1)
+    for start in range(0, count, at_once):
+        yield images[chosen[start : start + at_once]]
+        forget_pages(images)  # a folder's lie in a file
 
 
 def _mean_and_spread(dataset: ImageDataset) -> tuple[np.ndarray, np.ndarray]:
     """Of each channel, in grey levels."""
-    images = _sample(dataset)
-    return images.mean(axis=(0, 1, 2)), np.maximum(images.std(axis=(0, 1, 2)), 1.0)
+    pixels, total, squares = 0, 0.0, 0.0
+    for images in _sample(dataset):
+        numbers = images.reshape(-1, images.shape[-1]).astype(np.float64)
+        pixels += len(numbers)
+        total += numbers.sum(axis=0)
+        squares += np.square(numbers, out=numbers).sum(axis=0)
+    mean = total / pixels
+    return mean, np.sqrt(np.maximum(squares / pixels - mean**2, 1.0))
 
 
 def whitening_kernel(dataset: ImageDataset, directions: int, size: int = 3) -> np.ndarray:
@@ -345,16 +366,24 @@ def whitening_kernel(dataset: ImageDataset, directions: int, size: int = 3) -> n
     Introduced in lesson 6.
     """
     mean, spread = _mean_and_spread(dataset)
-    images = (_sample(dataset) - mean) / spread
-    windows = np.lib.stride_tricks.sliding_window_view(images, (size, size), axis=(1, 2))
-    # (images, rows, columns, channels, size, size); every second window, as the stride has it
-    patches = windows[:, ::size, ::size].transpose(0, 1, 2, 4, 5, 3)
-    patches = patches.reshape(-1, size * size * images.shape[-1]).astype(np.float32)
-    spreads, vectors = np.linalg.eigh(patches.T @ patches / len(patches))
+    patches, moments = 0, 0.0
+    for images in _sample(dataset):
+        some = _patches((images - mean) / spread, size)
+        patches += len(some)
+        moments += some.T @ some
+    spreads, vectors = np.linalg.eigh(moments / patches)
     largest = np.argsort(-spreads)[:directions]
     filters = (vectors[:, largest] / np.sqrt(spreads[largest] + 5e-4)).T
-    kernel = np.concatenate([filters, -filters]).reshape(-1, size, size, images.shape[-1])
+    kernel = np.concatenate([filters, -filters]).reshape(-1, size, size, dataset.image_shape[-1])
     return kernel.transpose(1, 2, 3, 0).astype(np.float32)
+
+
+def _patches(images: np.ndarray, size: int) -> np.ndarray:
+    """(patches, size * size * channels): side by side, so that no pixel is in two of them."""
+    windows = np.lib.stride_tricks.sliding_window_view(images, (size, size), axis=(1, 2))
+    # (images, rows, columns, channels, size, size)
+    patches = windows[:, ::size, ::size].transpose(0, 1, 2, 4, 5, 3)
+    return patches.reshape(-1, size * size * images.shape[-1])
 
 
 def _whitening(

@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import difflib
 import hashlib
-import html
 import json
 import os
 import platform
@@ -26,7 +25,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -64,6 +63,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 SECONDS_BETWEEN_UPDATES = 0.5  # of the bar
+UNSEEN = "position:absolute; clip-path:inset(50%)"  # but read aloud
 SECONDS_BETWEEN_PICTURES = 1.0  # of the curves, which take a tenth of a second to draw
 SEED_STATE = "seed_generator_state"  # Keras' name of the state of a random layer
 FORMAT = 2  # of what is noted about a training; 1 did not say what functions do
@@ -268,13 +268,15 @@ def _refuse_others(more: tuple[Any, ...], unknown: Mapping[str, Any]) -> None:
             f"{len(more)} more, {', '.join(type(one).__name__ for one in more)}. A dataset holds "
             "images and labels together, see load_dataset; all else is given by name."
         )
-    known = list(train.__kwdefaults__)
     for name in unknown:
-        near = difflib.get_close_matches(name, known, 1)
-        check = f"Did you mean {near[0]}?" if near else "Check its spelling."
-        raise UsageError(
-            f"Expected {', '.join(known)}. Received: {name}. {INSTEAD.get(name, check)}"
-        )
+        known = ", ".join(train.__kwdefaults__)
+        raise UsageError(f"Expected {known}. Received: {name}. {what_instead(name)}")
+
+
+def what_instead(name: str) -> str:
+    """What to do instead of giving `train` an argument that it does not have."""
+    near = difflib.get_close_matches(name, train.__kwdefaults__, 1)
+    return INSTEAD.get(name, f"Did you mean {near[0]}?" if near else "Check its spelling.")
 
 
 def _check_arguments(
@@ -815,10 +817,12 @@ class _Progress:
     def __init__(self, training: _Training):
         self.training = training
         self.steps = -(-len(training.dataset.train) // training.settings["batch_size"])
-        self.first = self.done = training.kept.epoch * self.steps
+        self.done = training.kept.epoch * self.steps
+        # The first step is made into a graph, which says nothing about how long the others take.
+        self.first: int | None = None
         self.start = self.bar_shown = self.curves_shown = time.perf_counter()
         self.view = _NotebookView(training.epochs) if _in_notebook() else _TerminalView()
-        self.view.redraw(training.history)
+        self._show("redraw", training.history)
 
     def callback(self) -> keras.callbacks.Callback:
         import keras
@@ -830,33 +834,59 @@ class _Progress:
 
     def finish(self) -> None:
         """Show how it ended, however it ended."""
-        self.view.redraw(self.training.history)
-        self.view.update(self._meter())
-        self.view.close()
+        self._show("redraw", self.training.history)
+        self._show("update", self._how_far())
+        self._show("close")
+
+    def _show(self, what: str, *values: Any) -> None:
+        """A screen that fails, such as a terminal that was closed, ends no training."""
+        try:
+            getattr(self.view, what)(*values)
+        except Exception:
+            self.view = _NoView()
 
     def _step(self, batch: int) -> None:
         # Keras may take several steps before it calls.
         self.done = self.training.kept.epoch * self.steps + min(batch + 1, self.steps)
         now = time.perf_counter()
+        if self.first is None:
+            self.first, self.start = self.done, now
         if now - self.bar_shown >= SECONDS_BETWEEN_UPDATES:
             self.bar_shown = now
-            self.view.update(self._meter())
+            self._show("update", self._how_far())
 
     def _epoch(self) -> None:
         now = time.perf_counter()
         if now - self.curves_shown >= SECONDS_BETWEEN_PICTURES:
             self.curves_shown = now
-            self.view.redraw(self.training.history)
+            self._show("redraw", self.training.history)
 
-    def _meter(self) -> str:
+    def _how_far(self) -> _HowFar:
+        epochs = self.training.epochs
+        return _HowFar(
+            min(self.done // self.steps + 1, epochs), epochs, self.done, epochs * self.steps,
+            self.done if self.first is None else self.first, time.perf_counter() - self.start,
+        )  # fmt: skip
+
+
+class _HowFar(NamedTuple):
+    """Of which epoch it is, which step of all, since which one time is measured, how long."""
+
+    epoch: int
+    epochs: int
+    done: int
+    steps: int
+    first: int
+    seconds: float
+
+    def left(self) -> str:
+        """The time that the other steps will take, in words; "" where nothing is known yet."""
+        if self.done <= self.first or self.done >= self.steps:
+            return ""
         from tqdm import tqdm
 
-        epochs = self.training.epochs
-        epoch = min(self.done // self.steps + 1, epochs)
-        return tqdm.format_meter(
-            self.done, epochs * self.steps, time.perf_counter() - self.start, unit="step",
-            initial=self.first, ncols=90, prefix=f"epoch {epoch} of {epochs}",
-        )  # fmt: skip
+        left = self.seconds / (self.done - self.first) * (self.steps - self.done)
+        return f", about {tqdm.format_interval(left)} left"
 
 
 def _in_notebook() -> bool:
@@ -865,14 +895,30 @@ def _in_notebook() -> bool:
     return shell is not None and hasattr(shell, "kernel")
 
 
-class _TerminalView:
-    """The bar alone, on one line of the error stream."""
+class _NoView:
+    """Shows nothing."""
 
-    def update(self, meter: str) -> None:
-        print(f"\r{meter}", end="", file=sys.stderr, flush=True)
+    def update(self, far: _HowFar) -> None:
+        pass
 
     def redraw(self, history: Mapping[str, list[float]]) -> None:
         pass
+
+    def close(self) -> None:
+        pass
+
+
+class _TerminalView(_NoView):
+    """The bar alone, on one line of the error stream."""
+
+    def update(self, far: _HowFar) -> None:
+        from tqdm import tqdm
+
+        meter = tqdm.format_meter(
+            far.done, far.steps, far.seconds, unit="step", initial=far.first, ncols=90,
+            prefix=f"epoch {far.epoch} of {far.epochs}",
+        )  # fmt: skip
+        print(f"\r{meter}", end="", file=sys.stderr, flush=True)
 
     def close(self) -> None:
         print(file=sys.stderr)
@@ -881,31 +927,39 @@ class _TerminalView:
 class _NotebookView:
     """One output that is replaced: the learning curves and, until the end, the bar.
 
+    A screen reader finds the bar with its words, and is told of each epoch that ended, not of
+    each step. The bar says its time of day: where the page was closed meanwhile it stands still.
     In the end only the curves are left, so that a stored notebook holds no times.
     """
 
     def __init__(self, epochs: int):
         self.epochs = epochs
         self.handle = None
-        self.meter = ""
+        self.bar = ""
 
-    def update(self, meter: str) -> None:
-        self.meter = f'<pre role="status">{html.escape(meter)}</pre>'
+    def update(self, far: _HowFar) -> None:
+        words = f"epoch {far.epoch} of {far.epochs}, step {far.done} of {far.steps}{far.left()}"
+        self.bar = (
+            f'<div class="training-bar"><progress value="{far.done}" max="{far.steps}" '
+            f'aria-label="training"></progress> {words} (at {time.strftime("%H:%M:%S")})</div>'
+        )
         self._show()
 
     def redraw(self, history: Mapping[str, list[float]]) -> None:
         picture = live_curves(history, self.epochs)
         self.text, self.picture_html = repr(picture), picture.to_html()
-        self._show()
+        ended = len(history.get("loss", ()))
+        self._show(f'<div role="status" style="{UNSEEN}">Epoch {ended} of {self.epochs} ended</div>'
+                   if self.bar and ended else "")  # fmt: skip
 
     def close(self) -> None:
-        self.meter = ""
+        self.bar = ""
         self._show()
 
-    def _show(self) -> None:
+    def _show(self, told: str = "") -> None:
         from IPython.display import display
 
-        bundle = {"text/plain": self.text, "text/html": self.picture_html + self.meter}
+        bundle = {"text/plain": self.text, "text/html": self.picture_html + self.bar + told}
         if self.handle is None:
             self.handle = display(bundle, raw=True, display_id=True)
         else:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import re
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -37,6 +41,45 @@ class TestMakeBatches:
             UsageError, match=r"for example dataset\.train\. Received: ImageDataset"
         ):
             make_batches(dataset)
+
+    @pytest.mark.parametrize("name", ["images", "labels"])
+    def test_a_list_in_a_split_is_no_array(self, numbered, name):
+        split = replace(numbered, **{name: list(getattr(numbered, name))})
+        message = f"NumPy array as the {name} of a split. Received: list. numpy.asarray"
+        with pytest.raises(UsageError, match=message):
+            make_batches(split)
+
+    @pytest.mark.parametrize("name", ["batch_size", "seed", "first_epoch"])
+    @pytest.mark.parametrize("value", [2.5, "32", None, True, [8]])
+    def test_what_is_no_whole_number(self, numbered, name, value):
+        message = f"Expected a whole number as {name}. Received: {value!r}."
+        with pytest.raises(UsageError, match=re.escape(message)):
+            make_batches(numbered, **{name: value})
+
+    @pytest.mark.parametrize(
+        ("name", "value", "words"),
+        [
+            ("batch_size", 0, "batch_size of at least 1. Received: 0."),
+            ("batch_size", -4, "batch_size of at least 1. Received: -4."),
+            ("seed", -1, "seed of at least 0. Received: -1."),
+            ("seed", 2**32, "a seed below 2**32. Received: 4294967296."),
+            ("first_epoch", -1, "first_epoch of at least 0. Received: -1."),
+        ],
+    )
+    def test_numbers_out_of_range(self, numbered, name, value, words):
+        with pytest.raises(UsageError, match=re.escape(f"Expected {words}")):
+            make_batches(numbered, **{name: value})
+
+    @pytest.mark.parametrize("batch_size", [np.int64(16), np.uint8(16)])
+    def test_numbers_of_numpy_are_numbers(self, numbered, batch_size):
+        seed = np.uint8(3)
+        batches = make_batches(numbered, batch_size, shuffle=True, seed=seed)
+        assert order(batches) == order(make_batches(numbered, 16, shuffle=True, seed=3))
+
+    def test_a_batch_larger_than_the_split_is_all_of_it(self, numbered):
+        batches = make_batches(numbered, 10**30)
+        assert [len(labels) for _, labels in batches.as_numpy_iterator()] == [50]
+        assert len(batches) == 1
 
     def test_32_images_a_batch_unless_told_otherwise(self, numbered):
         sizes = [len(labels) for _, labels in make_batches(numbered).as_numpy_iterator()]
@@ -125,7 +168,35 @@ class TestAugment:
             np.concatenate(epoch_of(batches)), dataset.train.images // 2 + np.uint8(1)
         )
 
-    @pytest.mark.parametrize("wrong", [flip_sideways, "flip", [1]])
+    @pytest.mark.parametrize("seed", [0, 7])
+    def test_each_batch_has_random_numbers_of_its_own(self, dataset, seed):
+        """Those that NumPy draws for the seed, the number of the epoch and that of the batch."""
+        drawn = []
+
+        def draws(images, random):
+            drawn.append(random.integers(0, 2**62))
+            return images
+
+        batches = make_batches(dataset.train, 8, seed=seed, augment=[draws])
+        drawn.clear()  # what the check drew
+        for _ in range(2):
+            epoch_of(batches)
+        expected = [
+            np.random.default_rng([seed, epoch, number]).integers(0, 2**62)
+            for epoch in range(2)
+            for number in range(3)
+        ]
+        assert drawn == expected
+        assert len(set(drawn)) == 6
+
+    def test_a_tuple_is_as_good_as_a_list(self, dataset):
+        listed, in_tuple = (
+            epoch_of(make_batches(dataset.train, 8, augment=kind([flip_sideways, shift])))
+            for kind in (list, tuple)
+        )
+        assert same(listed, in_tuple)
+
+    @pytest.mark.parametrize("wrong", [flip_sideways, "flip", [1], None, {"flip": flip_sideways}])
     def test_what_is_no_list_of_functions_is_refused(self, dataset, wrong):
         with pytest.raises(UsageError, match="list of functions as augment"):
             make_batches(dataset.train, augment=wrong)
@@ -144,6 +215,28 @@ class TestAugment:
 
         with pytest.raises(MismatchError, match=r"broken\(images, random\).*no such thing"):
             make_batches(dataset.train, augment=[broken])
+
+    def test_what_fails_in_a_later_batch_is_named(self, dataset):
+        """In the text, which is all that TensorFlow hands on."""
+        calls = []
+
+        def fails_later(images, random):
+            calls.append(1)
+            if len(calls) > 2:
+                raise StopIteration("no more\n\nof them")  # which must not end the epoch
+            return images
+
+        batches = make_batches(dataset.train, 8, augment=[fails_later])
+        said = r"MismatchError: Expected fails_later\(.* Received: StopIteration: no more of them\."
+        with pytest.raises(Exception, match=said):
+            epoch_of(batches)
+
+    def test_a_partial_function_goes_by_the_name_of_what_it_calls(self, dataset):
+        def brighter(images, random, *, by):
+            return images * by
+
+        with pytest.raises(MismatchError, match="from brighter. Received: shape .* type float64"):
+            make_batches(dataset.train, augment=[functools.partial(brighter, by=1.5)])
 
     def test_nothing_given_back_is_refused(self, dataset):
         with pytest.raises(MismatchError, match="NoneType"):
@@ -165,7 +258,6 @@ class TestShift:
         images = np.random.default_rng(1).integers(0, 256, (60, 5, 6, 3), np.uint8)
         shifted = shift(images, np.random.default_rng(0))
         assert (shifted.shape, shifted.dtype) == (images.shape, images.dtype)
-        seen = set()
         for one, other in zip(images, shifted, strict=True):
             wide = np.pad(one, [(2, 2), (2, 2), (0, 0)], mode="reflect")
             places = [
@@ -175,5 +267,15 @@ class TestShift:
                 if np.array_equal(wide[y : y + 5, x : x + 6], other)
             ]
             assert places
-            seen.add(places[0])
-        assert len(seen) > 15  # of 25
+
+    def test_all_25_displacements_come_equally_often(self):
+        """The brightest pixel of each image tells where it went."""
+        images = np.zeros((10_000, 9, 9, 1), np.uint8)
+        images[:, 4, 4] = 255
+        shifted = shift(images, np.random.default_rng(0))
+        _, rows, columns, _ = np.nonzero(shifted)
+        counts = np.bincount(9 * rows + columns, minlength=81).reshape(9, 9)
+        assert counts[2:7, 2:7].sum() == len(images)
+        # 400 each; five standard deviations are 98.
+        assert counts[2:7, 2:7].min() > 300
+        assert counts[2:7, 2:7].max() < 500

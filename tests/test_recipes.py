@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,9 @@ from helpers import (
     ACCURATE,
     CLASSIC,
     FAST,
+    ImageDataset,
     Recipe,
+    Split,
     build_cnn,
     evaluate,
     flip_sideways,
@@ -20,6 +23,7 @@ from helpers import (
     quiet_tensorflow,
     recipes,
     save_model,
+    shift,
     train,
 )
 from helpers.errors import MismatchError, UsageError
@@ -65,8 +69,9 @@ class TestFields:
         ("field", "value", "words"),
         [
             ("network", "resnet", "classic, compact, wide"),
-            ("augment", flip_sideways, "round brackets"),
-            ("augment", ("flip",), "round brackets"),
+            ("augment", flip_sideways, "list of functions"),
+            ("augment", ("flip",), "list of functions"),
+            ("augment", "flip", "list of functions"),
             ("epochs", 0, "whole number from 1 on"),
             ("epochs", 1.5, "whole number"),
             ("batch_size", True, "whole number"),
@@ -81,6 +86,13 @@ class TestFields:
         with pytest.raises(UsageError, match=words):
             Recipe(**{field: value})
 
+    def test_augmentations_in_a_list_or_a_tuple_are_the_same(self):
+        functions = [flip_sideways]
+        recipe = CLASSIC.but(augment=functions)
+        functions.append(shift)  # which is no business of the recipe
+        assert recipe == CLASSIC.but(augment=(flip_sideways,))
+        assert hash(recipe) == hash(CLASSIC.but(augment=(flip_sideways,)))
+
     def test_it_shows_itself_with_names_and_no_addresses(self):
         shown = repr(ACCURATE)
         assert "  network          wide\n" in shown
@@ -90,6 +102,16 @@ class TestFields:
     def test_a_field_given_to_train_is_sent_to_but(self, dataset):
         with pytest.raises(UsageError, match=r"recipe\.but\(epochs=3\)\.train\(dataset\)"):
             CLASSIC.train(dataset, epochs=3)
+
+    def test_what_train_does_not_take_is_not_called_a_field(self, dataset):
+        with pytest.raises(
+            UsageError, match=r"Received: callbacks\. train takes none\. Keras' own"
+        ):
+            CLASSIC.train(dataset, callbacks=[])
+
+    def test_images_and_labels_are_no_dataset(self, dataset):
+        with pytest.raises(UsageError, match=r"recipe\.train\(dataset\)\. Received: 1 more\."):
+            CLASSIC.train(dataset.train.images, dataset.train.labels)
 
     def test_something_else_than_a_dataset_is_refused(self, dataset):
         with pytest.raises(UsageError, match="from load_dataset. Received: Split"):
@@ -180,6 +202,73 @@ def test_images_that_lie_class_after_class_are_all_measured(dataset, monkeypatch
     sorted_dataset = replace(dataset, train=replace(dataset.train, images=images))
     scaled = CLASSIC.but(standardise=True).build(sorted_dataset).get_layer("standardise")(images)
     assert abs(np.asarray(scaled).mean()) < 0.3
+
+
+class TestMeasuring:
+    """Of the images at most 2,000, from all over, and a few at a time."""
+
+    @pytest.fixture
+    def large(self, tmp_path) -> ImageDataset:
+        """2,500 colour images of 32 x 32 pixels in a file; class after class, ever brighter."""
+        shape = (2_500, 32, 32, 3)
+        images = np.lib.format.open_memmap(tmp_path / "images.npy", "w+", np.uint8, shape)
+        random = np.random.default_rng(0)
+        for number, image in enumerate(images):
+            image[:] = random.integers(0, 100, shape[1:]) + number // 20
+        images.flush()
+        images = np.load(tmp_path / "images.npy", mmap_mode="r")
+        labels = np.arange(len(images)) // 1_250
+        split = Split("train", images, labels, ("dark", "bright"), "tests")
+        return ImageDataset("large", split, split, split, ("dark", "bright"), shape[1:], "tests")
+
+    def test_exactly_2_000_of_all_parts(self, large):
+        sample = np.concatenate(list(recipes._sample(large)))
+        assert sample.shape == (2_000, 32, 32, 3)
+        expected = large.train.images[[int(1.25 * number) for number in range(2_000)]]
+        np.testing.assert_array_equal(sample, expected)
+
+    def test_fewer_images_are_all_measured(self, dataset):
+        sample = np.concatenate(list(recipes._sample(dataset)))
+        np.testing.assert_array_equal(sample, dataset.train.images)
+
+    def test_mean_and_spread_are_those_of_numpy(self, large):
+        sample = np.concatenate(list(recipes._sample(large)))
+        mean, spread = recipes._mean_and_spread(large)
+        np.testing.assert_allclose(mean, sample.mean(axis=(0, 1, 2)), rtol=1e-12)
+        np.testing.assert_allclose(spread, sample.std(axis=(0, 1, 2)), rtol=1e-10)
+
+    def test_the_filters_are_those_of_all_patches_at_once(self, large):
+        sample = np.concatenate(list(recipes._sample(large))).astype(np.float64)
+        sample = (sample - sample.mean((0, 1, 2))) / sample.std((0, 1, 2))
+        patches = np.array(
+            [
+                sample[:, y : y + 3, x : x + 3].reshape(len(sample), 27)
+                for y in range(0, 30, 3)
+                for x in range(0, 30, 3)
+            ]
+        ).reshape(-1, 27)
+        spreads, directions = np.linalg.eigh(np.cov(patches.T, bias=True) + _outer_mean(patches))
+        expected = directions[:, ::-1][:, :5] / np.sqrt(spreads[::-1][:5] + 5e-4)
+        found = whitening_kernel(large, 5).reshape(27, 10)[:, :5]
+        signs = np.sign((found * expected).sum(axis=0))
+        np.testing.assert_allclose(found, expected * signs, atol=1e-5)
+
+    def test_it_takes_a_few_megabytes(self, large, monkeypatch):
+        """All at once, the images standardised as float64 would take 49 MB twice."""
+        monkeypatch.setattr(recipes, "NUMBERS_AT_ONCE", 50_000)
+        whitening_kernel(large, 5)  # what is imported on the way is not counted
+        tracemalloc.start()
+        try:
+            whitening_kernel(large, 5)
+            _, most = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert most < 4e6
+
+
+def _outer_mean(patches: np.ndarray) -> np.ndarray:
+    """What turns a covariance into the moments around 0, which the kernel is made from."""
+    return np.outer(patches.mean(axis=0), patches.mean(axis=0))
 
 
 class TestWhitening:
