@@ -135,7 +135,7 @@ class ImageDataset:
 
     def __repr__(self) -> str:
         height, width, channels = self.image_shape
-        colours = {1: "grey", 3: "colour (red, green, blue)"}[channels]
+        colours = {1: "grey", 3: "colour (red, green, blue)"}.get(channels, f"{channels} channels")
         checked = self.report.in_words() if self.report else ""
         return "\n".join(
             [

@@ -91,3 +91,10 @@ class MismatchError(CourseError, ValueError):
 
 class NotEnoughMemoryError(CourseError, MemoryError):
     """Something that would need more memory than there is."""
+
+
+def kind_of(value: object) -> str:
+    """The class of a value, for an error's words: Keras and PyTorch have some of one name."""
+    name = type(value).__name__
+    of_torch = any(base.__module__.split(".")[0] == "torch" for base in type(value).__mro__)
+    return f"PyTorch {name}" if of_torch else name

@@ -7,20 +7,33 @@ every lesson shows the same ones.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from numbers import Real
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from helpers.batches import make_batches
 from helpers.datasets import Split
-from helpers.errors import MismatchError, UsageError
-from helpers.fit_check import batch_without_training, check_image_shape
+from helpers.errors import MismatchError, UsageError, kind_of
+from helpers.fit_check import (
+    batch_without_training,
+    check_arrays,
+    check_last_step,
+    check_pixels,
+    look_like_probabilities,
+    output_shape,
+    wants_logits,
+)
+from helpers.model_graph import Ending, before_the_end, ending
 from helpers.plots import Picture, plot_calibration, plot_confusion, plot_mistakes
 
 if TYPE_CHECKING:
     import keras
 
 CALIBRATION_BINS = 10
+# What a probability that was rounded to 0 may have been, and what is left of one rounded to 1.
+SMALLEST = float(np.finfo(np.float32).smallest_subnormal)
+SMALLEST_REST = float(np.finfo(np.float32).epsneg / 2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,27 +143,37 @@ def accuracy_interval(correct: int, total: int, confidence: float = 0.95) -> tup
         (low, high), shares from 0 to 1.
 
     Raises:
-        UsageError: not 0 <= correct <= total with at least one image.
+        UsageError: not whole numbers with 0 <= correct <= total, of at least one image, or a
+            confidence that is not between 0 and 1.
 
     Source: E. B. Wilson, "Probable Inference", JASA 22 (1927); computed by SciPy.
     Introduced in lesson 5.
     """
     from scipy.stats import binomtest
 
+    if not all(isinstance(number, Real) and number % 1 == 0 for number in (correct, total)):
+        raise UsageError(
+            "Expected whole numbers: how many are right, and of how many. Received: "
+            f"{correct!r} of {total!r}."
+        )
     if not 0 <= correct <= total or total < 1:
         raise UsageError(
             f"Expected 0 <= correct <= total, of at least 1. Received: {correct} of {total}."
+        )
+    if not isinstance(confidence, Real) or not 0 < confidence < 1:
+        raise UsageError(
+            f"Expected a confidence between 0 and 1, such as 0.95. Received: {confidence!r}."
         )
     interval = binomtest(int(correct), int(total)).proportion_ci(confidence, method="wilson")
     return float(interval.low), float(interval.high)
 
 
-def evaluate(model: keras.Model, split: Split, *, mirrored: bool = False) -> Evaluation:
+def evaluate(model: keras.Model, split: Split, *more: object, mirrored: bool = False) -> Evaluation:
     """Ask `model` about every image of `split` and compare its answers with the labels.
 
     Args:
-        model: a Keras model that gives one number a class: logits, or probabilities that
-            add up to 1. For two classes it may give one number, that of the second.
+        model: a Keras model that gives one number a class: logits or probabilities, as its last
+            layer says. For two classes it may give one number, that of the second.
         split: for example `dataset.validation`; `dataset.test` only once, at the end.
         mirrored: whether to ask about the mirror image of every image too, and take the mean of
             the two answers. It takes twice as long, and is for a model that was trained on
@@ -158,27 +181,25 @@ def evaluate(model: keras.Model, split: Split, *, mirrored: bool = False) -> Eva
 
     Raises:
         UsageError: the split is empty, or something else is given as the model or the split.
-        MismatchError: the model takes other images, does not give one number a class, or
-            gives numbers that are not finite.
+        MismatchError: the model takes other images or scales pixels that are scaled already,
+            does not give one number a class, or gives numbers that are not finite.
 
     Introduced in lesson 5; `mirrored` in lesson 6.
     """
-    from sklearn.metrics import confusion_matrix, log_loss, precision_recall_fscore_support
+    from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-    if not hasattr(model, "predict") or not isinstance(split, Split):
+    if not hasattr(model, "predict") or not isinstance(split, Split) or more:
         raise UsageError(
             "Expected a Keras model, then a split: evaluate(model, dataset.validation). Received: "
-            f"{type(model).__name__} and {type(split).__name__}."
+            f"{' and '.join(map(kind_of, (model, split, *more)))}."
         )
     if not len(split):
         raise UsageError(
             f"Expected a split with images. Received: {split!r}. Choose another split."
         )
-    check_image_shape(model, split.images.shape[1:])
-    probabilities = _answers(model, split)
-    if mirrored:
-        mirror = replace(split, images=split.images[:, :, ::-1])
-        probabilities = (probabilities + _answers(model, mirror)) / 2
+    check_arrays(split, split.images.shape[1:], len(split.class_names))
+    logs = _log_probabilities(model, split, mirrored)
+    probabilities = np.exp(logs)
     classes = list(range(len(split.class_names)))
     predictions, confidences = probabilities.argmax(axis=1), probabilities.max(axis=1)
     right = predictions == split.labels
@@ -191,7 +212,7 @@ def evaluate(model: keras.Model, split: Split, *, mirrored: bool = False) -> Eva
         probabilities=probabilities,
         accuracy=float(right.mean()),
         interval=accuracy_interval(right.sum(), len(right)),
-        loss=float(log_loss(split.labels, probabilities, labels=classes)),
+        loss=float(-logs[np.arange(len(logs)), split.labels].mean()),
         confusion=confusion_matrix(split.labels, predictions, labels=classes),
         recall=recall,
         precision=precision,
@@ -200,38 +221,70 @@ def evaluate(model: keras.Model, split: Split, *, mirrored: bool = False) -> Eva
     )
 
 
-def _answers(model: keras.Model, split: Split) -> np.ndarray:
-    """The probability of every class for every image, float64 (images, classes)."""
-    batches = make_batches(split, batch_without_training(model))
-    outputs = np.asarray(model.predict(batches, verbose=0))
-    classes = len(split.class_names)
-    if outputs.shape == (len(split), 1) and classes == 2:
+def _log_probabilities(model: keras.Model, split: Split, mirrored: bool) -> np.ndarray:
+    """The logarithm of the probability of every class for every image, float64.
+
+    A probability may be too small for a number, its logarithm never is.
+    """
+    from scipy.special import log_softmax, logsumexp
+
+    end = Ending()
+    if callable(model):  # a Keras model, not a stand-in
+        _check_shape(output_shape(model, split.images), split)
+        end = ending(model, split.images)
+        check_last_step(end)
+        check_pixels(model, split)
+    asked = [split]
+    if mirrored:
+        asked.append(replace(split, images=split.images[:, :, ::-1]))
+    answers = np.stack([_answers(model, each, end) for each in asked])
+    rest = np.zeros_like(answers)
+    if not _are_logits(model, end, answers):
+        rest = np.log(np.maximum(1 - answers, SMALLEST_REST))
+        answers = np.log(np.maximum(answers, SMALLEST))
+    if answers.shape[-1] == 1:
         # One number for two classes: that of the second. The other follows from it.
-        probability = outputs.min() >= 0 and outputs.max() <= 1
-        outputs = np.hstack([1 - outputs if probability else 0 * outputs, outputs])
-    if outputs.shape != (len(split), classes):
-        raise MismatchError(
-            f"Expected {classes} numbers an image, one a class of {split!r}. "
-            f"Received: an output of shape {outputs.shape}. "
-            "Build the model for this dataset, with build_cnn(dataset)."
-        )
+        answers = np.concatenate([rest, answers], axis=-1)
+    return logsumexp(log_softmax(answers, axis=-1), axis=0) - np.log(len(asked))
+
+
+def _answers(model: keras.Model, split: Split, end: Ending) -> np.ndarray:
+    """The numbers of the model for every image, float64 (images, classes) or (images, 1).
+
+    Logits where they are in reach: they say more than the probabilities made of them.
+    """
+    batches = make_batches(split, batch_without_training(model))
+    if end.logits_in_reach:
+        logits = before_the_end(model, split.images)
+        outputs = np.concatenate([logits(images).numpy() for images, _ in batches])
+    else:
+        outputs = np.asarray(model.predict(batches, verbose=0))
+    _check_shape(outputs.shape, split)
     if not np.isfinite(outputs).all():
         broken = outputs[~np.isfinite(outputs)]
         raise MismatchError(
             f"Expected numbers from the model. Received: {broken[0]} among {outputs.size:,} of "
             "them, so its training diverged. Train again, with a smaller learning rate."
         )
-    return _probabilities(outputs.astype(np.float64))
+    return outputs.astype(np.float64)
 
 
-def _probabilities(outputs: np.ndarray) -> np.ndarray:
-    """Softmax of logits; what already is a probability in every row stays as it is."""
-    from scipy.special import softmax
+def _check_shape(shape: tuple[int | None, ...] | None, split: Split) -> None:
+    classes = len(split.class_names)
+    if shape is None or shape[1:] not in [(classes,), *([(1,)] if classes == 2 else [])]:
+        received = f"an output of shape {shape}" if shape else "several outputs"
+        raise MismatchError(
+            f"Expected {classes} numbers an image, one a class of {split!r}. Received: "
+            f"{received}. Build the model for this dataset, with build_cnn(dataset)."
+        )
 
-    sums_to_one = np.allclose(outputs.sum(axis=1), 1, atol=1e-3)
-    if sums_to_one and outputs.min() >= 0:
-        return outputs / outputs.sum(axis=1, keepdims=True)
-    return softmax(outputs, axis=1)
+
+def _are_logits(model: keras.Model, end: Ending, answers: np.ndarray) -> bool:
+    """What `answers` are, by how the model ends, else by its loss, else by themselves."""
+    if end.logits_in_reach or end.probabilities is not None:
+        return end.logits_in_reach or not end.probabilities
+    told = wants_logits(model) if getattr(model, "compiled", False) else None
+    return not look_like_probabilities(np.concatenate(answers)) if told is None else told
 
 
 def _calibration(confidences: np.ndarray, right: np.ndarray) -> Calibration:

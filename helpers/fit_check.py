@@ -18,13 +18,18 @@ import numpy as np
 
 from helpers import memory
 from helpers.datasets import ImageDataset, Split
-from helpers.errors import MismatchError, NotEnoughMemoryError, UsageError
+from helpers.errors import MismatchError, NotEnoughMemoryError, UsageError, kind_of
+from helpers.model_graph import Ending, ending, pixel_scale
+from helpers.models import check_not_scaled
 from helpers.quiet import quiet_tensorflow
 
 if TYPE_CHECKING:
     import keras
 
 LARGEST_BATCH_WITHOUT_TRAINING = 500  # images; no weights change, so larger is only faster
+IMAGES_TO_ASK = 32  # where only the numbers of a model tell what they are
+BINARY_ACCURACY = 'keras.metrics.BinaryAccuracy("accuracy", threshold={})'
+KERAS_CHOOSES = ("crossentropy", "ce")  # names of losses: Keras takes the one that fits
 BYTES_WITHOUT_TRAINING = 256e6  # for the outputs of all layers, so that large images fit too
 # Of what the outputs of all layers take, for one batch: the outputs, what flows back, and
 # room to work in. Measured with benchmarks/batch_memory.py.
@@ -42,7 +47,7 @@ def check_fit(model: keras.Model, dataset: ImageDataset) -> None:
     if not isinstance(model, keras.Model) or not isinstance(dataset, ImageDataset):
         raise UsageError(
             "Expected a Keras model, then a dataset: train(model, dataset). Received: "
-            f"{type(model).__name__} and {type(dataset).__name__}."
+            f"{kind_of(model)} and {kind_of(dataset)}."
         )
     if not len(dataset.train):
         raise MismatchError(
@@ -50,8 +55,10 @@ def check_fit(model: keras.Model, dataset: ImageDataset) -> None:
             "with fewer validation images."
         )
     for split in (dataset.train, dataset.validation):
-        _check_split(split, dataset)
+        check_arrays(split, dataset.image_shape, len(dataset.class_names))
     _check_outputs(model, dataset)
+    for split in (dataset.train, dataset.validation):
+        check_pixels(model, split)
 
 
 def check_image_shape(model: keras.Model, image_shape: tuple[int, ...]) -> None:
@@ -65,20 +72,30 @@ def check_image_shape(model: keras.Model, image_shape: tuple[int, ...]) -> None:
         )
 
 
-def _check_split(split: Split, dataset: ImageDataset) -> None:
+def check_arrays(split: Split, image_shape: tuple[int, ...], classes: int) -> None:
+    """Raise an error in words where images and labels of `split` are not what they should be.
+
+    Raises:
+        UsageError: they are no arrays.
+        MismatchError: they have another shape, type or value than the dataset says.
+    """
     images, labels = split.images, split.labels
-    if images.shape[1:] != dataset.image_shape or len(images) != len(labels):
+    for name, array in (("images", images), ("labels", labels)):
+        if not isinstance(array, np.ndarray):
+            raise UsageError(
+                f"Expected NumPy arrays as images and labels. Received: {split.name} {name} of "
+                f"type {kind_of(array)}. np.asarray({name}) makes an array of them."
+            )
+    if images.shape[1:] != tuple(image_shape) or images.shape[:1] != labels.shape[:1]:
         raise MismatchError(
-            f"Expected {split.name} images of shape {('n', *dataset.image_shape)} with n labels. "
+            f"Expected {split.name} images of shape {('n', *image_shape)} with n labels. "
             f"Received: images {images.shape}, labels {labels.shape}. Change both together."
         )
     if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
         raise MismatchError(
             f"Expected one whole number a {split.name} image as its label. Received: labels of "
-            f"shape {labels.shape} and type {labels.dtype}. For one-hot rows, "
-            "labels.argmax(axis=1) gives the numbers."
+            f"shape {labels.shape} and type {labels.dtype}. {_whole_numbers(labels)}"
         )
-    classes = len(dataset.class_names)
     wrong = np.flatnonzero((labels < 0) | (labels >= classes))
     if len(wrong):
         raise MismatchError(
@@ -86,35 +103,78 @@ def _check_split(split: Split, dataset: ImageDataset) -> None:
             f"Received: {labels[wrong[0]]} for image {wrong[0]}, and {len(wrong)} such labels in "
             "all. Labels count from 0."
         )
-    if np.issubdtype(images.dtype, np.floating) and not np.isfinite(images).all():
+    if images.dtype.kind not in "buif":
+        raise MismatchError(
+            f"Expected numbers as pixels. Received: {split.name} images of type {images.dtype}. "
+            "Make an array of numbers from 0 to 255 of them, best of type uint8."
+        )
+    if images.dtype.kind == "f" and not np.isfinite(images).all():
         raise MismatchError(
             f"Expected numbers as pixels. Received: {split.name} images with values that are not "
             "finite (nan or inf). Look for a division by zero where they were made."
         )
 
 
-def _check_outputs(model: keras.Model, dataset: ImageDataset) -> None:
-    import keras
+def _whole_numbers(labels: np.ndarray) -> str:
+    """What makes whole numbers of these labels, in words."""
+    if labels.dtype.kind in "OSU":
+        return "np.unique(labels, return_inverse=True)[1] numbers the names from 0."
+    if labels.size == len(labels):
+        return "labels.ravel().astype(int) gives whole numbers."
+    if labels.ndim == 2 and (np.count_nonzero(labels, axis=1) == 1).all():
+        return "For one-hot rows, labels.argmax(axis=1) gives the numbers."
+    return "Each image has one class here: choose one for those with several or none."
 
-    asked = (None, *dataset.image_shape)
-    check_image_shape(model, dataset.image_shape)
-    try:
-        output = model(keras.KerasTensor(asked, dtype=dataset.train.images.dtype.name))
-    except Exception as error:  # whatever a layer says of a shape that it cannot take
-        raise MismatchError(
-            f"Expected a model for images of {_shape(dataset.image_shape)}. Received: one whose "
-            f"layers cannot take them: {cause_in_words(error)}. Build it for this dataset."
-        ) from error
-    gives = getattr(output, "shape", None)
+
+def check_pixels(model: keras.Model, split: Split) -> None:
+    """Raise MismatchError where the pixels are scaled already and `model` scales them itself."""
+    if len(split):
+        images = split.images
+        check_not_scaled(
+            images, lambda: pixel_scale(model, images), f"{split.name} images", "the model"
+        )
+
+
+def _check_outputs(model: keras.Model, dataset: ImageDataset) -> None:
+    gives = output_shape(model, dataset.train.images)
     classes = len(dataset.class_names)
-    binary = classes == 2 and gives == (None, 1) and "binary" in _plain(_loss_name(model))
+    kind = _loss_kind(model)
+    binary = classes == 2 and gives == (None, 1) and ("binary" in kind or kind == "crossentropy")
     if gives != (None, classes) and not binary:
         received = f"an output of shape {gives}" if gives else "several outputs"
         raise MismatchError(
             f"Expected {classes} numbers an image from the model, one a class. Received: "
             f"{received}. Make its last layer Dense({classes})."
         )
-    _check_compiled(model, binary)
+    end = ending(model, dataset.train.images)
+    check_last_step(end)
+    if model.compiled:
+        _check_labels_of_loss(model, binary)
+        accuracy = _accuracy(model, binary)
+        probabilities = gives_probabilities(model, dataset.train.images, end)
+        _check_logits(model, binary, probabilities, end)
+        if binary:
+            _check_cut(accuracy, probabilities)
+
+
+def output_shape(model: keras.Model, images: np.ndarray) -> tuple[int | None, ...] | None:
+    """The shape of what `model` gives for `images`; None where it has several outputs.
+
+    Raises:
+        MismatchError: it cannot take them.
+    """
+    import keras
+
+    image_shape = images.shape[1:]
+    check_image_shape(model, image_shape)
+    try:
+        output = model(keras.KerasTensor((None, *image_shape), dtype=images.dtype.name))
+    except Exception as error:  # whatever a layer says of a shape that it cannot take
+        raise MismatchError(
+            f"Expected a model for images of {_shape(image_shape)}. Received: one whose "
+            f"layers cannot take them: {cause_in_words(error)}. Build it for this dataset."
+        ) from error
+    return getattr(output, "shape", None)
 
 
 def cause_in_words(error: Exception) -> str:
@@ -125,29 +185,136 @@ def cause_in_words(error: Exception) -> str:
     return (lines[0] if lines else type(error).__name__).rstrip(".")
 
 
-def _check_compiled(model: keras.Model, binary: bool) -> None:
+# ------------------------------------------------------------------- logits or probabilities
+
+
+def check_last_step(end: Ending) -> None:
+    """Raise MismatchError where the one number of a model is always the same."""
+    if end.operation == "Softmax" and end.classes == 1:
+        raise MismatchError(
+            "Expected one number that can change. Received: softmax over one number, which "
+            'is always 1. Make the last layer Dense(1, activation="sigmoid"), or Dense(2).'
+        )
+
+
+def gives_probabilities(model: keras.Model, images: np.ndarray, end: Ending | None = None) -> bool:
+    """Whether `model` gives probabilities, by a softmax, a sigmoid or the like, or else logits.
+
+    Where its graph does not tell, what it gives for the first of `images` does.
+    """
+    told = (end or ending(model, images)).probabilities
+    if told is None:
+        told = look_like_probabilities(model.predict_on_batch(images[:IMAGES_TO_ASK]))
+    return told
+
+
+def look_like_probabilities(outputs: np.ndarray) -> bool:
+    """Whether all `outputs`, (images, classes) or (images, 1), could be probabilities."""
+    rows_are_whole = outputs.shape[1] == 1 or np.allclose(outputs.sum(axis=1), 1, atol=1e-3)
+    return bool(rows_are_whole and outputs.min() >= 0 and outputs.max() <= 1 + 1e-3)
+
+
+def _check_labels_of_loss(model: keras.Model, binary: bool) -> None:
     import keras
 
-    if not model.compiled:
-        return
-    name = _loss_name(model)
-    one_hot = wants_one_hot(model)
+    kind = _loss_kind(model)
     # Of the losses of Keras, all others want other labels. What a loss of the user's own wants
     # is not known.
     known = {"none", *map(_plain, dir(keras.losses))}
-    if _plain(name) in known and "sparse" not in _plain(name) and not binary and not one_hot:
+    if kind in known and "sparse" not in kind and not binary and not wants_one_hot(model):
         raise MismatchError(
-            f"Expected a loss for one label out of several. Received: {name}. Compile with "
-            "loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True)."
+            f"Expected a loss for one label out of several. Received: {_loss_name(model)}. "
+            "Compile with loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True)."
         )
+
+
+def _check_logits(model: keras.Model, binary: bool, probabilities: bool, end: Ending) -> None:
+    kind, logits_wanted = _loss_kind(model), wants_logits(model)
+    if logits_wanted is False and not probabilities:
+        raise MismatchError(
+            "Expected a loss for what the model gives, logits: any numbers. Received: "
+            f"{_loss_name(model)} with from_logits=False, which takes probabilities. Compile with "
+            f"loss=keras.losses.{_loss_of_logits(kind, binary)}(from_logits=True)"
+            + (f" and metrics=[{BINARY_ACCURACY.format(0)}]." if binary else ".")
+        )
+    # Keras' losses look behind the last operation for logits, but not further back, and those
+    # with a focus do not look.
+    if logits_wanted and probabilities and ("focal" in kind or not end.logits_in_reach):
+        raise MismatchError(
+            "Expected a loss for what the model gives, probabilities. Received: "
+            f"{_loss_name(model)} with from_logits=True, which takes logits. Compile with "
+            "from_logits=False, or take softmax and sigmoid out of the model."
+        )
+
+
+def _loss_of_logits(kind: str, binary: bool) -> str:
+    """The class of Keras' losses that is of this kind, or does instead, and takes logits."""
+    import keras
+
+    classes = {_plain(name): name for name in dir(keras.losses) if name.endswith("Crossentropy")}
+    return classes.get(kind, f"{'Binary' if binary else 'SparseCategorical'}Crossentropy")
+
+
+def wants_logits(model: keras.Model) -> bool | None:
+    """Whether the loss of a compiled model takes logits; None where it is no cross-entropy."""
+    loss = _loss(model)
+    if hasattr(loss, "from_logits"):
+        return bool(loss.from_logits)
+    if _loss_kind(model).endswith("crossentropy"):
+        return False  # by its name or as a function: what Keras does unless told otherwise
+    return None
+
+
+def wants_one_hot(model: keras.Model) -> bool:
+    """Whether the loss of a compiled model takes labels as rows: 1 for the class, 0 for each other.
+
+    Those losses of Keras do whose name begins with "categorical", but for one.
+    """
+    kind = _loss_kind(model)
+    return kind.startswith("categorical") and "generalized" not in kind
+
+
+def _loss(model: keras.Model) -> object:
+    """The loss of a compiled model: a function, an object, a short name of Keras', or None."""
+    import keras
+
+    loss = model.loss if model.compiled else None
+    while isinstance(loss, dict | list | tuple) and len(loss) == 1:
+        loss = next(iter(loss.values() if isinstance(loss, dict) else loss))
+    if not isinstance(loss, str) or loss.lower() in KERAS_CHOOSES:
+        return loss
+    try:
+        return keras.losses.get(loss)
+    except ValueError:
+        raise MismatchError(
+            f"Expected a loss that Keras knows. Received: {loss!r}. Compile with "
+            "loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True)."
+        ) from None
+
+
+def _loss_name(model: keras.Model) -> str:
+    loss = _loss(model)
+    return str(getattr(loss, "__name__", getattr(loss, "name", loss)))
+
+
+def _loss_kind(model: keras.Model) -> str:
+    """What the loss is, whatever name of its own it was given, such as "binarycrossentropy"."""
+    loss = _loss(model)
+    if loss is None or isinstance(loss, str):
+        return "none" if loss is None else "crossentropy"
+    return _plain(getattr(loss, "__name__", type(loss).__name__))
+
+
+def _accuracy(model: keras.Model, binary: bool) -> object:
+    """The metric of a compiled model that the curves show, as `compile_config` gives it."""
     metrics = compile_config(model).get("metrics") or []
     metrics = metrics if isinstance(metrics, list) else [metrics]
     names = [_name(metric) for metric in metrics]
     sparse = [name for name in map(_kind, metrics) if "sparse" in _plain(name)]
-    if one_hot and sparse:
+    if wants_one_hot(model) and sparse:
         raise MismatchError(
-            f"Expected metrics for the labels that the loss {name} takes, one number a class. "
-            f"Received: {sparse[0]}, which takes whole numbers. Compile with "
+            f"Expected metrics for the labels that the loss {_loss_name(model)} takes, one number "
+            f"a class. Received: {sparse[0]}, which takes whole numbers. Compile with "
             'metrics=["accuracy"]: Keras then finds the one that fits.'
         )
     if "accuracy" not in names:
@@ -155,25 +322,26 @@ def _check_compiled(model: keras.Model, binary: bool) -> None:
             'Expected a model compiled with metrics=["accuracy"], for the curves. Received: '
             f"metrics {names}. Compile it again with that metric, or not at all: then train does."
         )
+    accuracy = metrics[names.index("accuracy")]
+    if not binary and _kind(accuracy) in ("Accuracy", "BinaryAccuracy"):
+        raise MismatchError(
+            f"Expected the accuracy of one class out of several. Received: {_kind(accuracy)}. "
+            'Compile with metrics=["accuracy"]: Keras then finds the one that fits.'
+        )
+    return accuracy
 
 
-def wants_one_hot(model: keras.Model) -> bool:
-    """Whether the loss of a compiled model takes labels as rows: 1 for the class, 0 for each other.
-
-    Those losses of Keras do whose name begins with "categorical".
-    """
-    return _plain(_kind(compile_config(model).get("loss"))).startswith("categorical")
-
-
-def _loss_name(model: keras.Model) -> str:
-    import keras
-
-    if not model.compiled:
-        return ""
-    loss = compile_config(model).get("loss")
-    if isinstance(loss, str):  # "mse" is a name too
-        loss = getattr(keras.losses.get(loss), "__name__", loss)
-    return _name(loss)
+def _check_cut(accuracy: object, probabilities: bool) -> None:
+    """Raise MismatchError where an accuracy does not tell by one number which of two classes."""
+    cut = accuracy["config"].get("threshold") if isinstance(accuracy, dict) else 0.5
+    known = _kind(accuracy) in ("accuracy", "BinaryAccuracy")
+    if not known or (0 < cut < 1) != probabilities:
+        right, what = (0.5, "a probability") if probabilities else (0, "a logit")
+        raise MismatchError(
+            f"Expected an accuracy that cuts the one number of the model, {what}, at {right}. "
+            f"Received: {_kind(accuracy)}{f', which cuts it at {cut:g}' if known else ''}. "
+            f"Compile with metrics=[{BINARY_ACCURACY.format(right)}]."
+        )
 
 
 def compile_config(model: keras.Model) -> dict:

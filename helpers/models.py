@@ -5,26 +5,64 @@ Its PyTorch twin is in `helpers.torch_twin`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from helpers.datasets import ImageDataset
-from helpers.errors import MismatchError
+from helpers.errors import MismatchError, UsageError, kind_of
 from helpers.quiet import quiet_tensorflow
 
 if TYPE_CHECKING:
     import keras
 
 SMALLEST_SIDE = 18  # pixels; the third convolution then gives 1 x 1
+SMALL_SCALE = 0.1  # a model that makes a grey level smaller than this scales the pixels itself
+LEAST_CONTRAST = 0.05  # pixels from 0 to 255 that were scaled once reach further
 
 
 def check_image_size(dataset: ImageDataset) -> None:
     """Raise MismatchError where the classic CNN, in Keras or PyTorch, would have no pixel left."""
+    if not isinstance(dataset, ImageDataset):
+        raise UsageError(f"Expected a dataset, from load_dataset. Received: {kind_of(dataset)}.")
+    if len(dataset.image_shape) != 3:
+        raise MismatchError(
+            "Expected images of shape (height, width, channels). Received: "
+            f"{tuple(dataset.image_shape)}. images[..., np.newaxis] gives grey ones a channel."
+        )
     height, width, _ = dataset.image_shape
     if min(height, width) < SMALLEST_SIDE:
         raise MismatchError(
             f"Expected images of at least {SMALLEST_SIDE} x {SMALLEST_SIDE} pixels: two poolings "
             f"and three convolutions leave nothing of a smaller one. Received: {height} x {width}. "
             "Enlarge the images, for a folder with load_dataset(..., image_size=(64, 64))."
+        )
+
+
+def check_not_scaled(
+    images: np.ndarray, scale: Callable[[], float | None], name: str, scaled_by: str
+) -> None:
+    """Raise MismatchError where pixels would be scaled twice.
+
+    Args:
+        images: numbers, at least one.
+        scale: gives what becomes of one grey level; None where that is not known.
+        name, scaled_by: what the images are called, and what scales them, for the error.
+    """
+    if images.dtype.kind not in "bf":
+        return  # whole numbers are grey levels, however dark
+    darkest, brightest = float(images.min()), float(images.max())
+    # So are others, unless all are at most 1 or some are below 0.
+    if darkest >= 0 and not 0 < brightest <= 1:
+        return
+    level = scale()
+    contrast = max(brightest, -darkest)
+    if level and level < SMALL_SCALE and level * contrast < LEAST_CONTRAST:
+        raise MismatchError(
+            f"Expected {name} with values from 0 to 255: {scaled_by} scales them. Received: "
+            f"values from {darkest:g} to {brightest:g}, scaled already. Give the images as they "
+            "were loaded, or scale in one place only."
         )
 
 
@@ -47,6 +85,7 @@ def build_cnn(dataset: ImageDataset, *, seed: int = 0) -> keras.Model:
             drawn, so that the same seed always gives the same weights.
 
     Raises:
+        UsageError: something else than a dataset is given.
         MismatchError: the images are smaller than 18 x 18 pixels.
 
     Source: the layers of the "Convolutional Neural Network" tutorial of TensorFlow.

@@ -53,6 +53,7 @@ from helpers.fit_check import (
     check_batch_size,
     check_fit,
     compile_config,
+    gives_probabilities,
     wants_one_hot,
 )
 from helpers.plots import Picture, live_curves, plot_run
@@ -221,13 +222,14 @@ def train(
         import keras
 
     keras.utils.set_random_seed(settings["seed"])
-    if isinstance(model, keras.Model) and not model.compiled:
+    check_fit(model, dataset)
+    if not model.compiled:
+        logits = not gives_probabilities(model, dataset.train.images)
         model.compile(
             optimizer="adam",
-            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=logits),
             metrics=["accuracy"],
         )
-    check_fit(model, dataset)
     check_augmentations(augment, dataset.train)
     check_batch_size(model, settings["batch_size"], len(dataset.train))
     folder = None if resume is None else CheckpointFolder(as_path(resume))

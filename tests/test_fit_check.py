@@ -220,7 +220,7 @@ class TestModel:
     def test_a_model_of_pytorch(self, dataset):
         import torch
 
-        with pytest.raises(UsageError, match="Received: Linear and ImageDataset"):
+        with pytest.raises(UsageError, match="Received: PyTorch Linear and ImageDataset"):
             train(torch.nn.Linear(3, 3), dataset)
 
     def test_a_split_is_not_a_dataset(self, dataset):

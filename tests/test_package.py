@@ -24,8 +24,8 @@ HEAVY = {
 ORDER = (
     "quiet", "errors", "files", "memory", "image_colours", "image_looks", "image_files",
     "splits", "folder_report", "folders", "downloads", "prepared", "datasets", "batches",
-    "figures", "plots", "models", "model_files", "torch_twin", "fit_check", "descriptions",
-    "checkpoints", "training", "recipes", "evaluation", "explain", "setup_check",
+    "figures", "plots", "models", "model_files", "torch_twin", "model_graph", "fit_check",
+    "descriptions", "checkpoints", "training", "recipes", "evaluation", "explain", "setup_check",
 )  # fmt: skip
 
 
