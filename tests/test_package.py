@@ -22,7 +22,7 @@ HEAVY = {
 }  # fmt: skip
 # Data flows one way, and so do the imports: each module may import those before it.
 ORDER = (
-    "quiet", "errors", "files", "memory", "image_colours", "image_looks", "image_files",
+    "errors", "quiet", "files", "memory", "image_colours", "image_looks", "image_files",
     "splits", "folder_report", "folders", "downloads", "prepared", "datasets", "batches",
     "figures", "plots", "models", "model_files", "torch_twin", "model_graph", "fit_check",
     "descriptions", "checkpoints", "training", "recipes", "evaluation", "explain", "setup_check",
