@@ -177,7 +177,8 @@ def load_dataset(
             or `train` and any of `validation` (also `val`, `valid`) and `test`, each with
             one sub-folder a class. It is checked as `check_folder` does.
         validation_images: how many training images to set aside for validation, the same
-            share of every class. Default: 2,000 of fashion_mnist, 5,000 of cifar10, a fifth
+            share of every class; about as many where a folder has copies, which stay
+            together. Default: 2,000 of fashion_mnist, 5,000 of cifar10, a fifth
             of a folder's. 0 keeps all of them for training. Without effect where a folder
             gives the validation images itself.
         image_size: (height, width) in pixels that a folder's images are resized to.

@@ -57,7 +57,7 @@ KINDS = {
     "too few images": (PROBLEM, "Add images to it, or move its folder elsewhere."),
     "class without images": (SET_ASIDE, "Put images into it, or move the folder elsewhere."),
     "part without classes": (SET_ASIDE, "Sort its images into one folder a class."),
-    "linked folder": (SET_ASIDE, "Put a copy of what it leads to in its place."),
+    "linked folder": (SET_ASIDE, "Put a copy of what it leads to in its place, or delete it."),
     "outside": (SET_ASIDE, "Move it into the folder of its class."),
     "nested folders": (
         NOTE,

@@ -218,7 +218,7 @@ class Listing:
     Attributes:
         root: the folder.
         files, folders: where they are, in the order of their names.
-        links: where links are, and whether each leads to a folder.
+        links: where links are, and whether each leads to a file.
         findings: on what is none of these.
         ignored: how many of each name that systems leave behind.
         bytes: of all files together.
@@ -355,8 +355,8 @@ def _list_entry(entry: os.DirEntry, above: Place, listing: Listing) -> bool:
         listing.files.add(above, entry.name)
         what = _file_state(entry, listing)
     elif entry.is_symlink():
-        listing.links[(*above, entry.name)] = leads_to_folder = _leads_to_folder(entry)
-        what = b"link %d" % leads_to_folder
+        listing.links[(*above, entry.name)] = leads_to_file = _leads_to_file(entry)
+        what = b"link %d" % leads_to_file
     elif not entry.is_dir(follow_symlinks=False):
         cause = "It is a pipe, socket or device."
         listing.findings.append(_finding((*above, entry.name), "not a file", cause))
@@ -365,9 +365,9 @@ def _list_entry(entry: os.DirEntry, above: Place, listing: Listing) -> bool:
     return what == b"folder"
 
 
-def _leads_to_folder(link: os.DirEntry) -> bool:
+def _leads_to_file(link: os.DirEntry) -> bool:
     try:
-        return link.is_dir()
+        return link.is_file()
     except OSError:  # it leads to itself
         return False
 
@@ -584,11 +584,11 @@ def _places_of_classes(folders: list[Place], depth: int) -> dict[str, Place]:
 
 
 def _links(listing: Listing, depth: int) -> Iterator[Finding]:
-    """A finding for every link. One in the place of a class or part leaves it out."""
-    for place, leads_to_folder in listing.links.items():
+    """A finding for every link. In the place of a class or part, it is taken for that."""
+    for place, leads_to_file in listing.links.items():
         in_its_place = len(place) == depth or (len(place) < depth and _is_part(place[0]))
-        if leads_to_folder and in_its_place:
-            cause = "It is a link to a folder, and links are not followed."
+        if in_its_place and not leads_to_file:
+            cause = "It is a link in the place of a folder, and links are not followed."
             yield _finding(place, "linked folder", cause)
         else:
             yield _finding(place, "link", "It is a link to another place.")
@@ -1080,7 +1080,7 @@ def _cuttable(
         links = _links_in_words(listing, places[name])
         findings.append(_finding(places[name], "too few images", f"{cause}{links}"))
     for name in alike.keys() - too_few.keys():
-        cause = f"Only {alike[name][0]} of its pictures are clearly different."
+        cause = f"It has {counted(alike[name][0], 'clearly different picture')}, too few to cut."
         findings.append(_finding(places[name], "all alike", cause))
     return class_names, images, findings
 

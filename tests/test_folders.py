@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import socket
 import threading
 import time
@@ -625,9 +626,11 @@ class TestNoPlainFiles:
         """Or it would be missing without a word."""
         fill(tmp_path / "else", {"bird": 8}, first=50)
         (photos / "bird").symlink_to(tmp_path / "else" / "bird")
-        with pytest.raises(FolderError, match="bird: It is a link to a folder, and links are not"):
+        with pytest.raises(FolderError, match="bird: It is a link in the place of a folder, and"):
             load_dataset(photos)
         assert load_dataset(photos, set_aside=True).class_names == ("cat", "dog")
+        shutil.rmtree(tmp_path / "else")  # as on a disk that is not there
+        assert found(check_folder(photos)) == [("bird", "linked folder", "problem")]
 
     def test_so_is_a_part_that_is_a_link(self, photos, tmp_path):
         folder = tmp_path / "data"
@@ -898,7 +901,7 @@ class TestNearlyTheSame:
             ("film", "all alike", "note"),
             ("film/00.png", "nearly the same", "note"),
         ]
-        assert report.findings[0].cause == "Only 1 of its pictures are clearly different."
+        assert report.findings[0].cause == "It has 1 clearly different picture, too few to cut."
         assert load_dataset(tmp_path).test.class_counts() == {"film": 12, "photos": 12}
 
     def test_one_large_group_leaves_room_for_the_others(self, tmp_path):

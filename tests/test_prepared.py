@@ -219,7 +219,7 @@ class TestOutOfDate:
         load(photos)
         (tmp_path / "else").unlink()
         (tmp_path / "else").mkdir()
-        with pytest.raises(FolderError, match="bird: It is a link to a folder"):
+        with pytest.raises(FolderError, match="bird: It is a link in the place of a folder"):
             load(photos)
 
     @pytest.mark.parametrize(
