@@ -490,6 +490,8 @@ def _parts_or_classes(listing: Listing, below: dict[str, set[str]]) -> Finding |
         f"If {inner} are the classes, load one of the outer folders alone, or name the outer ones "
         "train, validation and test. If the outer ones are, move the images up into them."
     )
+    if all(map(_is_part, shared)):
+        advice = "Turn them round: one folder a part, and in it one folder a class."
     return _finding((), "parts or classes", cause, advice)
 
 
@@ -523,9 +525,21 @@ def _renamed_parts(below: dict[str, set[str]]) -> tuple[str, str]:
     """The cause and the advice for parts whose names are not known, or without class folders."""
     meant = {name: _part_meant(name)[0] for name in sorted(below)}
     names = sorted(below, key=lambda name: [*PART_WORDS.values()].index(meant[name]))
-    renamed = [f"{name} to {meant[name]}" for name in names if not _is_part(name)]
+    unknown = {name: meant[name] for name in names if not _is_part(name)}
+    taken = {meant[name] for name in names if _is_part(name)}
+    renamed: dict[str, str] = {}
+    for name, part in unknown.items():
+        if part not in taken:
+            renamed.setdefault(part, name)
+    others = [name for name in unknown if name not in renamed.values()]
     flat = [name for name in names if not below[name]]
-    steps = [f"Rename {_names(renamed)}."] if renamed else []
+    steps = []
+    if renamed:
+        steps.append(f"Rename {_names([f'{name} to {part}' for part, name in renamed.items()])}.")
+    if others:
+        steps.append(
+            f"Move {_names(others)} elsewhere, or the images into the part they belong to."
+        )
     if "train" not in meant.values():
         steps.append("Call the folder with the training images train.")
     if "fold" in meant.values():

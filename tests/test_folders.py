@@ -413,6 +413,27 @@ class TestLayout:
             inner.rmdir()
         assert check_folder(tmp_path).findings == ()
 
+    @pytest.mark.parametrize(
+        ("names", "advice"),
+        [
+            (["train", "test", "train_masks"], "Move train_masks elsewhere, or the images into"),
+            (["train1", "train2", "test1"], "Rename train1 to train, test1 to test. Move train2 "),
+            (["val", "test"], "Call the folder with the training images train."),
+            (["fold1", "fold2"], "Put the images of all folds into one folder a class."),
+            (["cat", "dog"], "If indoor, outdoor are the classes, load one of the outer folders"),
+        ],
+        ids=str,
+    )
+    def test_what_to_do_about_parts(self, tmp_path, names, advice):
+        for number, name in enumerate(names):
+            fill(tmp_path / name, {"indoor": 8, "outdoor": 8}, first=20 * number)
+        assert self.one_problem(tmp_path).advice.startswith(advice)
+
+    def test_parts_inside_classes_are_to_be_turned_round(self, tmp_path):
+        for number, name in enumerate(["cat", "dog"]):
+            fill(tmp_path / name, {"train": 8, "test": 8}, first=20 * number)
+        assert self.one_problem(tmp_path).advice.startswith("Turn them round: one folder a part")
+
     def test_albums_inside_classes_are_no_classes(self, tmp_path):
         for number, name in enumerate(["cat", "dog"]):
             fill(tmp_path / name, {"2019": 5, "2020-01": 5}, first=20 * number)
