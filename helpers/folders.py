@@ -544,7 +544,7 @@ def _renamed_parts(below: dict[str, set[str]]) -> tuple[str, str]:
         steps.append("Call the folder with the training images train.")
     if "fold" in meant.values():
         steps = ["Put the images of all folds into one folder a class."]
-    if flat:
+    elif flat:
         steps.append(f"Sort the images of {_names(flat)} into one folder a class inside it.")
     cause = f"{_names(names)} look like parts of a dataset, not like classes."
     if len(flat) == len(names):
