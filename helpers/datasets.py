@@ -206,7 +206,7 @@ def load_dataset(
     """
     check_number_of_images(validation_images)
     check_seed(seed)
-    data_dir = _checked_data_dir(data_dir)
+    data_dir = DATA_DIR if data_dir is None else as_path(data_dir)
     if isinstance(name, str) and name == "fashion_mnist":
         source = _read_fashion_mnist(data_dir)
     elif isinstance(name, str) and name == "cifar10":
@@ -232,18 +232,6 @@ def load_dataset(
         source=source.description,
         report=source.report,
     )
-
-
-def _checked_data_dir(data_dir: str | os.PathLike | None) -> Path:
-    if data_dir is None:
-        return DATA_DIR
-    try:
-        return as_path(data_dir)
-    except TypeError:
-        raise UsageError(
-            f"Expected data_dir as the path of a folder. Received: {type(data_dir).__name__}. "
-            "Give it as text."
-        ) from None
 
 
 def _split(

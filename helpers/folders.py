@@ -250,6 +250,8 @@ def _existing_folder(folder: str | os.PathLike) -> Path:
         raise UsageError(
             f"Expected the path of a folder. Received: {type(folder).__name__}. Give it as text."
         ) from None
+    except MissingFileError:  # it is one of Windows
+        raise MissingFileError(_missing_in_words(Path(folder))) from None
     try:
         mode = os.stat(root).st_mode  # noqa: PTH116, says more than Path.is_dir
     except PermissionError as error:
@@ -838,15 +840,22 @@ def _thumbnails(pictures: Sequence[np.ndarray]) -> np.ndarray:
     height, width = THUMBNAIL
     thumbnails = np.empty((len(pictures), *THUMBNAIL, 3), np.uint8)
     of_size: dict[tuple[int, ...], list[int]] = {}
+    pictures = [_not_large(picture) for picture in pictures]
     for index, picture in enumerate(pictures):
         of_size.setdefault(picture.shape, []).append(index)
     for (rows, columns, _), indices in of_size.items():
-        for which in _pieces(indices, TOGETHER):
+        for which in _pieces(indices, max(TOGETHER // (rows * columns), 1)):
             pixels = np.stack([pictures[index] for index in which]).astype(np.float32)
             lower = _means(rows, height) @ pixels.reshape(len(which), rows, columns * 3)
             small = _means(columns, width) @ lower.reshape(len(which), height, columns, 3)
             thumbnails[which] = np.rint(small)
     return thumbnails
+
+
+def _not_large(picture: np.ndarray) -> np.ndarray:
+    """The picture, or one that is smaller by a whole number: with more, NumPy starts threads."""
+    times = math.ceil(math.sqrt(picture.size / NOT_LARGE))
+    return picture if times == 1 else np.asarray(Image.fromarray(picture).reduce(times))
 
 
 @lru_cache(maxsize=256)
@@ -876,7 +885,8 @@ def _nested(seen: _Seen, depth: int) -> Iterator[Finding]:
 THUMBNAIL = (8, 8)
 THUMBNAIL_BYTES = 3 * math.prod(THUMBNAIL)
 LARGE = 256  # pixels a side; the thumbnails of smaller pictures are made together,
-TOGETHER = 32  # so many at once: with more, the system spends its time on giving memory
+TOGETHER = 1 << 15  # pixels at once: with more, the system spends its time on giving memory
+NOT_LARGE = 32_000  # numbers of a picture
 # How far apart they may be, in grey levels, root mean square over the thumbnail: this share of
 # what two pictures of the class usually differ by. Where all look alike, as X-rays do, it is
 # little, and where they do not, much. Of copies saved as JPEG of quality 50 to 95, as WebP or

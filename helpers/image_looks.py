@@ -34,7 +34,7 @@ def may_show_nothing(pictures: Sequence[np.ndarray], thumbnails: np.ndarray) -> 
 
     Introduced in lesson 2.
     """
-    suspect = thumbnails.reshape(len(thumbnails), -1).max(axis=1, initial=0) < DARK
+    suspect = thumbnails.max(axis=(1, 2, 3), initial=0) < DARK
     of_size: dict[tuple[int, ...], list[int]] = {}
     for index, picture in enumerate(pictures):
         of_size.setdefault(picture.shape, []).append(index)

@@ -410,7 +410,7 @@ class TestFolder:
         ("options", "expected"),
         [
             ({"set_aside": "yes"}, "Expected set_aside as True or False"),
-            ({"data_dir": 5}, "Expected data_dir as the path of a folder. Received: int"),
+            ({"data_dir": 5}, "Expected a path, as text in quotes. Received: 5"),
             ({"name": np.zeros((2, 3))}, "Expected the path of a folder. Received: ndarray"),
             ({"name": None}, "Expected the path of a folder. Received: NoneType"),
             ({"name": ""}, "Expected the path of a folder. Received: an empty text"),
@@ -448,7 +448,7 @@ class TestFolder:
         loaded = load_dataset(folder, set_aside=True)
         assert len(loaded.train) + len(loaded.validation) + len(loaded.test) == 20
         assert repr(loaded).splitlines()[-1] == (
-            "  report      1 note, 2 files set aside: see dataset.report"
+            "  report      21 notes, 2 files set aside: see dataset.report"
         )
         assert (folder / "cat" / "empty.jpg").exists()
 

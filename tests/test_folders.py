@@ -883,8 +883,9 @@ class TestNearlyTheSame:
             for name, copy in copies:
                 write(tmp_path / ("cat", "dog")[number % 2] / f"{number:02} {name}", copy)
         report = check_folder(tmp_path)
-        assert [finding.kind for finding in report.findings] == ["nearly the same"] * 30
-        groups = {finding.path: finding.cause for finding in report.findings}
+        near = [finding for finding in report.findings if finding.kind == "nearly the same"]
+        groups = {finding.path: finding.cause for finding in near}
+        assert len(near) == len(groups) == 30
         assert groups["cat/00 a.png"] == (
             "Nearly the same picture as cat/00 q50.jpg, cat/00 q75.jpg, cat/00 q95.jpg."
         )
@@ -944,7 +945,7 @@ class TestNearlyTheSame:
         report = check_folder(tmp_path)
         assert report.ok
         assert len({image.twin for image in report.images}) == 40
-        assert len(report.notes) == 20
+        assert [note.kind for note in report.notes].count("nearly the same") == 20
 
     def test_the_same_moment_in_two_given_parts_is_noted(self, tmp_path):
         for number in range(20):
@@ -968,7 +969,7 @@ class TestNearlyTheSame:
         assert kinds == ["copy", "nearly the same"]
 
     def test_thumbnails_made_together_are_those_of_each(self):
-        sizes = [(32, 32), (30, 45), (5, 4), (200, 9), (8, 8), (300, 217)]
+        sizes = [(32, 32), (30, 45), (5, 4), (200, 9), (100, 75), (300, 216)]
         pictures = [NOISE.resize(sizes[number % len(sizes)]) for number in range(250)]
         pixels = [np.asarray(image) for image in pictures]
         together = folders._thumbnails(pixels)
@@ -980,7 +981,8 @@ class TestNearlyTheSame:
             one.reshape(8, one.shape[0] // 8, 8, one.shape[1] // 8, 3).mean(axis=(1, 3))
             for one in large
         ]
-        np.testing.assert_allclose(together[:6], np.stack(means), atol=0.51)
+        np.testing.assert_allclose(together[:5], np.stack(means[:5]), atol=0.51)
+        np.testing.assert_allclose(together[5], means[5], atol=1.3)  # made small in two steps
 
     def test_pictures_of_nearly_one_colour_are_not_compared(self, tmp_path):
         random = np.random.default_rng(0)
