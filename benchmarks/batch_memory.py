@@ -3,24 +3,29 @@
     python benchmarks/batch_memory.py
 
 Each row is a process of its own that trains two steps of the classic CNN, first with a
-small batch, then with a large one, and reads how far its peak memory rose.
+small batch, then with a large one, and reads how far its peak memory rose. In the last ones
+only the dense layers learn, as in transfer learning.
 """
 
 import json
 import subprocess
 import sys
 
-CASES = [(28, 1, 500), (28, 1, 4_000), (32, 3, 4_000), (96, 3, 250), (224, 3, 40), (224, 3, 120)]
+# pixels a side, channels, images a batch, layers that are frozen
+CASES = [
+    (28, 1, 500, 0), (28, 1, 4_000, 0), (32, 3, 4_000, 0), (96, 3, 250, 0), (224, 3, 40, 0),
+    (224, 3, 120, 0), (96, 3, 250, 7), (224, 3, 120, 7),
+]  # fmt: skip
 
 
-def measure(side: int, channels: int, batch_size: int) -> dict[str, float]:
+def measure(side: int, channels: int, batch_size: int, frozen: int) -> dict[str, float]:
     import resource
 
     import numpy as np
 
     from helpers import Split, build_cnn, quiet_tensorflow
     from helpers.datasets import ImageDataset
-    from helpers.fit_check import TRAINING_FACTOR, bytes_an_image
+    from helpers.fit_check import bytes_an_image, bytes_of_step
 
     with quiet_tensorflow():
         import keras
@@ -31,6 +36,8 @@ def measure(side: int, channels: int, batch_size: int) -> dict[str, float]:
     split = Split("train", images, labels, names, "zeros")
     dataset = ImageDataset("zeros", split, split, split, names, images.shape[1:], "zeros")
     model = build_cnn(dataset)
+    for layer in model.layers[:frozen]:
+        layer.trainable = False
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(optimizer="adam", loss=loss)
 
@@ -43,7 +50,8 @@ def measure(side: int, channels: int, batch_size: int) -> dict[str, float]:
         model.train_on_batch(images, labels)
     rise = peak() - before
     outputs = bytes_an_image(model) * batch_size
-    return {"GB": rise / 1e9, "times outputs": rise / outputs, "expected": TRAINING_FACTOR}
+    expected = bytes_of_step(model) * batch_size
+    return {"GB": rise / 1e9, "expected": expected / 1e9, "times all outputs": rise / outputs}
 
 
 if __name__ == "__main__":
@@ -55,4 +63,5 @@ if __name__ == "__main__":
             finished = subprocess.run(command, check=True, capture_output=True, text=True)
             figures = json.loads(finished.stdout.splitlines()[-1])
             shown = ", ".join(f"{name} {value:.2f}" for name, value in figures.items())
-            print(f"{case[0]:4} pixels, {case[1]} channels, batch {case[2]:5}: {shown}")
+            what = "{:4} pixels, {} channels, batch {:5}, {} layers frozen".format(*case)
+            print(f"{what}: {shown}")

@@ -143,8 +143,8 @@ def to_torch(images: np.ndarray) -> torch.Tensor:
     if images.ndim != 4 or images.dtype.kind not in "buif":
         raise UsageError(
             "Expected a batch of images, numbers of shape (batch, height, width, channels). "
-            f"Received: {images.dtype} of shape {images.shape}. One image is a batch with "
-            "images[:1]."
+            f"Received: {images.dtype} of shape {images.shape}. One image becomes a batch with "
+            "image[np.newaxis]."
         )
     if images.size:
         check_not_scaled(images, lambda: 1 / 255, "images", "to_torch")

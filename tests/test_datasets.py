@@ -467,3 +467,12 @@ def test_on_the_command_line_an_error_is_one_sentence(tmp_path):
     assert finished.returncode == 1
     assert finished.stderr.startswith('Expected "fashion_mnist", "cifar10" or the path')
     assert "Traceback" not in finished.stderr
+
+
+@pytest.mark.parametrize(
+    ("channels", "words"),
+    [(1, "grey"), (2, "2 channels"), (3, "colour (red, green, blue)"), (4, "4 channels")],
+)
+def test_the_repr_names_the_channels(make_dataset, channels, words):
+    dataset = make_dataset((18, 20, channels))
+    assert f"  images      18 x 20 pixels, {words}, uint8" in repr(dataset).splitlines()

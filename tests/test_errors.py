@@ -133,6 +133,18 @@ def test_a_folder_named_after_ipykernel_is_no_cell(tmp_path):
     assert error._render_traceback_() == ["UsageError: The words."]
 
 
+def test_a_class_of_pytorch_is_told_from_that_of_keras():
+    import torch
+
+    class Own(torch.nn.Module):
+        pass
+
+    assert errors.kind_of(torch.nn.Sequential()) == "PyTorch Sequential"
+    assert errors.kind_of(Own()) == "PyTorch Own"
+    assert errors.kind_of(torch.zeros(1)) == "PyTorch Tensor"
+    assert errors.kind_of([]) == "list"
+
+
 # ------------------------------------------------------------------- in a real kernel
 
 

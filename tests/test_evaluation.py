@@ -8,8 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from helpers import Split, accuracy_interval, build_cnn, evaluate
-from helpers.errors import UsageError
+from helpers import Split, accuracy_interval, build_cnn, evaluate, quiet_tensorflow
+from helpers.errors import MismatchError, UsageError
+
+with quiet_tensorflow():
+    import keras
+    from keras import layers
 
 NAMES = ("cat", "dog", "owl")
 
@@ -60,6 +64,20 @@ def test_impossible_counts_are_refused(correct, total):
     message = f"Expected 0 <= correct <= total, of at least 1. Received: {correct} of {total}"
     with pytest.raises(ValueError, match=message):
         accuracy_interval(correct, total)
+
+
+@pytest.mark.parametrize("given", [(5.9, 10), (5, 10.5), ("5", 10), (5, None), (math.nan, 10)])
+def test_counts_are_whole_numbers(given):
+    with pytest.raises(UsageError, match="Expected whole numbers: how many are right, and of how"):
+        accuracy_interval(*given)
+
+
+@pytest.mark.parametrize("confidence", [95, 1, 0, -0.5, "0.95", math.nan])
+def test_a_confidence_is_a_share(confidence):
+    message = f"Expected a confidence between 0 and 1, such as 0.95. Received: {confidence!r}."
+    with pytest.raises(UsageError) as refused:
+        accuracy_interval(5, 10, confidence)
+    assert str(refused.value) == message
 
 
 # ------------------------------------------------------------------------------- evaluate
@@ -194,6 +212,23 @@ class TestEdges:
         assert result.calibration.error == pytest.approx(error)
         assert result.calibration.counts.tolist() == counts
 
+    def test_images_and_labels_by_themselves(self, dataset):
+        model, split = build_cnn(dataset), dataset.test
+        with pytest.raises(UsageError, match="Received: Sequential and ndarray and ndarray."):
+            evaluate(model, split.images, split.labels)
+        with pytest.raises(UsageError, match="then a split: .*Received: Sequential and Split and"):
+            evaluate(model, split, split.labels)
+
+    def test_a_model_of_pytorch(self, dataset):
+        import torch
+
+        with pytest.raises(UsageError, match="Received: PyTorch Sequential and Split."):
+            evaluate(torch.nn.Sequential(), dataset.test)
+
+    def test_lists_for_arrays(self, dataset):
+        with pytest.raises(UsageError, match="Received: test labels of type list. np.asarray"):
+            evaluate(build_cnn(dataset), replace(dataset.test, labels=dataset.test.labels.tolist()))
+
     @pytest.mark.parametrize("swapped", [False, True])
     def test_what_is_no_model_and_no_split(self, dataset, swapped):
         model = build_cnn(dataset)
@@ -271,12 +306,183 @@ def test_the_pictures_are_of_this_evaluation(answers):
     assert "right of" in result.plot_calibration().description
 
 
+# ------------------------------------------------------- what the numbers of a model are
+
+
 @pytest.mark.parametrize("outputs", [[0.25, 0.75, 0.6], np.log([1 / 3, 3, 1.5])])
 def test_one_number_for_two_classes_is_that_of_the_second(answers, outputs):
-    """A probability, or a logit that sigmoid turns into it: as with binary cross-entropy."""
-    images = np.zeros((3, 4, 4, 1), np.uint8)
-    split = Split("validation", images, np.array([0, 1, 0]), ("cat", "dog"), "a test")
-    result = evaluate(answers(np.reshape(outputs, (3, 1))), split)
+    """A probability, or a logit that sigmoid turns into it: as with binary cross-entropy.
+
+    Nothing but the numbers tells which: what gives them is no Keras model.
+    """
+    result = evaluate(answers(np.reshape(outputs, (3, 1))), split_of([0, 1, 0], ("cat", "dog")))
     expected = [[0.75, 0.25], [0.25, 0.75], [0.4, 0.6]]
     np.testing.assert_allclose(result.probabilities, expected, atol=1e-6)
     assert result.predictions.tolist() == [0, 1, 1]
+
+
+def network(outputs: int, *last, activation=None, spread: float = 0.002) -> keras.Model:
+    """From 4 x 4 grey levels to so many numbers, with weights drawn by NumPy."""
+    model = keras.Sequential(
+        [keras.Input((4, 4, 1)), layers.Flatten(), layers.Dense(outputs, activation), *last]
+    )
+    weights = np.random.default_rng(0).normal(0, spread, (16, outputs))
+    model.set_weights([weights, np.zeros(outputs)])
+    return model
+
+
+def looked_at(classes: int, images: int = 40) -> Split:
+    random = np.random.default_rng(1)
+    pixels = random.integers(0, 256, (images, 4, 4, 1), np.uint8)
+    labels = random.integers(0, classes, images)
+    return Split("test", pixels, labels, tuple("abcdef"[:classes]), "noise")
+
+
+def logits_of(model: keras.Model, split: Split) -> np.ndarray:
+    """By NumPy, float64."""
+    weights, bias = model.get_weights()
+    return split.images.reshape(len(split), -1) @ weights.astype(np.float64) + bias
+
+
+class TestOneNumber:
+    @pytest.mark.parametrize("mirrored", [False, True])
+    def test_logits_between_0_and_1_are_logits(self, mirrored):
+        model, split = network(1), looked_at(2)
+        model.set_weights([np.abs(model.get_weights()[0]) / 10, np.array([0.3])])
+        logits = logits_of(model, split)
+        assert logits.min() > 0.3 and logits.max() < 1
+        result = evaluate(model, split, mirrored=mirrored)
+        flipped = logits_of(model, replace(split, images=split.images[:, :, ::-1]))
+        second = 1 / (1 + np.exp(-logits))
+        if mirrored:
+            second = (second + 1 / (1 + np.exp(-flipped))) / 2
+        np.testing.assert_allclose(result.probabilities, np.hstack([1 - second, second]), rtol=1e-6)
+        assert set(result.predictions) == {1}
+
+    def test_logits_on_both_sides_of_0_are_read_as_keras_does(self):
+        model, split = network(1), looked_at(2)
+        result = evaluate(model, split)
+        model.compile(
+            loss=keras.losses.BinaryCrossentropy(from_logits=True),
+            metrics=[keras.metrics.BinaryAccuracy(threshold=0)],
+        )
+        expected = model.evaluate(split.images, split.labels, verbose=0)
+        assert [result.loss, result.accuracy] == pytest.approx(expected, rel=1e-5)
+
+    @pytest.mark.parametrize(
+        "model",
+        [
+            lambda: network(1, activation="sigmoid"),
+            lambda: network(1, layers.Activation("sigmoid")),
+            lambda: keras.Sequential([keras.Input((4, 4, 1)), network(1, activation="sigmoid")]),
+        ],
+    )
+    def test_probabilities_are_known_by_the_last_layer(self, model):
+        split = looked_at(2)
+        second = 1 / (1 + np.exp(-logits_of(network(1), split)))
+        result = evaluate(model(), split)
+        np.testing.assert_allclose(result.probabilities, np.hstack([1 - second, second]), rtol=1e-5)
+
+    @pytest.mark.filterwarnings("ignore:You are using a softmax over axis:UserWarning")
+    def test_softmax_over_one_number_says_nothing(self):
+        message = "Received: softmax over one number, which is always 1. Make the last layer Dense"
+        with pytest.raises(MismatchError, match=message):
+            evaluate(network(1, activation="softmax"), looked_at(2))
+
+    @pytest.mark.parametrize("from_logits", [False, True])
+    def test_where_the_layers_do_not_tell_the_loss_does(self, from_logits):
+        """hard_sigmoid gives probabilities, but nobody can tell that from its graph."""
+        model, split = network(1, activation="hard_sigmoid"), looked_at(2)
+        model.compile(loss=keras.losses.BinaryCrossentropy(from_logits=from_logits))
+        given = model.predict(split.images, verbose=0)[:, 0]
+        second = 1 / (1 + np.exp(-given)) if from_logits else given
+        np.testing.assert_allclose(evaluate(model, split).probabilities[:, 1], second, rtol=1e-5)
+
+
+class TestCrossEntropy:
+    """It is that of Keras, which calculates it from the logits too, and has no upper limit."""
+
+    @pytest.mark.parametrize(
+        ("outputs", "activation"),
+        [(1, None), (1, "sigmoid"), (2, "softmax"), (4, None), (4, "sigmoid"), (4, "softmax")],
+    )
+    def test_of_a_network_that_is_very_sure(self, outputs, activation):
+        split = looked_at(max(outputs, 2))
+        model = network(outputs, activation=activation, spread=1)
+        kind = "BinaryCrossentropy" if outputs == 1 else "SparseCategoricalCrossentropy"
+        model.compile(loss=getattr(keras.losses, kind)(from_logits=activation is None))
+        expected = model.evaluate(split.images, split.labels, verbose=0)
+        assert expected > 100  # nats an image, where 36 was the most
+        result = evaluate(model, split)
+        assert result.loss == pytest.approx(expected, rel=1e-5)
+        np.testing.assert_allclose(result.probabilities.sum(axis=1), 1)
+
+    def test_by_hand(self, answers):
+        """Sure with 200 nats, and half of the time wrong: 100 nats a picture."""
+        result = evaluate(answers([(0, 200, 0)] * 2), split_of([1, 0]))
+        assert result.loss == pytest.approx(100)
+
+    def test_of_probabilities_that_were_rounded_to_0(self, answers):
+        """float32 has no positive number below 1.4e-45, which is e ** -103.28."""
+        result = evaluate(answers([(0, 1, 0)]), split_of([0]))
+        assert result.loss == pytest.approx(103.28, abs=0.01)
+
+    @pytest.mark.parametrize("mirrored", [False, True])
+    def test_mirrored_it_is_that_of_the_mean(self, mirrored):
+        model, split = network(3, spread=0.02), looked_at(3)
+        result = evaluate(model, split, mirrored=mirrored)
+        right = result.probabilities[np.arange(len(split)), split.labels]
+        assert result.loss == pytest.approx(-np.log(right).mean())
+
+
+class TestSigmoidForManyClasses:
+    @pytest.mark.parametrize(
+        "loss", ["sparse_categorical_crossentropy", "categorical_crossentropy"]
+    )
+    def test_loss_and_confidence_are_those_of_the_training(self, loss):
+        """Keras puts softmax in the place of sigmoid when it calculates either loss."""
+        model, split = network(4, activation="sigmoid", spread=0.02), looked_at(4)
+        model.compile(loss=loss, metrics=["accuracy"])
+        labels = split.labels if "sparse" in loss else np.eye(4)[split.labels]
+        result = evaluate(model, split)
+        expected = model.evaluate(split.images, labels, verbose=0)
+        assert [result.loss, result.accuracy] == pytest.approx(expected, rel=1e-5)
+        from scipy.special import softmax
+
+        expected = softmax(logits_of(model, split), axis=1)
+        np.testing.assert_allclose(result.probabilities, expected, rtol=1e-4)
+
+    def test_where_the_logits_are_out_of_reach_each_row_is_made_to_add_up_to_one(self):
+        model = network(4, layers.Reshape((4,)), activation="sigmoid")
+        given = model.predict(looked_at(4).images, verbose=0)
+        expected = given / given.sum(axis=1, keepdims=True)
+        result = evaluate(model, looked_at(4))
+        np.testing.assert_allclose(result.probabilities, expected, rtol=1e-5)
+
+
+class TestWhatTheModelTakes:
+    @pytest.mark.parametrize("scaled", [lambda x: x / 255, lambda x: x / 127.5 - 1])
+    def test_pixels_that_would_be_scaled_twice(self, dataset, scaled):
+        images = scaled(dataset.test.images.astype(np.float32))
+        with pytest.raises(MismatchError, match="Expected test images with values from 0 to 255"):
+            evaluate(build_cnn(dataset), replace(dataset.test, images=images))
+
+    def test_a_model_that_does_not_scale_takes_them(self):
+        split = looked_at(3)
+        split = replace(split, images=(split.images / 255).astype(np.float32))
+        assert evaluate(network(3), split).probabilities.shape == (40, 3)
+
+    def test_several_outputs(self):
+        images = keras.Input((4, 4, 1))
+        flat = layers.Flatten()(images)
+        for outputs in ([flat, flat], {"a": layers.Dense(3)(flat), "b": flat}):
+            with pytest.raises(
+                MismatchError, match=r"one a class of .*Received: several outputs\."
+            ):
+                evaluate(keras.Model(images, outputs), looked_at(3))
+
+    def test_several_inputs(self):
+        first, second = keras.Input((4, 4, 1)), keras.Input((4, 4, 1))
+        added = layers.Flatten()(layers.Add()([first, second]))
+        with pytest.raises(MismatchError, match="Received: one whose layers cannot take them"):
+            evaluate(keras.Model([first, second], layers.Dense(3)(added)), looked_at(3))

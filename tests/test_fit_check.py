@@ -60,6 +60,47 @@ class TestLabels:
             "and 2 such labels in all. Labels count from 0."
         )
 
+    @pytest.mark.parametrize(
+        ("labels", "advice"),
+        [
+            (np.eye(3)[np.arange(24) % 3] + np.eye(3)[0], "Each image has one class here: choose"),
+            (np.zeros((24, 3)), "Each image has one class here: choose"),
+            (np.full((24, 3), 1 / 3), "Each image has one class here: choose"),
+            ((np.arange(24) % 3)[:, np.newaxis], "labels.ravel().astype(int) gives whole numbers."),
+            (np.arange(24) % 3.0, "labels.ravel().astype(int) gives whole numbers."),
+            (np.array(["cat", "dog"] * 12), "np.unique(labels, return_inverse=True)[1] numbers"),
+        ],
+        ids=["several", "none", "shares", "a column", "floats", "names"],
+    )
+    def test_the_advice_makes_whole_numbers_of_them_or_says_that_nothing_can(
+        self, dataset, labels, advice
+    ):
+        message = refused(dense(), changed(dataset, labels=labels))
+        assert advice in message
+        if "labels" in advice:
+            code = advice.removesuffix(" gives whole numbers.").removesuffix(" numbers")
+            made = {
+                "labels.ravel().astype(int)": lambda: labels.ravel().astype(int),
+                "np.unique(labels, return_inverse=True)[1]": lambda: np.unique(
+                    labels, return_inverse=True
+                )[1],
+            }[code]()
+            check_fit(dense(), changed(dataset, labels=made))
+        else:
+            assert "argmax" not in message  # it would drop classes
+
+    @pytest.mark.parametrize("what", ["images", "labels"])
+    @pytest.mark.parametrize("kind", [list, tuple, keras.ops.convert_to_tensor])
+    def test_what_is_no_array(self, dataset, what, kind):
+        given = kind(getattr(dataset.train, what))
+        with pytest.raises(UsageError) as raised:
+            train(dense(), changed(dataset, **{what: given}))
+        assert str(raised.value) == (
+            f"Expected NumPy arrays as images and labels. Received: train {what} of type "
+            f"{type(given).__name__}. np.asarray({what}) makes an array of them."
+        )
+        check_fit(dense(), changed(dataset, **{what: np.asarray(given)}))
+
     def test_one_hot_rows(self, dataset):
         labels = np.eye(3, dtype=np.int64)[dataset.train.labels]
         message = refused(dense(), changed(dataset, labels=labels))
@@ -101,6 +142,52 @@ class TestImages:
         images[5, 1, 2, 0] = pixel
         message = refused(dense(), changed(dataset, split, images=images))
         assert message.startswith(f"Expected numbers as pixels. Received: {split} images with")
+
+    @pytest.mark.parametrize("kind", [object, str, complex])
+    def test_pixels_of_another_type(self, dataset, kind):
+        message = refused(dense(), changed(dataset, images=dataset.train.images.astype(kind)))
+        assert message.startswith("Expected numbers as pixels. Received: train images of type")
+
+    @pytest.mark.parametrize("split", ["train", "validation"])
+    @pytest.mark.parametrize(
+        ("scaled", "values"),
+        [
+            (lambda x: x / np.float32(255), "from 0 to 0.937255"),
+            (lambda x: x / 127.5 - 1, "from -1 to 0.87451"),
+            (lambda x: (x / 255).astype(np.float16), "from 0 to 0.937"),
+            (lambda x: (x - x.mean()) / x.std(), "from -1.0"),
+            (lambda x: x > 127, "from 0 to 1"),
+        ],
+        ids=["0..1", "-1..1", "16 bits", "standardised", "bool"],
+    )
+    def test_pixels_that_the_model_would_scale_once_more(self, dataset, split, scaled, values):
+        images = scaled(getattr(dataset, split).images)
+        message = refused(build_cnn(dataset), changed(dataset, split, images=images))
+        assert message.startswith(
+            f"Expected {split} images with values from 0 to 255: the model scales them. Received: "
+            f"values {values}"
+        )
+        assert message.endswith(
+            "scaled already. Give the images as they were loaded, or scale in one place only."
+        )
+
+    @pytest.mark.parametrize(
+        "pixels",
+        [
+            lambda x: x // 200,
+            lambda x: (x // 50).astype(np.float32),
+            lambda x: x.astype(np.float32),
+            lambda x: x.astype(np.float32) - 128,
+            lambda x: x * np.float32(0),
+        ],
+        ids=["whole numbers 0 and 1", "dark", "floats", "around 0", "black"],
+    )
+    def test_grey_levels_may_be_dark_or_of_another_type(self, dataset, pixels):
+        check_fit(build_cnn(dataset), changed(dataset, images=pixels(dataset.train.images)))
+
+    def test_a_model_that_does_not_scale_takes_scaled_pixels_and_grey_levels(self, dataset):
+        check_fit(dense(), changed(dataset, images=dataset.train.images / 255))
+        check_fit(dense(), dataset)
 
     def test_images_of_another_shape_than_the_dataset_says(self, dataset):
         message = refused(dense(), changed(dataset, images=dataset.train.images[:, :9]))
@@ -243,6 +330,10 @@ class TestCompiled:
     @pytest.mark.parametrize(
         ("loss", "named"),
         [
+            (
+                keras.losses.CategoricalGeneralizedCrossEntropy(),
+                "categorical_generalized_cross_entropy",
+            ),
             ("mse", "mean_squared_error"),
             (keras.losses.KLDivergence(), "kl_divergence"),
             (keras.losses.BinaryCrossentropy(), "binary_crossentropy"),
@@ -342,6 +433,75 @@ class TestCompiled:
         run = train(model, dataset, epochs=1, progress=False)
         assert {"accuracy", "val_accuracy"} < set(run.history)
 
+    @pytest.mark.parametrize(
+        ("loss", "to_write"),
+        [
+            ("sparse_categorical_crossentropy", "SparseCategoricalCrossentropy"),
+            ("SparseCategoricalCrossentropy", "SparseCategoricalCrossentropy"),
+            (keras.losses.sparse_categorical_crossentropy, "SparseCategoricalCrossentropy"),
+            (keras.losses.SparseCategoricalCrossentropy(name="x"), "SparseCategoricalCrossentropy"),
+            (["sparse_categorical_crossentropy"], "SparseCategoricalCrossentropy"),
+            ("crossentropy", "SparseCategoricalCrossentropy"),
+            ("categorical_crossentropy", "CategoricalCrossentropy"),
+            (keras.losses.CategoricalCrossentropy(), "CategoricalCrossentropy"),
+            ("categorical_focal_crossentropy", "CategoricalFocalCrossentropy"),
+            (keras.losses.CategoricalFocalCrossentropy(), "CategoricalFocalCrossentropy"),
+        ],
+    )
+    @pytest.mark.parametrize("activation", [None, "relu"])
+    def test_a_loss_of_probabilities_for_logits(self, dataset, loss, to_write, activation):
+        message = refused(compiled(dense(activation=activation), loss), dataset)
+        assert message.startswith("Expected a loss for what the model gives, logits: any numbers.")
+        assert "with from_logits=False, which takes probabilities." in message
+        assert message.endswith(f"Compile with loss=keras.losses.{to_write}(from_logits=True).")
+        check_fit(compiled(dense(), getattr(keras.losses, to_write)(from_logits=True)), dataset)
+        check_fit(compiled(dense(activation="softmax"), loss), dataset)
+
+    def test_it_is_seen_in_a_model_in_the_model_too(self, dataset):
+        inner = model_of(build_cnn(dataset))
+        assert "from_logits=True" in refused(compiled(inner, "crossentropy"), dataset)
+
+    @pytest.mark.filterwarnings("ignore:.*received `from_logits=True`:UserWarning")
+    def test_logits_behind_softmax_are_found_by_keras_so_that_is_no_mistake(self, dataset):
+        histories = []
+        for activation in ("softmax", None):
+            keras.utils.set_random_seed(0)
+            model = compiled(dense(activation=activation))
+            histories.append(train(model, dataset, epochs=2, progress=False).history)
+        for name, values in histories[0].items():
+            np.testing.assert_allclose(values, histories[1][name], rtol=1e-5)
+
+    @pytest.mark.parametrize(
+        "loss", ["sparse", keras.losses.CategoricalFocalCrossentropy(from_logits=True)]
+    )
+    def test_a_loss_of_logits_for_probabilities_where_keras_does_not_find_them(self, dataset, loss):
+        hidden = [layers.Reshape((3,))] if loss == "sparse" else []
+        model = model_of(layers.Flatten(), layers.Dense(3, activation="softmax"), *hidden)
+        message = refused(compiled(model, loss), dataset)
+        assert message.startswith("Expected a loss for what the model gives, probabilities. Receiv")
+        assert (
+            "with from_logits=True, which takes logits. Compile with from_logits=False" in message
+        )
+
+    @pytest.mark.parametrize("activation", ["softmax", None, "sigmoid"])
+    def test_a_model_that_is_not_compiled_gets_the_loss_that_fits(self, dataset, activation):
+        """Without a warning: the tests make errors of them."""
+        model = dense(activation=activation)
+        train(model, dataset, epochs=1, progress=False)
+        assert model.loss.from_logits is (activation is None)
+
+    def test_a_loss_that_keras_does_not_know(self, dataset):
+        message = refused(compiled(dense(), "sparse_categorical_cross_entropy"), dataset)
+        assert message.startswith(
+            "Expected a loss that Keras knows. Received: 'sparse_categorical_cross_entropy'. Comp"
+        )
+
+    @pytest.mark.parametrize("metric", [keras.metrics.Accuracy, keras.metrics.BinaryAccuracy])
+    def test_an_accuracy_that_is_not_that_of_one_class_out_of_several(self, dataset, metric):
+        """BinaryAccuracy counts every number that is rightly small: 0.9 of ten at once."""
+        message = refused(compiled(dense(), metrics=[metric(name="accuracy")]), dataset)
+        assert "Expected the accuracy of one class out of several. Received: " in message
+
 
 @pytest.fixture(scope="module")
 def two(make_dataset) -> ImageDataset:
@@ -361,6 +521,67 @@ class TestTwoClasses:
         )
         run = train(model, two, epochs=8, batch_size=4, progress=False)
         assert run.validation_accuracy == 1
+
+    def test_logits_are_cut_at_0(self, two):
+        """The metric that the message tells counts what Keras' own rule counts as right."""
+        loss = keras.losses.BinaryCrossentropy(from_logits=True)
+        assert refused(compiled(dense(1), loss), two) == (
+            "Expected an accuracy that cuts the one number of the model, a logit, at 0. Received: "
+            "accuracy, which cuts it at 0.5. Compile with "
+            'metrics=[keras.metrics.BinaryAccuracy("accuracy", threshold=0)].'
+        )
+        metric = keras.metrics.BinaryAccuracy("accuracy", threshold=0)
+        model = compiled(dense(1), loss, [metric])
+        run = train(model, two, epochs=1, progress=False)
+        logits = model.predict(two.validation.images, verbose=0)[:, 0]
+        assert run.validation_accuracy == pytest.approx(
+            np.mean((logits > 0) == two.validation.labels)
+        )
+
+    @pytest.mark.parametrize(
+        ("activation", "metric", "received"),
+        [
+            ("sigmoid", keras.metrics.BinaryAccuracy("accuracy", threshold=0), "BinaryAccuracy, w"),
+            ("sigmoid", keras.metrics.Accuracy("accuracy"), "Accuracy. Compile"),
+            (None, keras.metrics.SparseCategoricalAccuracy("accuracy"), "SparseCategoricalAccur"),
+            (
+                None,
+                keras.metrics.BinaryAccuracy("accuracy"),
+                "BinaryAccuracy, which cuts it at 0.5",
+            ),
+        ],
+    )
+    def test_other_accuracies_of_one_number(self, two, activation, metric, received):
+        loss = keras.losses.BinaryCrossentropy(from_logits=activation is None)
+        message = refused(compiled(dense(1, activation=activation), loss, [metric]), two)
+        assert f"Received: {received}" in message
+        cut = 0.5 if activation else 0
+        assert f'[keras.metrics.BinaryAccuracy("accuracy", threshold={cut})]' in message
+
+    @pytest.mark.parametrize(
+        ("loss", "to_write"),
+        [
+            ("binary_crossentropy", "BinaryCrossentropy"),
+            (keras.losses.binary_crossentropy, "BinaryCrossentropy"),
+            (keras.losses.BinaryFocalCrossentropy(), "BinaryFocalCrossentropy"),
+            ("ce", "BinaryCrossentropy"),
+        ],
+    )
+    def test_a_loss_of_probabilities_for_a_logit(self, two, loss, to_write):
+        message = refused(compiled(dense(1), loss), two)
+        assert message.endswith(
+            f"Compile with loss=keras.losses.{to_write}(from_logits=True) and "
+            'metrics=[keras.metrics.BinaryAccuracy("accuracy", threshold=0)].'
+        )
+        metric = keras.metrics.BinaryAccuracy("accuracy", threshold=0)
+        right = getattr(keras.losses, to_write)(from_logits=True)
+        check_fit(compiled(dense(1), right, [metric]), two)
+        check_fit(compiled(dense(1, activation="sigmoid"), loss), two)
+
+    @pytest.mark.filterwarnings("ignore:You are using a softmax over axis:UserWarning")
+    def test_softmax_over_one_number(self, two):
+        message = refused(compiled(dense(1, activation="softmax"), "binary_crossentropy"), two)
+        assert message.startswith("Expected one number that can change. Received: softmax over one")
 
     def test_one_output_alone_is_refused(self, two):
         assert "Make its last layer Dense(2)." in refused(dense(1), two)
@@ -421,6 +642,31 @@ class TestMemory:
         assert train(model, dataset, epochs=1, batch_size=10, progress=False).epochs == 1
         # A batch is never larger than the dataset.
         train(model, make_dataset(train=9), epochs=1, batch_size=1_000, progress=False)
+
+    def test_a_step_of_a_frozen_network_by_hand(self, dataset):
+        """Only the dense layers learn: of what comes before only the largest, conv_1, counts."""
+        model = build_cnn(dataset)
+        for layer in model.layers[:-2]:
+            layer.trainable = False
+        largest, learning = 4 * 16 * 16 * 32, 4 * (64 + 64 + 3)  # with flatten
+        expected = fit_check.FROZEN_FACTOR * largest + fit_check.TRAINING_FACTOR * learning
+        assert fit_check.bytes_of_step(model) == expected
+
+    def test_a_step_where_all_learns_is_three_times_the_outputs(self, dataset):
+        expected = fit_check.TRAINING_FACTOR * 4 * NUMBERS_AN_IMAGE
+        assert fit_check.bytes_of_step(build_cnn(dataset)) == expected
+
+    def test_a_frozen_backbone_fits_where_a_learning_one_does_not(self, dataset, monkeypatch):
+        """50 million weights: 1.4 GB with gradients and means, 0.4 GB without."""
+        backbone = keras.Sequential(
+            [keras.Input((18, 18, 1)), layers.Flatten(), layers.Dense(150_000, name="wide")]
+        )
+        model = model_of(backbone, layers.Dense(3))
+        monkeypatch.setattr(memory, "available_memory", lambda: 10**9)
+        with pytest.raises(NotEnoughMemoryError, match="which need about 1.4 GB"):
+            check_batch_size(model, 1, 100)
+        backbone.trainable = False
+        check_batch_size(model, 1, 100)
 
     def test_the_words(self, dataset, monkeypatch):
         """(0.8 GB - 7 x 4 x 60,099 weights) / (3 x 54,556 bytes) is 4,877.6 images."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from helpers import build_cnn, quiet_tensorflow
+from helpers import build_cnn, build_torch_cnn, quiet_tensorflow
+from helpers.errors import MismatchError, UsageError
 
 with quiet_tensorflow():
     import keras
@@ -96,6 +98,16 @@ def test_smaller_images_are_refused(make_dataset, shape):
     )
     with pytest.raises(ValueError, match=message):
         build_cnn(dataset)
+
+
+@pytest.mark.parametrize("build", [build_cnn, build_torch_cnn])
+def test_something_else_than_a_dataset(dataset, build):
+    for given in (dataset.train, dataset.train.images, "fashion_mnist"):
+        with pytest.raises(UsageError, match="Expected a dataset, from load_dataset. Received: "):
+            build(given)
+    grey = replace(dataset, image_shape=(18, 18))
+    with pytest.raises(MismatchError, match=r"images\[..., np.newaxis\] gives grey ones a channel"):
+        build(grey)
 
 
 def test_the_choice_of_loss_and_optimizer_is_left_to_the_caller(dataset):

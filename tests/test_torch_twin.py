@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from helpers import build_cnn, build_torch_cnn, copy_weights, make_batches, to_torch, train_torch
+from helpers.errors import MismatchError, UsageError
 from helpers.quiet import quiet_tensorflow
 from helpers.torch_twin import INSTALL_TORCH
 
@@ -27,7 +28,7 @@ needs_torch = pytest.mark.skipif(
         lambda dataset: build_torch_cnn(dataset),
         lambda dataset: copy_weights(None, None),
         lambda dataset: to_torch(dataset.test.images),
-        lambda dataset: next(train_torch(None, None, [])),
+        lambda dataset: train_torch(None, None, []),
     ],
     ids=["build_torch_cnn", "copy_weights", "to_torch", "train_torch"],
 )
@@ -74,7 +75,7 @@ def test_ten_steps_of_sgd_give_the_same_losses(dataset):
     for images, labels in ten_batches:
         model.reset_metrics()
         keras_losses.append(float(model.train_on_batch(images, labels)))
-    torch_losses = list(train_torch(twin, torch.optim.SGD(twin.parameters(), 0.05), ten_batches))
+    torch_losses = train_torch(twin, torch.optim.SGD(twin.parameters(), 0.05), ten_batches)
     assert len(torch_losses) == 10
     np.testing.assert_allclose(torch_losses, keras_losses, atol=1e-4)
     assert keras_losses[-1] < keras_losses[0] - 0.01, "nothing was learned: no comparison"
@@ -125,6 +126,30 @@ class TestCopyWeights:
         with pytest.raises(ValueError, match=message):
             copy_weights(build_cnn(dataset), twin)
 
+    def test_swapped(self, dataset):
+        model, twin = build_cnn(dataset), build_torch_cnn(dataset)
+        with pytest.raises(UsageError) as refused:
+            copy_weights(twin, model)
+        assert str(refused.value) == (
+            "Expected a Keras model, then a PyTorch Sequential: copy_weights(keras_model, "
+            "torch_model). Received: PyTorch Sequential and Sequential."
+        )
+
+    @pytest.mark.parametrize("in_keras", [True, False])
+    def test_layers_without_a_bias(self, dataset, in_keras):
+        import torch
+
+        with quiet_tensorflow():
+            import keras
+
+        model = keras.Sequential(
+            [keras.Input((2, 2, 1)), keras.layers.Flatten(),
+             keras.layers.Dense(3, use_bias=not in_keras)]
+        )  # fmt: skip
+        twin = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4, 3, bias=in_keras))
+        with pytest.raises(MismatchError, match="Expected layers with a kernel and a bias"):
+            copy_weights(model, twin)
+
 
 @needs_torch
 class TestToTorch:
@@ -137,10 +162,96 @@ class TestToTorch:
         assert tensor[1, :, 2, 3].tolist() == pytest.approx([0.2, 0.4, 1.0])
         assert float(tensor.sum()) == pytest.approx(1.6)
 
+    @pytest.mark.parametrize(
+        "given", [lambda x: x[0], lambda x: x[..., 0], lambda x: "x", lambda x: x.astype(str)]
+    )
+    def test_what_is_no_batch_of_images(self, dataset, given):
+        with pytest.raises(UsageError, match="Expected a batch of images, numbers of shape"):
+            to_torch(given(dataset.test.images))
+
+    def test_one_image_as_a_batch(self, dataset):
+        image = dataset.test.images[3]
+        assert to_torch(image[np.newaxis]).equal(to_torch(dataset.test.images)[3:4])
+
+    @pytest.mark.parametrize("scaled", [lambda x: x / 255, lambda x: x / 127.5 - 1])
+    def test_pixels_that_are_scaled_already(self, dataset, scaled):
+        with pytest.raises(MismatchError, match="0 to 255: to_torch scales them. Received: value"):
+            to_torch(scaled(dataset.test.images))
+
+    @pytest.mark.parametrize("pixels", [lambda x: x.astype(np.float32), lambda x: 0.0 * x])
+    def test_grey_levels_of_another_type(self, dataset, pixels):
+        images = pixels(dataset.test.images)
+        np.testing.assert_allclose(to_torch(images).numpy()[:, 0], images[..., 0] / 255, rtol=1e-6)
+
+    def test_tensors_of_either_library(self, dataset):
+        import tensorflow as tf
+        import torch
+
+        images = dataset.test.images
+        for tensor in (tf.constant(images), torch.from_numpy(images)):
+            assert to_torch(tensor).equal(to_torch(images))
+
     def test_the_images_stay_as_they_are(self, dataset):
         before = dataset.test.images.copy()
         to_torch(dataset.test.images).zero_()
         np.testing.assert_array_equal(dataset.test.images, before)
+
+
+@needs_torch
+class TestTrainTorch:
+    @pytest.fixture
+    def twin(self, dataset):
+        return build_torch_cnn(dataset)
+
+    @pytest.fixture
+    def optimizer(self, twin):
+        import torch
+
+        return torch.optim.SGD(twin.parameters(), 0.05)
+
+    def test_it_needs_no_loop_around_it(self, dataset, twin, optimizer):
+        before = [parameter.detach().clone() for parameter in twin.parameters()]
+        train_torch(twin, optimizer, make_batches(dataset.train, 12))
+        moved = [not a.equal(b) for a, b in zip(before, twin.parameters(), strict=True)]
+        assert all(moved)
+
+    @pytest.mark.parametrize("wrong", ["split", "keras", "swapped"])
+    def test_other_arguments(self, dataset, twin, optimizer, wrong):
+        batches = make_batches(dataset.train, 12)
+        given = {
+            "split": (twin, optimizer, dataset.train),
+            "keras": (build_cnn(dataset), optimizer, batches),
+            "swapped": (optimizer, twin, batches),
+        }[wrong]
+        with pytest.raises(
+            UsageError, match=r"make_batches\(dataset.train, 32\).as_numpy_iterator"
+        ):
+            train_torch(*given)
+
+    def test_images_without_labels(self, dataset, twin, optimizer):
+        with pytest.raises(UsageError, match="Expected batches as pairs of images and labels"):
+            train_torch(twin, optimizer, dataset.train.images)
+
+    def test_batches_that_were_used_up(self, dataset, twin, optimizer):
+        batches = make_batches(dataset.train, 12).as_numpy_iterator()
+        assert len(train_torch(twin, optimizer, batches)) == 2
+        with pytest.raises(UsageError, match="Expected at least one batch. Received: none"):
+            train_torch(twin, optimizer, batches)
+
+    @pytest.mark.parametrize(
+        ("images", "labels", "message"),
+        [
+            ((2, 18, 18, 1), [0, 3], "labels from 0 to 3; PyTorch says: Target 3 is out of bounds"),
+            ((2, 18, 18, 3), [0, 1], "Received: .2, 3, 18, 18. images with labels from 0 to 1; Py"),
+            ((2, 18, 18, 1), [0.5, 1], r"labels of shape \(2,\) and type float64"),
+            ((2, 18, 18, 1), [[0, 1], [1, 0]], r"labels of shape \(2, 2\) and type int64"),
+            ((2, 18, 18, 1), ["cat", "dog"], r"labels of shape \(2,\) and type <U3"),
+            ((2, 18, 18, 1), [0], "one whole number an image as its label, for 2 images"),
+        ],
+    )
+    def test_a_batch_that_does_not_fit(self, twin, optimizer, images, labels, message):
+        with pytest.raises(MismatchError, match=message):
+            train_torch(twin, optimizer, [(np.zeros(images, np.uint8), np.array(labels))])
 
 
 @needs_torch
@@ -155,6 +266,6 @@ def test_batches_of_tf_data_bring_no_warning(dataset):
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            list(train_torch(twin, torch.optim.SGD(twin.parameters(), 0.01), batches))
+            train_torch(twin, torch.optim.SGD(twin.parameters(), 0.01), batches)
     finally:
         torch.set_warn_always(warn_always)

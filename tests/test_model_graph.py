@@ -1,0 +1,178 @@
+"""How a model begins and ends: each model's own numbers say whether it was read rightly."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from helpers import build_cnn, quiet_tensorflow
+from helpers.model_graph import Ending, before_the_end, ending, pixel_scale
+
+with quiet_tensorflow():
+    import keras
+    from keras import layers, ops
+
+SHAPE = (4, 4, 1)
+IMAGES = np.random.default_rng(0).integers(0, 256, (5, *SHAPE), np.uint8)
+
+
+def row(*inner) -> keras.Model:
+    return keras.Sequential([keras.Input(SHAPE), layers.Flatten(), *inner])
+
+
+def made(function) -> keras.Model:
+    images = keras.Input(SHAPE)
+    return keras.Model(images, function(layers.Flatten()(images)))
+
+
+class Own(keras.Model):
+    """The layer that comes last is neither the last that was made nor the last of `layers`."""
+
+    def __init__(self, activation=None):
+        super().__init__()
+        self.last = layers.Dense(3, activation=activation)
+        self.first = layers.Flatten()
+
+    def call(self, images):
+        return self.last(self.first(images))
+
+
+def softmax_by_hand(features):
+    powers = ops.exp(0.001 * layers.Dense(3)(features))
+    return powers / ops.sum(powers, axis=1, keepdims=True)
+
+
+PROBABILITIES = {
+    "softmax": lambda: row(layers.Dense(3, activation="softmax")),
+    "a layer of its own": lambda: row(layers.Dense(3), layers.Softmax()),
+    "an activation layer": lambda: row(layers.Dense(3), layers.Activation("softmax")),
+    "sigmoid": lambda: row(layers.Dense(3, activation="sigmoid")),
+    "in a model in the model": lambda: keras.Sequential(
+        [keras.Input(SHAPE), row(layers.Dense(3, activation="softmax"))]
+    ),
+    "a function": lambda: made(lambda features: ops.softmax(layers.Dense(3)(features))),
+    "a model class": lambda: Own("softmax"),
+    "dropout after it": lambda: row(layers.Dense(3, activation="softmax"), layers.Dropout(0.5)),
+    "another shape after it": lambda: row(
+        layers.Dense(3, activation="softmax"), layers.Reshape((3,))
+    ),
+    "a mean of two": lambda: made(
+        lambda features: layers.Average()(
+            [layers.Dense(3, activation="softmax")(features) for _ in range(2)]
+        )
+    ),
+    "16 bits": lambda: row(layers.Dense(3, activation="softmax", dtype="mixed_float16")),
+}
+LOGITS = {
+    "linear": lambda: row(layers.Dense(3)),
+    "no bias": lambda: row(layers.Dense(3, use_bias=False)),
+    "ReLU": lambda: row(layers.Dense(3, activation="relu")),
+    "log of softmax": lambda: row(layers.Dense(3, activation="log_softmax")),
+    "scaled": lambda: row(layers.Dense(3), layers.Rescaling(0.125)),
+    "normalised": lambda: row(layers.Dense(3), layers.BatchNormalization()),
+    "a mean over the places": lambda: keras.Sequential(
+        [keras.Input(SHAPE), layers.Conv2D(3, 1), layers.GlobalAveragePooling2D()]
+    ),
+    "softmax, then linear": lambda: row(layers.Dense(3, activation="softmax"), layers.Dense(3)),
+    "a model class": lambda: Own(),
+}
+UNKNOWN = {
+    "softmax by hand": lambda: made(softmax_by_hand),
+    "tanh": lambda: row(layers.Dense(3, activation="tanh")),
+    "SiLU": lambda: row(layers.Dense(3, activation="silu")),
+}
+
+
+class TestEnding:
+    @pytest.mark.parametrize("make", PROBABILITIES.values(), ids=PROBABILITIES)
+    def test_probabilities(self, make):
+        model = make()
+        assert ending(model, IMAGES).probabilities is True
+        answers = np.asarray(model(IMAGES))
+        assert (answers >= 0).all() and (answers <= 1).all()  # what is known of the numbers
+
+    @pytest.mark.parametrize("make", LOGITS.values(), ids=LOGITS)
+    def test_logits(self, make):
+        assert ending(make(), IMAGES).probabilities is False
+
+    @pytest.mark.parametrize("make", UNKNOWN.values(), ids=UNKNOWN)
+    def test_what_it_does_not_tell(self, make):
+        assert ending(make(), IMAGES).probabilities is None
+
+    def test_what_is_no_model_of_keras(self, answers):
+        assert ending(answers([[1, 2]]), IMAGES) == Ending("", None, None, False)
+
+    @pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
+    def test_the_numbers_before_it(self, activation):
+        model = row(layers.Dense(3, activation=activation))
+        linear = row(layers.Dense(3))
+        linear.set_weights(model.get_weights())
+        assert ending(model, IMAGES).logits_in_reach
+        before = before_the_end(model, IMAGES)(IMAGES)
+        np.testing.assert_allclose(before, linear(IMAGES), rtol=1e-6)
+
+    @pytest.mark.parametrize(
+        "name", ["softmax", "another shape after it", "a mean of two", "16 bits"]
+    )
+    @pytest.mark.filterwarnings("ignore:.*received `from_logits=True`:UserWarning")
+    def test_they_are_in_reach_where_the_losses_of_keras_find_them(self, name):
+        """Then it is all one to Keras' loss whether it is told that there are logits."""
+        model = PROBABILITIES[name]()
+        losses = [
+            keras.losses.SparseCategoricalCrossentropy(from_logits)(np.arange(5) % 3, model(IMAGES))
+            for from_logits in (True, False)
+        ]
+        found = float(losses[0]) == pytest.approx(float(losses[1]))
+        assert ending(model, IMAGES).logits_in_reach is found is (name == "softmax")
+
+
+def scaled_by(*first) -> keras.Model:
+    return keras.Sequential([keras.Input(SHAPE), *first, layers.Flatten(), layers.Dense(3)])
+
+
+class OwnScaling(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.flatten, self.dense = layers.Flatten(), layers.Dense(3)
+
+    def call(self, images):
+        return self.dense(self.flatten(ops.cast(images, "float32") / 255))
+
+
+class TestPixelScale:
+    @pytest.mark.parametrize(
+        ("make", "scale"),
+        [
+            (lambda: scaled_by(), 1),
+            (lambda: scaled_by(layers.Rescaling(1 / 255)), 1 / 255),
+            (lambda: scaled_by(layers.Rescaling(1 / 127.5, offset=-1)), 1 / 127.5),
+            (lambda: scaled_by(layers.Normalization(mean=120, variance=50**2)), 1 / 50),
+            (lambda: scaled_by(layers.RandomFlip(), layers.RandomZoom(0.1),
+                               layers.ZeroPadding2D(1), layers.Rescaling(1 / 255)), 1 / 255),
+            (lambda: keras.Sequential([keras.Input(SHAPE), scaled_by(layers.Rescaling(1 / 255))]),
+             1 / 255),
+            (lambda: scaled_by(layers.Rescaling(255), layers.Rescaling(1 / 255)), 1),
+            (lambda: scaled_by(layers.Lambda(lambda images: images / 255)), 1 / 255),
+            (OwnScaling, 1 / 255),
+        ],
+        ids=["none", "rescaling", "to -1..1", "normalised", "augmented", "nested", "back",
+             "lambda", "model class"],
+    )  # fmt: skip
+    def test_it_is_what_the_layers_say(self, make, scale):
+        assert pixel_scale(make(), IMAGES.astype(np.float32)) == pytest.approx(scale)
+
+    def test_preprocessing_that_keras_brings_along(self):
+        images = keras.Input((32, 32, 3))
+        scaled = keras.applications.mobilenet_v2.preprocess_input(images)
+        own = keras.Model(images, layers.Dense(3)(layers.Flatten()(layers.Conv2D(1, 3)(scaled))))
+        colour = np.zeros((1, 32, 32, 3), np.float32)
+        assert pixel_scale(own, colour) == pytest.approx(1 / 127.5)
+
+    def test_of_the_classic_network(self, dataset):
+        images = dataset.train.images.astype(np.float32)
+        assert pixel_scale(build_cnn(dataset), images) == pytest.approx(1 / 255)
+
+    def test_what_has_no_weights_does_not_tell(self, answers):
+        images = IMAGES.astype(np.float32)
+        assert pixel_scale(keras.Sequential([keras.Input(SHAPE), layers.Flatten()]), images) is None
+        assert pixel_scale(answers([[1, 2]]), images) is None
