@@ -34,8 +34,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
-import numpy as np
-
 from helpers import memory
 from helpers.errors import (
     CourseError,
@@ -324,7 +322,7 @@ def _load(path: Path, version: str, optimizer_arrays: int) -> keras.Model:
             warnings.filterwarnings("ignore", "Skipping variable loading for optimizer")
         model = keras.saving.load_model(path, safe_mode=True)
         for weight in model.weights:
-            if not np.isfinite(keras.ops.convert_to_numpy(weight)).all():
+            if not keras.ops.all(keras.ops.isfinite(weight)):
                 raise _Refused(
                     f"one whose weights {weight.path!r} are nan or infinite",
                     "Its training diverged. Train it anew with a smaller learning rate.",

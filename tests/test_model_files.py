@@ -6,6 +6,7 @@ bad disk or a bad person would. What is compared with is Keras itself and the by
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import errno
 import io
@@ -18,8 +19,10 @@ import subprocess
 import sys
 import tempfile
 import time
+import types
 import warnings
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -28,6 +31,7 @@ import h5py
 import keras
 import numpy as np
 import pytest
+import tensorflow
 from keras import layers
 
 from helpers import memory, model_files
@@ -416,6 +420,355 @@ class TestGoodFiles:
         assert keras.Variable(np.ones(3)).shape == (3,)
 
 
+# ------------------------------------------------------ what is saved can be loaded again
+
+
+@keras.saving.register_keras_serializable("tests")
+class Twice(layers.Layer):
+    def call(self, images):
+        return 2 * images
+
+
+@keras.saving.register_keras_serializable("tests")
+class Ones(layers.Layer):
+    """Its weights cannot be declared only: they are made of an array."""
+
+    def build(self, shape):
+        self.ones = keras.Variable(np.ones(1, "float32"))
+
+    def call(self, images):
+        return images * self.ones
+
+
+@keras.saving.register_keras_serializable("tests")
+class Net(keras.Model):
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.flat, self.dense = layers.Flatten(), layers.Dense(3)
+
+    def call(self, images):
+        return self.dense(self.flat(images))
+
+
+@keras.saving.register_keras_serializable("tests")
+def squared_relu(values):
+    return keras.ops.relu(values) ** 2
+
+
+@keras.saving.register_keras_serializable("tests")
+def own_loss(labels, outputs):
+    return keras.ops.mean(outputs, axis=-1)
+
+
+@keras.saving.register_keras_serializable("tests")
+class OwnMetric(keras.metrics.MeanMetricWrapper):
+    def __init__(self, **options):
+        super().__init__(own_loss, name="own")
+
+    def get_config(self):
+        return {}
+
+
+@keras.saving.register_keras_serializable("tests")
+class Own:
+    """An initializer and a regularizer that is no class of Keras."""
+
+    def __call__(self, weights, dtype=None):
+        return keras.ops.sum(weights) if dtype is None else keras.ops.ones(weights, dtype)
+
+    def get_config(self):
+        return {}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls()
+
+
+def strangers() -> tuple[type, Callable]:
+    """A layer and a function that nobody has registered."""
+
+    class Stranger(layers.Layer):
+        def call(self, images):
+            return 3 * images
+
+    def stranger(labels, outputs=0.0):
+        return keras.ops.mean(labels - outputs, axis=-1)
+
+    return Stranger, stranger
+
+
+@keras.saving.register_keras_serializable("tests")
+class Forgetful(layers.Layer):
+    """Its config does not say how large its weights are."""
+
+    def __init__(self, size=1, **options):
+        super().__init__(**options)
+        self.size = size
+
+    def build(self, shape):
+        self.weight = self.add_weight(shape=(self.size,))
+
+    def call(self, images):
+        return images * keras.ops.sum(self.weight)
+
+    def get_config(self):
+        return super().get_config()
+
+
+def with_layers(*added, **compiled) -> keras.Model:
+    built = keras.Sequential([keras.Input((12, 12, 1)), *added, layers.Flatten(), layers.Dense(3)])
+    if compiled:
+        built.compile(**compiled)
+    return built
+
+
+def assert_comes_back(before: keras.Model, path: Path, inputs: object = IMAGES) -> None:
+    after = load_model(save_model(before, path))
+    old, new = (keras.tree.flatten(m(inputs, training=False)) for m in (before, after))
+    for first, second in zip(old, new, strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
+class TestOwn:
+    @pytest.mark.parametrize(
+        "added",
+        [
+            [Twice(), Ones()],
+            [layers.Conv2D(2, 3, activation=squared_relu, kernel_regularizer=Own())],
+            [layers.Conv2D(2, 3, kernel_initializer=Own(), activation=layers.LeakyReLU(0.1))],
+        ],
+    )
+    def test_registered_layers_and_functions_come_back(self, added, tmp_path):
+        assert_comes_back(with_layers(*added), tmp_path / "cnn")
+
+    def test_a_registered_model_with_loss_and_metrics_comes_back(self, tmp_path):
+        before = Net()
+        before.compile("adam", own_loss, metrics=[own_loss, OwnMetric(), "accuracy"])
+        before.fit(IMAGES, np.eye(3)[LABELS], batch_size=8, verbose=0)
+        assert_comes_back(before, tmp_path / "cnn")
+        after = load_model(tmp_path / "cnn")
+        assert after.loss is own_loss
+        for old, new in zip(before.optimizer.variables, after.optimizer.variables, strict=True):
+            np.testing.assert_array_equal(old, new)
+
+    @pytest.mark.parametrize(
+        "build",
+        [
+            lambda kind, function: (kind, with_layers(kind())),
+            lambda kind, function: (function, with_layers(optimizer="adam", loss=function)),
+            lambda kind, function: (function, with_layers(loss="mse", metrics=[function])),
+            lambda kind, function: (
+                function,
+                with_layers(layers.ReLU(), layers.Activation(function)),
+            ),
+        ],
+    )
+    def test_what_is_not_registered_is_said_while_saving_and_its_advice_works(
+        self, build, tmp_path
+    ):
+        thing, before = build(*strangers())
+        name = thing.__name__
+        (tmp_path / "cnn.keras").write_bytes(b"old")
+        with pytest.raises(UsageError) as caught:
+            save_model(before, tmp_path / "cnn")
+        message = str(caught.value)
+        assert f"one with {name!r}" in message
+        assert f"keras.saving.register_keras_serializable()({name})" in message
+        assert "save_weights(" in message
+        assert (tmp_path / "cnn.keras").read_bytes() == b"old"
+        with registered(thing):
+            assert load_model(save_model(before, tmp_path / "cnn")).built
+        message = refused(tmp_path / "cnn", ModelFileError, f"Custom>{name}")
+        assert f"register_keras_serializable('Custom')({name})" in message
+
+    @pytest.mark.parametrize("number", [0, 1])
+    def test_a_file_saved_unregistered_loads_as_its_message_says(self, number, tmp_path):
+        kind, function = strangers()
+        thing = (kind, function)[number]
+        name = thing.__name__
+        before = [with_layers(kind()), with_layers(loss=function)][number]
+        before.save(tmp_path / "cnn.keras")
+        message = refused(tmp_path / "cnn", ModelFileError, repr(name))
+        assert f"custom_object_scope({{{name!r}: {name}}})" in message
+        with keras.saving.custom_object_scope({name: thing}):
+            assert load_model(tmp_path / "cnn").built
+
+
+@contextlib.contextmanager
+def registered(thing: object) -> Iterator[None]:
+    """Register as a reader would, and forget it at the end."""
+    keras.saving.register_keras_serializable()(thing)
+    yield
+    del keras.saving.get_custom_objects()[f"Custom>{thing.__name__}"]
+
+
+def out_of_memory() -> Exception:
+    return tensorflow.errors.ResourceExhaustedError(None, None, "out of memory")
+
+
+class TestSaidWhileSaving:
+    @pytest.mark.parametrize(
+        ("build", "words"),
+        [
+            (lambda: with_layers(layers.Lambda(lambda x: x / 2)), "Python code to be run"),
+            (lambda: with_layers(layers.Conv2D(1, 3, activation=lambda x: x)), "in a lambda"),
+            (lambda: with_layers(optimizer="sgd", loss=lambda y, p: p), "__lambda__"),
+            (lambda: with_layers(optimizer="sgd", loss="mse", metrics=[lambda y, p: p]), "__lam"),
+            (lambda: with_layers(Forgetful(5)), "Forgetful"),
+            (lambda: with_layers(layers.RandomShear(0.1, 0.1)), "look at its get_config"),
+        ],
+    )
+    def test_what_could_not_be_loaded(self, build, words, tmp_path):
+        with pytest.raises(UsageError, match="load_model can load again") as caught:
+            save_model(build(), tmp_path / "cnn")
+        assert words in str(caught.value)
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_layer_with_a_file_of_its_own(self, tmp_path):
+        words = layers.StringLookup()
+        words.adapt(["cat", "dog"])
+        image = keras.Input((1,), dtype="string")
+        with pytest.raises(UsageError, match=r"assets/.*Layers that look up words"):
+            save_model(keras.Model(image, words(image)), tmp_path / "cnn")
+
+    def test_words_in_a_list_are_no_file(self, tmp_path):
+        image = keras.Input((1,), dtype="string")
+        before = keras.Model(image, layers.StringLookup(vocabulary=["cat", "dog"])(image))
+        assert load_model(save_model(before, tmp_path / "cnn")).built
+
+    def test_its_weights_can_be_kept_as_it_says(self, tmp_path):
+        stranger, _ = strangers()
+        before = with_layers(stranger())
+        with pytest.raises(UsageError) as caught:
+            save_model(before, tmp_path / "cnn")
+        path = tmp_path / "cnn.weights.h5"
+        assert f"model.save_weights({str(path)!r})" in str(caught.value)
+        before.save_weights(str(path))
+        with_layers(stranger()).load_weights(str(path))
+
+    @pytest.mark.parametrize("error", [MemoryError, out_of_memory])
+    def test_too_little_memory_to_load_it_loses_no_model(self, model, tmp_path, monkeypatch, error):
+        def fail(*arguments, **options):
+            raise error()
+
+        monkeypatch.setattr(keras.saving, "load_model", fail)
+        path = save_model(model, tmp_path / "cnn")
+        monkeypatch.setattr(memory, "available_memory", lambda: 1000)
+        save_model(model, path)
+        monkeypatch.undo()
+        assert load_model(path).built
+
+    def test_random_numbers_go_on_as_if_nothing_was_loaded(self, model, tmp_path):
+        numbers = []
+        for save in (lambda: None, lambda: save_model(model, tmp_path / "cnn")):
+            keras.utils.set_random_seed(0)
+            save()
+            numbers.append([random.random(), *layers.Dense(2)(IMAGES[0, 0])[0]])
+        np.testing.assert_array_equal(*numbers)
+
+
+class TestDiverged:
+    @pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
+    def test_weights_that_are_no_numbers_are_said(self, tmp_path, number):
+        before = with_layers(layers.BatchNormalization())
+        before.layers[-1].bias.assign([0, number, 0])
+        with pytest.raises(UsageError, match=r"weights 'dense.*/bias' are nan or infinite"):
+            save_model(before, tmp_path / "cnn")
+        before.save(tmp_path / "cnn.keras")
+        refused(tmp_path / "cnn", ModelFileError, "/bias' are nan or infinite", "diverged")
+
+
+ONE_MODEL_EACH = {
+    (8, 8, 3): """
+        AugMix AutoContrast CenterCrop(4,4) Conv2D(2,3) Conv2DTranspose(2,3) Cropping2D CutMix
+        DepthwiseConv2D(3) Flatten GaussianNoise(0.1) GlobalAveragePooling2D GroupNormalization(1)
+        GlobalMaxPooling2D MaxPooling2D AveragePooling2D(2) MixUp RandAugment RandomBrightness(0.1)
+        RandomColorDegeneration(0.1) RandomColorJitter RandomContrast(0.1) RandomCrop(4,4)
+        RandomElasticTransform RandomErasing RandomFlip RandomGaussianBlur RandomGrayscale
+        RandomHue(0.1) RandomInvert RandomPerspective RandomPosterization(3) RandomRotation(0.1)
+        RandomSaturation(0.1) RandomSharpness(0.1) RandomTranslation(0.1,0.1) RandomZoom(0.1)
+        Rescaling(0.5) Resizing(4,4) SeparableConv2D(2,3) Solarization SpatialDropout2D(0.5)
+        UpSampling2D ZeroPadding2D Normalization BatchNormalization PReLU AdaptiveMaxPooling2D(2)
+    """,
+    (6, 4): """
+        Bidirectional(layers.LSTM(3)) Conv1D(2,3) GRU(3) LSTM(3) SimpleRNN(3) MaxPooling1D
+        MultiHeadAttention(2,3) TimeDistributed(layers.Dense(3)) RNN(layers.GRUCell(3)) Masking
+        GlobalAveragePooling1D AdditiveAttention Attention GroupQueryAttention(3,2,1) Permute((2,1))
+    """,
+    (16,): """
+        Activation("relu") ActivityRegularization AlphaDropout(0.5) Dense(3) Dropout(0.5) ELU
+        EinsumDense("ab,bc->ac",5) LayerNormalization LeakyReLU RMSNormalization RepeatVector(3)
+        ReLU Reshape((4,4)) Softmax SpectralNormalization(layers.Dense(3)) UnitNormalization
+        Identity Add Average Concatenate Dot(1) Maximum Minimum Multiply Subtract
+    """,
+    (4, 8, 8, 3): "Conv3D(2,3) ConvLSTM2D(2,3) MaxPooling3D GlobalAveragePooling3D UpSampling3D",
+}
+TWO_INPUTS = """
+    Attention AdditiveAttention Add Average Concatenate Dot Maximum Minimum Multiply Subtract
+"""
+
+
+def layer_of(text: str) -> layers.Layer:
+    """The layer that a text such as "Dense(3)" describes."""
+    made = ast.parse(f"layers.{text}", mode="eval").body
+    if isinstance(made, ast.Attribute):
+        return getattr(layers, made.attr)()
+    values = [
+        layer_of(ast.unparse(value).removeprefix("layers."))
+        if isinstance(value, ast.Call)
+        else ast.literal_eval(value)
+        for value in made.args
+    ]
+    return getattr(layers, made.func.attr)(*values)
+
+
+class TestKindsOfModels:
+    @pytest.mark.parametrize("shape", ONE_MODEL_EACH, ids=str)
+    def test_the_layers_of_keras_come_back(self, shape, tmp_path):
+        image, outputs = keras.Input(shape), []
+        for text in ONE_MODEL_EACH[shape].split():
+            made = layer_of(text)
+            kind = type(made).__name__
+            if kind in ("MultiHeadAttention", "GroupedQueryAttention"):
+                outputs.append(made(image, image))
+            elif kind in TWO_INPUTS.split():
+                outputs.append(made([image, image]))
+            else:
+                outputs.append(made(image))
+        images = np.random.default_rng(0).random((2, *shape), dtype=np.float32)
+        assert_comes_back(keras.Model(image, outputs), tmp_path / "cnn", images)
+
+    def test_steps_schedules_and_several_outputs_come_back(self, tmp_path):
+        image = keras.Input((12, 12, 1))
+        flat = keras.ops.where(layers.Flatten()(image) > 100, 1.0, -float("inf"))
+        flat = keras.ops.softmax(flat[:, 1:9]) + np.ones(8, "float32")
+        outputs = {name: layers.Dense(1, name=name)(flat) for name in ("activation", "my_loss")}
+        before = keras.Model(image, outputs)
+        schedule = keras.optimizers.schedules.ExponentialDecay(0.1, 10**9, 0.9)
+        before.compile(
+            keras.optimizers.SGD(schedule),
+            {"activation": keras.losses.Huber(), "my_loss": keras.losses.mean_squared_error},
+            metrics={"activation": [keras.metrics.AUC()], "my_loss": ["mae"]},
+        )
+        assert_comes_back(before, tmp_path / "cnn")
+
+    def test_all_that_a_layer_may_be_given_comes_back(self, tmp_path):
+        seed = keras.random.SeedGenerator(3)
+        before = with_layers(
+            layers.Conv2D(
+                2, 3, activation="gelu", dtype="mixed_bfloat16",
+                kernel_initializer=keras.initializers.RandomNormal(seed=seed),
+                kernel_regularizer=keras.regularizers.L1L2(), bias_regularizer="l2",
+                bias_initializer="ones", kernel_constraint=keras.constraints.MaxNorm(1),
+            )
+        )  # fmt: skip
+        assert_comes_back(before, tmp_path / "cnn")
+        with warnings.catch_warnings():  # not all of its layers can be
+            warnings.simplefilter("ignore", UserWarning)
+            before.quantize("int8")
+        assert_comes_back(before, tmp_path / "cnn")
+
+
 # ------------------------------------------------------------------- other kinds of files
 
 
@@ -450,7 +803,8 @@ class TestOtherKindsOfFiles:
         refused(tmp_path / "cnn.keras", ModelFileError, "a device or a pipe")
 
     @pytest.mark.parametrize("name", ["cnn.h5", "cnn.keras", "cnn"])
-    def test_an_hdf5_file_is_told_how_to_convert(self, model, tmp_path, name):
+    def test_an_hdf5_file_is_told_how_to_convert(self, tmp_path, name):
+        model = sequential()
         model.save(tmp_path / "old.h5")
         path = (tmp_path / "old.h5").rename(tmp_path / name)
         message = refused(path, ModelFileError, "HDF5", "Keras 2", "convert it once")
@@ -682,6 +1036,205 @@ class TestCode:
         with pytest.raises(CourseError, match="Received: one that") as caught:
             load_model(path)
         assert caught.value.__cause__ is error
+
+
+def public_functions() -> dict[tuple[str, str], object]:
+    """Every function that Keras has in public, by its module and name."""
+    found, waiting, seen = {}, [keras], {id(keras), id(keras.src)}
+    while waiting:
+        module = waiting.pop()
+        for name, value in vars(module).items():
+            if isinstance(value, types.ModuleType) and value.__name__.startswith("keras."):
+                waiting += [value] if id(value) not in seen else []
+                seen.add(id(value))
+            elif isinstance(value, types.FunctionType) and not name.startswith("_"):
+                found[module.__name__, name] = value
+    return found
+
+
+def config_with(place: str, named: object) -> bytes:
+    """The config of a small compiled model with this in one place."""
+    dense = layer("Dense", units=3)
+    described = {
+        "module": "keras", "class_name": "Sequential", "config": {"name": "s", "layers": [dense]},
+        "compile_config": {"optimizer": layer("SGD", module="keras.optimizers"), "loss": "mse"},
+    }  # fmt: skip
+    compiled = described["compile_config"]
+    where = {
+        "loss": compiled, "metrics": compiled, "optimizer": compiled,
+        "learning_rate": compiled["optimizer"]["config"], "layers": described["config"],
+        "inbound_nodes": dense, "module": described, "build_config": dense,
+    }.get(place, dense["config"])  # fmt: skip
+    where[place] = named if place in ("optimizer", "learning_rate") else [named]
+    return json.dumps(described).encode()
+
+
+def passes(place: str, named: object) -> bool:
+    try:
+        model_files._check_config(config_with(place, named))
+    except model_files._Refused:
+        return False
+    return True
+
+
+PLACES = (
+    "activation", "kernel_initializer", "bias_regularizer", "kernel_constraint", "dtype", "units",
+    "seed", "loss", "metrics", "optimizer", "learning_rate", "layers", "inbound_nodes", "name",
+    "build_config",
+)  # fmt: skip
+FUNCTIONS = public_functions()
+# Of the functions in public modules, these three per module look others up.
+MAY_BE_NAMED = {
+    "activation": {"keras.activations"},
+    "loss": {"keras.losses"},
+    "metrics": {"keras.losses", "keras.metrics"},
+}
+
+
+class TestNames:
+    @pytest.mark.parametrize("place", PLACES)
+    def test_of_all_functions_of_keras_a_place_takes_those_of_its_kind(self, place):
+        allowed = {
+            function
+            for (module, name), function in FUNCTIONS.items()
+            if module in MAY_BE_NAMED.get(place, ())
+            and name not in ("get", "serialize", "deserialize")
+        }
+        assert len(FUNCTIONS) > 700
+        assert bool(allowed) == (place in MAY_BE_NAMED)
+        for (module, name), function in FUNCTIONS.items():
+            named = {"class_name": "function", "config": name, "registered_name": name}
+            assert passes(place, {**named, "module": module}) == (function in allowed), name
+            as_class = {"class_name": name, "config": {}, "module": module}
+            assert not passes(place, as_class), name
+        for name in {name for _, name in FUNCTIONS}:
+            named = {"class_name": "function", "config": name, "registered_name": "function"}
+            expected = name in {name for (_, name), f in FUNCTIONS.items() if f in allowed}
+            assert passes(place, {**named, "module": "builtins"}) <= expected, name
+
+    def test_what_keras_saves_passes(self, good):
+        assert model_files._check_config(good["config.json"]) is False
+        for name in ("relu", "softmax", "gelu"):
+            function = {"module": "builtins", "class_name": "function", "config": name}
+            assert passes("activation", function)
+
+    def test_keras_looks_for_nothing_before(self, write_config, monkeypatch):
+        def never(*arguments, **options):
+            raise AssertionError("Keras was asked")
+
+        called = []
+        monkeypatch.setattr(keras.config, "set_max_epochs", called.append)
+        monkeypatch.setattr(keras.saving, "deserialize_keras_object", never)
+        monkeypatch.setattr(keras.saving, "load_model", never)
+        named = {"module": "keras.config", "class_name": "function", "config": "set_max_epochs"}
+
+        def change(config: dict) -> None:
+            config["config"]["layers"][4]["config"]["activation"] = named
+
+        refused(write_config(change), ModelFileError, "keras.config.set_max_epochs", "'activation'")
+        path = write_config(lambda config: config["compile_config"].update(loss=named))
+        refused(path, ModelFileError, "keras.config.set_max_epochs", "'loss'")
+        assert called == []
+
+    @pytest.mark.parametrize(
+        "named",
+        [
+            {"class_name": "Ones", "config": {}},  # the way of Keras 2, without a module
+            {"module": "keras.initializers", "class_name": ["Ones"], "config": {}},
+            {"module": "keras.initializers", "class_name": "Ones", "registered_name": "load_img"},
+            {"module": "os", "class_name": "system", "config": {}},
+            {"module": "builtins", "class_name": "eval", "config": {}},
+            {"module": "builtins", "class_name": "function", "config": "eval"},
+            {"module": "keras.initializers", "class_name": "function", "config": "Ones"},
+            {"module": "keras.src.saving.serialization_lib", "class_name": "SafeModeScope"},
+            {"module": "keras.src.layers.core.lambda_layer", "class_name": "Lambda", "config": {}},
+            {"module": "keras.src.export.tfsm_layer", "class_name": "TFSMLayer", "config": {}},
+            {"module": None, "class_name": "Ones", "registered_name": "mine>Ones", "config": {}},
+            {"class_name": "__lambda__", "config": {"value": ["", None, None]}},
+            {"class_name": "__typespec__", "module": "keras", "config": []},
+            {"class_name": "__numpy__", "config": layer("Lambda")},
+            [{"deep": {"class_name": "function", "module": "keras.utils", "config": "get_file"}}],
+        ],
+    )
+    @pytest.mark.parametrize("place", ["kernel_initializer", "layers", "units", "loss"])
+    def test_other_ways_to_name_something_are_closed(self, named, place):
+        assert not passes(place, named)
+
+    @pytest.mark.parametrize(
+        ("name", "known"),
+        [("mse", True), ("MSE", True), ("Huber", True), ("crossentropy", True), ("load", False)],
+    )
+    def test_a_loss_that_only_training_would_look_for_is_looked_for_now(self, name, known):
+        assert passes("loss", name) == known
+        assert passes("loss", {"output": name}) == known
+
+    def test_the_metric_of_a_place_for_an_optimizer_is_named(self, write_config):
+        metric = layer("MeanIoU", module="keras.metrics", num_classes=10)
+        path = write_config(lambda config: config["compile_config"].update(optimizer=metric))
+        refused(path, ModelFileError, "keras.metrics.MeanIoU as its 'optimizer'")
+
+
+def lying_about_size(whole: bytes, member: str, size: int) -> bytes:
+    """An archive whose directory says another size of a member, in both places."""
+    changed = bytearray(whole)
+    with zipfile.ZipFile(io.BytesIO(whole)) as archive:
+        start = archive.getinfo(member).header_offset
+    changed[start + 22 : start + 26] = size.to_bytes(4, "little")
+    entry = whole.index(b"PK\x01\x02")
+    while whole[entry + 46 :].startswith(member.encode()) is False:
+        entry = whole.index(b"PK\x01\x02", entry + 4)
+    changed[entry + 24 : entry + 28] = size.to_bytes(4, "little")
+    return bytes(changed)
+
+
+class TestSizesThatLie:
+    @pytest.mark.parametrize("size", [1000, 20_000])
+    @pytest.mark.parametrize("member", model_files.MEMBERS)
+    def test_no_more_is_unpacked_than_was_said(self, write, member, size, monkeypatch):
+        path = write({member: b" " * 3_000_000}, packing=zipfile.ZIP_DEFLATED)
+        path.write_bytes(lying_about_size(path.read_bytes(), member, size))
+        largest = []
+        original = zlib.decompressobj
+
+        class Watched:
+            def __init__(self, *arguments):
+                self.inner = original(*arguments)
+
+            def decompress(self, *arguments):
+                content = self.inner.decompress(*arguments)
+                largest.append(len(content))
+                return content
+
+            def __getattr__(self, name):
+                return getattr(self.inner, name)
+
+        monkeypatch.setattr(zlib, "decompressobj", Watched)
+        refused(path, DamagedFileError, "damaged file")
+        assert max(largest) <= max(size, 8192)
+
+    def test_a_size_beyond_what_is_there(self, write):
+        path = write({})
+        path.write_bytes(lying_about_size(path.read_bytes(), "config.json", 9_000_000))
+        refused(path, DamagedFileError, "damaged file")
+
+    @pytest.mark.parametrize("packing", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+    def test_what_cannot_be_unpacked_piece_by_piece_is_refused(self, write, packing):
+        refused(write({}, packing=packing), ModelFileError, "packed in an unusual way")
+
+    def test_a_file_that_changes_after_the_check_is_loaded_as_it_was(
+        self, model, tmp_path, monkeypatch
+    ):
+        path = save_model(model, tmp_path / "cnn")
+        original = keras.saving.load_model
+
+        def changed_meanwhile(file, **options):
+            path.write_bytes(b"something else")
+            return original(file, **options)
+
+        monkeypatch.setattr(keras.saving, "load_model", changed_meanwhile)
+        for new, kept in zip(load_model(path).weights, model.weights, strict=True):
+            np.testing.assert_array_equal(new, kept)
+        assert path.read_bytes() == b"something else"
 
 
 class TestArchives:
