@@ -346,6 +346,7 @@ class _Training:
         if self.folder:
             self.lasting = {
                 "format": FORMAT,
+                "versions": _surroundings(self.model),
                 "begun_with": _begun_with(self),
                 "first_weights": self.weights_digest(_copies("model", self.model.variables)),
             }
@@ -384,7 +385,7 @@ class _Training:
                 "The model came with other weights than the ones it was begun with, and has the "
                 "kept ones now. For a training of its own, choose another folder."
             )
-        _say_what_differs(found, self.lasting["begun_with"], self.model)
+        _say_what_differs(found, self.lasting)
 
     def weights_digest(self, arrays: Mapping[str, np.ndarray]) -> str:
         """Of the weights alone: random layers begin with a state that decides nothing."""
@@ -408,7 +409,6 @@ class _Training:
         facts = {
             "history": history,
             "seconds": self.seconds,
-            "versions": _surroundings(self.model),
             **self.lasting,
         }
         self.kept = Checkpoint(epoch, {**model, **optimizer, **best}, facts)
@@ -500,11 +500,11 @@ def _in_its_own_words(error: Exception) -> str:
     import tensorflow as tf
 
     said, kind = re.sub(r"\x1b\[\d*m", "", str(error)), f"{type(error).__name__}: "
+    said = said.partition("Arguments received by")[0]
     if isinstance(error, tf.errors.OpError):
         from_python = "Traceback (most recent call last)" in said  # and so with its kind
         said = re.sub(r"\[Op:.*?\]|\{\{.*?\}\}", "", said.partition("\t [[{{node")[0])
         said, kind = said.strip().rpartition("\n\n")[2], "" if from_python else kind
-    said = said.partition("Arguments received by")[0]
     lines = [line for line in said.splitlines() if "ncountered when calling" not in line]
     said = " ".join(" ".join(lines).split()).removeprefix(f"{__package__}.errors.MismatchError: ")
     return textwrap.shorten(f"{kind}{said}", LONGEST_ERROR, placeholder=" ...").rstrip(" .:")
@@ -708,8 +708,8 @@ def _surroundings(model: keras.Model) -> dict[str, Any]:
     }
 
 
-def _say_what_differs(found: Checkpoint, begun_with: Mapping[str, Any], model: keras.Model) -> None:
-    before, now = found.facts["versions"], _surroundings(model)
+def _say_what_differs(found: Checkpoint, lasting: Mapping[str, Any]) -> None:
+    before, now = found.facts["versions"], lasting["versions"]
     changed = [f"{name} {now[name]}, not {before[name]}" for name in now.keys() & before.keys()
                if now[name] != before[name]]  # fmt: skip
     if changed:
@@ -717,7 +717,9 @@ def _say_what_differs(found: Checkpoint, begun_with: Mapping[str, Any], model: k
     if found.facts.get("format") != FORMAT:
         print("An earlier version of the course kept it, which did not note what functions do: "
               "that was not compared.")  # fmt: skip
-    unknown = [key for key, value in _leaves(begun_with) if str(value).startswith(NOT_COMPARED)]
+    unknown = [
+        key for key, value in _leaves(lasting["begun_with"]) if str(value).startswith(NOT_COMPARED)
+    ]
     if unknown:
         print(f"What cannot be looked into was not compared with before: {'; '.join(unknown)}.")
 
