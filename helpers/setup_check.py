@@ -44,7 +44,9 @@ class SetupReport:
         return not any(check.to_do for check in self.checks)
 
     def __repr__(self) -> str:
-        rows = [f"  {check.what:<14}{check.found}" for check in self.checks]
+        rows = [
+            wrapped(f"  {check.what:<14}{check.found}", indent=" " * 16) for check in self.checks
+        ]
         to_do = [
             wrapped(f"  {check.what}: {check.to_do}", indent="    ")
             for check in self.checks
@@ -99,8 +101,9 @@ def _check_data() -> Check:
 
 
 def _check_writing() -> Check:
-    """The lessons write into scratch/; the decoded images of a folder are kept in data/."""
-    for folder in (DATA_DIR.parent / "scratch", DATA_DIR / PREPARED):
+    """The lessons are saved, and write into scratch/; decoded images are kept in data/."""
+    course = DATA_DIR.parent
+    for folder in (course / "notebooks", course / "scratch", DATA_DIR / PREPARED):
         there = next(place for place in (folder, *folder.parents) if place.exists())
         try:
             with tempfile.TemporaryFile(dir=there):
@@ -110,4 +113,4 @@ def _check_writing() -> Check:
                 "writing", f"not possible in {there}: {error.strerror}",
                 "copy the whole course into a folder that is yours, then run `make lab` there",
             )  # fmt: skip
-    return Check("writing", "possible in scratch/ and data/")
+    return Check("writing", "possible in notebooks/, scratch/ and data/")

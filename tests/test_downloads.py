@@ -279,6 +279,27 @@ class TestDownload:
         assert files_under(tmp_path) == {PART}
         assert part.read_bytes() == CONTENT[:5_000]
 
+    @pytest.mark.parametrize("whole", ["right", "wrong"])
+    def test_a_range_that_begins_rightly_and_goes_on_wrongly(
+        self, host, path, part, tmp_path, whole
+    ):
+        part.write_bytes(CONTENT[:5_000])
+
+        def spoil(body: bytes) -> list[bytes]:
+            wrong = len(body) < len(CONTENT) or whole == "wrong"
+            return [body[:2_000] + bytes(len(body) - 2_000) if wrong else body]
+
+        host.body = spoil
+        if whole == "right":
+            get(host, path)
+            assert path.read_bytes() == CONTENT
+            assert files_under(tmp_path) == {ARCHIVE}
+        else:
+            with pytest.raises(DamagedFileError):
+                get(host, path)
+            assert part.read_bytes() == CONTENT[:5_000]
+        assert host.asked == [f"bytes={5_000 - OVERLAP}-", None]
+
     @pytest.mark.parametrize("status", [204, 404, 500, 503])
     def test_a_host_that_refuses_leaves_what_had_come(self, host, path, part, status):
         part.write_bytes(CONTENT[:5_000])

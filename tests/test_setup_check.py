@@ -66,7 +66,7 @@ class TestTheReport:
             "  jupyterlab    1.2.3",
             "  processor     2 cores, x86_64",
             "  images        Fashion-MNIST sample, bundled",
-            "  writing       possible in scratch/ and data/",
+            "  writing       possible in notebooks/, scratch/ and data/",
             "  CIFAR-10      not here, and not needed",
             "",
             "Everything is here. Go on to lesson 1.",
@@ -107,6 +107,7 @@ def test_the_cpu_build_of_tensorflow_counts(installed):
 def test_without_pytorch_the_lessons_can_start(installed, data_dir, a_good_python):
     del installed["torch"]
     assert INSTALL_TORCH in found("torch").found
+    assert all(len(line) <= 88 for line in repr(check_setup()).splitlines())
     assert "lesson 1 works without it" in found("torch").found
     assert check_setup().ready
 
@@ -117,7 +118,7 @@ def test_cifar10_is_seen(data_dir):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="permissions of POSIX")
-@pytest.mark.parametrize("closed", [".", "scratch", "data", "data/prepared"])
+@pytest.mark.parametrize("closed", [".", "notebooks", "scratch", "data", "data/prepared"])
 def test_a_course_that_may_only_be_read(monkeypatch, tmp_path, closed):
     for folder in (tmp_path, *tmp_path.parents[:2]):
         folder.chmod(0o755)
