@@ -102,13 +102,7 @@ def fetch(
                 os.truncate(part, kept)
                 arrived = anew
                 _transfer(url, anew, 0, size, timeout)
-            if (found := sha256_of(arrived)) != sha256:
-                arrived.unlink()
-                raise DamagedFileError(
-                    f"Expected {url} to have sha256 {sha256}. Received: {found}. "
-                    "The download was deleted. Try again, or get the file by another way and "
-                    f"put it at {path}."
-                )
+            _check_arrived(arrived, path, url, sha256)
             arrived.replace(path)
             part.unlink(missing_ok=True)
         sync_folder(path.parent)
@@ -120,6 +114,15 @@ def _check_cached(path: Path, url: str, sha256: str) -> None:
         raise DamagedFileError(
             f"Expected the official file of {url} at {path} with sha256 {sha256}. "
             f"Received: {found}. Put the official file there, or delete this one to download it."
+        )
+
+
+def _check_arrived(arrived: Path, path: Path, url: str, sha256: str) -> None:
+    if (found := sha256_of(arrived)) != sha256:
+        arrived.unlink()
+        raise DamagedFileError(
+            f"Expected {url} to have sha256 {sha256}. Received: {found}. The download was "
+            f"deleted. Try again, or get the file by another way and put it at {path}."
         )
 
 
