@@ -17,9 +17,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -181,7 +184,8 @@ def _ask(url: str, start: int, size: int, timeout: float) -> requests.Response:
     headers = {"Accept-Encoding": "identity"}
     if start:
         headers["Range"] = f"bytes={start}-"
-    response = requests.get(url, headers=headers, stream=True, timeout=timeout)
+    ask = partial(requests.get, url, headers=headers, stream=True, timeout=timeout)
+    response = _in_time(ask, 2 * timeout)  # to connect, and until it answers
     told = response.headers.get("Content-Range")
     if start and response.status_code == PARTIAL_CONTENT:
         # What does not begin where it should would make a mixture.
@@ -200,13 +204,31 @@ def _ask(url: str, start: int, size: int, timeout: float) -> requests.Response:
     raise requests.HTTPError(response=response)
 
 
+def _in_time(ask: Callable[[], requests.Response], seconds: float) -> requests.Response:
+    """The answer, if its first lines come in time: a host may let them drip too."""
+    import requests
+
+    answer: Future = Future()
+
+    def run() -> None:
+        try:
+            answer.set_result(ask())
+        except Exception as error:
+            answer.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        return answer.result(seconds)
+    except TimeoutError:
+        raise requests.RequestException(f"no answer in {seconds:g} seconds (time-out)") from None
+
+
 def _receive(response: requests.Response, file: Path, kept: int, size: int, timeout: float) -> bool:
     """Compare what comes with the first `kept` bytes of `file`, and write what lies behind them."""
     import urllib3
     from tqdm.auto import tqdm
 
-    partial = response.status_code == PARTIAL_CONTENT
-    done = kept - OVERLAP if partial else 0
+    done = kept - OVERLAP if response.status_code == PARTIAL_CONTENT else 0
     told = response.headers
     # Some hosts name the packing of the file itself here. Its length tells: the file is to
     # stay packed; something longer or shorter was packed for the way.

@@ -57,6 +57,7 @@ class Host:
         self.ranges = True  # whether it can go on in the middle of the file
         self.stop_at: int | None = None  # it breaks off before this byte of the file ...
         self.hang = False  # ... or falls silent there, with the line still open
+        self.drips_first_lines = False
         self.statuses: dict[str, int] = {}  # by "whole" and "range": what it refuses, and how
         self.told: dict[str, str | None] = {}  # headers that it tells wrongly, or not at all
         self.body: Callable[[bytes], Iterable[bytes]] = lambda body: [body]  # what it sends
@@ -92,6 +93,11 @@ class Host:
         start = int(wanted.removeprefix("bytes=").removesuffix("-")) if wanted else 0
         resumed = bool(wanted) and self.ranges
         start = start if resumed else 0
+        if self.drips_first_lines:
+            request.wfile.write(b"HTTP/1.1 200 OK\r\nX: ")
+            while not self.released.wait(0.02):
+                request.wfile.write(b"x")
+            return
         if self.hang and self.stop_at == 0:
             self.released.wait(20)
             return
@@ -347,6 +353,14 @@ class TestDownload:
         assert CONTENT.startswith(part.read_bytes())
         assert part.stat().st_size >= kept
         assert len(host.asked) == 1
+
+    def test_nor_is_one_waited_for_whose_first_lines_drip(self, host, path, part):
+        part.write_bytes(CONTENT[:5_000])
+        host.drips_first_lines = True
+        words = r"Received: no answer in 0\.4 seconds \(time-out\)\. What came is kept"
+        with pytest.raises(DownloadError, match=words):
+            get(host, path, timeout=0.2)
+        assert part.read_bytes() == CONTENT[:5_000]
 
     def test_a_slow_host_is_not_a_dripping_one(self, host, path):
         def slowly(body: bytes) -> Iterator[bytes]:
