@@ -10,7 +10,7 @@ NOTEBOOKS ?=
 LESSONS ?=
 PINS_ARGS ?=
 
-.PHONY: help lab test test-browser fuzz outputs figures lesson-times bench bench-quick pins cifar10 format clean
+.PHONY: help lab test test-browser fuzz mutants outputs figures lesson-times bench bench-quick pins cifar10 format clean
 
 help: ## Show this list
 	@awk -F ' ## ' '/^[a-z0-9-]+:.* ## / { sub(/:.*/, "", $$1); printf "  make %-14s%s\n", $$1, $$2 }' Makefile
@@ -49,6 +49,10 @@ fuzz: ## Damage thousands of files at random, kill 100 trainings (FUZZ=20 KILLS=
 	@tools/setup.sh test
 	@FUZZ=$(or $(FUZZ),20) KILLS=$(or $(KILLS),100) $(PYTHON_IN_VENV) -m pytest -q tests/test_fuzz.py \
 	    tests/test_kills.py tests/test_model_files.py
+
+mutants: ## Put faults into helpers/, count what the tests catch (SAMPLE=200 SEED= MODULES=); hours
+	@tools/setup.sh test
+	@$(PYTHON_IN_VENV) tools/mutants.py --sample=$(or $(SAMPLE),0) --seed=$(or $(SEED),0) $(MODULES)
 
 outputs: ## Run the lessons anew and store their outputs (NOTEBOOKS="notebooks/03_...")
 	@tools/setup.sh test

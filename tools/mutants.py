@@ -1,0 +1,216 @@
+#!/usr/bin/env python3
+"""Put faults into helpers/, one at a time, and count how many the tests catch.
+
+    make mutants                                  the faults of tests/mutants.toml
+    make mutants SAMPLE=200 SEED=1                so many at random, in all modules
+    make mutants SAMPLE=20 MODULES="splits files"
+
+A fault is one small change: another comparison, number or sign, `and` for `or`, a condition turned
+round, a result or a call left out. Each is put into a copy of the project, where the tests of its
+module run until the first that fails. A run that takes far longer than without the fault counts
+as caught too. tests/mutants.toml has the tests of a module beside tests/test_<module>.py,
+the named faults, and those faults that change nothing, with the reason.
+"""
+
+import argparse
+import ast
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+PROJECT = Path(__file__).resolve().parent.parent
+LISTS = PROJECT / "tests" / "mutants.toml"
+FLOOR = 0.95  # of the faults at random
+# The other one of each pair. What is not here is left as it is.
+PAIRS = [
+    (ast.Lt, ast.LtE), (ast.Gt, ast.GtE), (ast.Eq, ast.NotEq), (ast.In, ast.NotIn),
+    (ast.Is, ast.IsNot), (ast.Add, ast.Sub), (ast.Mult, ast.Div), (ast.And, ast.Or),
+]  # fmt: skip
+OTHER = {one: two for pair in PAIRS for one, two in (pair, pair[::-1])}
+OTHER |= {ast.FloorDiv: ast.Mult, ast.Mod: ast.Mult, ast.Pow: ast.Mult}
+CONDITIONAL = ast.If | ast.IfExp | ast.While
+
+
+class Fault(NamedTuple):
+    """One change of one module."""
+
+    module: str
+    old: str  # the line, or what stands in the list
+    new: str
+    source: str  # the whole module with the fault in it
+    name: str
+
+
+def changes(node: ast.AST) -> Iterator[ast.AST]:
+    """What may stand in the place of this node: one small change each."""
+    match node:
+        case ast.Compare(left, [operator], right) if type(operator) in OTHER:
+            yield ast.Compare(left, [OTHER[type(operator)]()], right)
+        case ast.BinOp(left, operator, right) if type(operator) in OTHER:
+            yield ast.BinOp(left, OTHER[type(operator)](), right)
+        case ast.BoolOp(operator, values):
+            yield ast.BoolOp(OTHER[type(operator)](), values)
+        case ast.UnaryOp(ast.Not(), operand):
+            yield operand
+        case ast.Constant(bool() as value):
+            yield ast.Constant(not value)
+        case ast.Constant(int() | float() as value):
+            yield ast.Constant(value + 1)
+        case ast.If(test) | ast.IfExp(test) | ast.While(test):  # the change is one of the condition
+            yield ast.UnaryOp(ast.Not(), test)
+        case ast.Return(value) if value and not isinstance(value, ast.Constant):
+            yield ast.Return(ast.Constant(None))
+        case ast.Expr(ast.Call()) | ast.Raise() | ast.AugAssign():
+            yield ast.Pass()
+
+
+def places(node: ast.AST) -> Iterator[ast.AST]:
+    """All nodes that may be changed: no types, no texts, nothing that only a type checker reads."""
+    yield node
+    for name, field in ast.iter_fields(node):
+        if name in ("annotation", "returns"):
+            continue
+        for child in field if isinstance(field, list) else [field]:
+            for_types = isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING"
+            if isinstance(child, ast.AST) and not isinstance(child, ast.JoinedStr | ast.Import):
+                yield from () if for_types else places(child)
+
+
+def changed(source: str, node: ast.AST, new: ast.AST) -> str:
+    """The source with another node in the place of this one. Positions count bytes."""
+    lines = source.encode().splitlines(keepends=True)
+    starts = [0]
+    for line in lines:
+        starts.append(starts[-1] + len(line))
+    begin = starts[node.lineno - 1] + node.col_offset
+    end = starts[node.end_lineno - 1] + node.end_col_offset
+    text = ast.unparse(ast.fix_missing_locations(new))
+    text = f"({text})" if isinstance(new, ast.expr) else text
+    return (source.encode()[:begin] + text.encode() + source.encode()[end:]).decode()
+
+
+def faults_of(module: str) -> list[Fault]:
+    """Every fault that could be put into a module."""
+    source = (PROJECT / "helpers" / f"{module}.py").read_text(encoding="utf-8")
+    found = []
+    for node in places(ast.parse(source)):
+        for new in changes(node):
+            old = node.test if isinstance(node, CONDITIONAL) else node
+            faulty = changed(source, old, new)
+            before, after = (text.splitlines()[old.lineno - 1].strip() for text in (source, faulty))
+            found.append(Fault(module, before, after, faulty, f"{module}.py:{old.lineno}"))
+    return found
+
+
+def named_faults(lists: dict) -> list[Fault]:
+    """The faults that stand in the list by name."""
+    found = []
+    for fault in lists["fault"]:
+        module, old, new = fault["module"], fault["old"], fault["new"]
+        source = (PROJECT / "helpers" / f"{module}.py").read_text(encoding="utf-8")
+        if source.count(old) != 1:
+            sys.exit(f"{fault['name']}: its old text is {source.count(old)} times in {module}.py.")
+        found.append(Fault(module, old, new, source.replace(old, new), fault["name"]))
+    return found
+
+
+def sample(lists: dict, modules: list[str], size: int, seed: int) -> list[Fault]:
+    """So many faults at random, without those that change nothing."""
+    harmless = {(row["module"], row["old"], row["new"]) for row in lists.get("equivalent", [])}
+    every = [fault for module in modules for fault in faults_of(module)]
+    left = [fault for fault in every if fault[:3] not in harmless]
+    print(f"{len(every)} faults could be made, {len(every) - len(left)} of them change nothing.")
+    return random.Random(seed).sample(left, min(size, len(left)))
+
+
+class Copy:
+    """A copy of the project whose tests are run."""
+
+    def __init__(self, folder: Path, lists: dict):
+        self.folder, self.lists = folder, lists
+        self.seconds: dict[str, float] = {}  # that the tests of a module take without a fault
+        ignored = shutil.ignore_patterns(".venv", ".git", "build", "scratch", "data", "*cache*")
+        shutil.copytree(PROJECT, folder, ignore=ignored, dirs_exist_ok=True)
+        (folder / "data").symlink_to(PROJECT / "data")
+
+    def passes(self, module: str, limit: float | None = None) -> bool:
+        """Whether the tests of a module pass, and within so many seconds."""
+        tests = [f"tests/test_{module}.py", *self.lists["tests"].get(module, [])]
+        command = [sys.executable, "-m", "pytest", "-qx", "-p", "no:cacheprovider", *tests]
+        environment = os.environ | {"PYTHONPATH": str(self.folder), "PYTHONDONTWRITEBYTECODE": "1"}
+        try:
+            run = subprocess.run(
+                command, cwd=self.folder, env=environment, timeout=limit, capture_output=True
+            )
+        except subprocess.TimeoutExpired:
+            return False
+        if run.returncode not in (0, 1, 2):  # passed, failed, could not even be imported
+            sys.exit(run.stdout.decode() + run.stderr.decode())
+        return run.returncode == 0
+
+    def catches(self, fault: Fault) -> bool:
+        """Whether a test fails with the fault in its module."""
+        if fault.module not in self.seconds:
+            started = time.monotonic()
+            if not self.passes(fault.module):
+                sys.exit(f"The tests of {fault.module} fail without a fault.")
+            self.seconds[fault.module] = time.monotonic() - started
+        path = self.folder / "helpers" / f"{fault.module}.py"
+        path.write_text(fault.source, encoding="utf-8")
+        try:
+            return not self.passes(fault.module, limit=60 + 5 * self.seconds[fault.module])
+        finally:
+            shutil.copyfile(PROJECT / "helpers" / path.name, path)
+
+
+def run(faults: list[Fault], lists: dict) -> float:
+    """Try every fault, print those that no test catches; give back the share that is caught."""
+    survived = 0
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Copy(Path(folder), lists)
+        for number, fault in enumerate(faults, 1):
+            caught = copy.catches(fault)
+            survived += not caught
+            outcome = "caught  " if caught else "SURVIVED"
+            print(f"{number:4} {outcome} {fault.name}: {_shown(fault)}", flush=True)
+    share = 1 - survived / len(faults)
+    print(f"Caught: {len(faults) - survived} of {len(faults)}, {100 * share:.0f} %.")
+    return share
+
+
+def _shown(fault: Fault) -> str:
+    before, after = (" ".join(text.split()) for text in (fault.old, fault.new))
+    return f"{before[:70]}  ->  {after[:70]}"
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("--sample", type=int, default=0)
+    options.add_argument("--seed", type=int, default=0)
+    options.add_argument("modules", nargs="*")
+    chosen = options.parse_args()
+    lists = tomllib.loads(LISTS.read_text(encoding="utf-8"))
+    modules = chosen.modules or sorted(
+        path.stem
+        for path in (PROJECT / "helpers").glob("*.py")
+        if (PROJECT / "tests" / f"test_{path.stem}.py").exists()
+    )
+    if chosen.sample:
+        share, floor = run(sample(lists, modules, chosen.sample, chosen.seed), lists), FLOOR
+    else:
+        named = [fault for fault in named_faults(lists) if fault.module in modules]
+        share, floor = run(named, lists), 1.0
+    if share < floor:
+        sys.exit(f"Expected at least {100 * floor:.0f} %.")
+
+
+if __name__ == "__main__":
+    main()
