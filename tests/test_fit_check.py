@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +18,8 @@ from helpers.fit_check import batch_without_training, bytes_an_image, check_batc
 with quiet_tensorflow():
     import keras
     from keras import layers
+
+BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 
 
 def model_of(*inner, shape=(18, 18, 1)) -> keras.Model:
