@@ -197,7 +197,8 @@ def evaluate(model: keras.Model, split: Split, *more: object, mirrored: bool = F
         raise UsageError(
             f"Expected a split with images. Received: {split!r}. Choose another split."
         )
-    check_arrays(split, split.images.shape[1:], len(split.class_names))
+    image_shape = getattr(split.images, "shape", ())[1:]
+    check_arrays(split, image_shape, len(split.class_names))
     logs = _log_probabilities(model, split, mirrored)
     probabilities = np.exp(logs)
     classes = list(range(len(split.class_names)))
@@ -242,7 +243,7 @@ def _log_probabilities(model: keras.Model, split: Split, mirrored: bool) -> np.n
     if not _are_logits(model, end, answers):
         rest = np.log(np.maximum(1 - answers, SMALLEST_REST))
         answers = np.log(np.maximum(answers, SMALLEST))
-    if answers.shape[-1] == 1:
+    if answers.shape[-1] < len(split.class_names):
         # One number for two classes: that of the second. The other follows from it.
         answers = np.concatenate([rest, answers], axis=-1)
     return logsumexp(log_softmax(answers, axis=-1), axis=0) - np.log(len(asked))

@@ -53,6 +53,12 @@ def check_fit(model: keras.Model, dataset: ImageDataset) -> None:
             "Expected a Keras model, then a dataset: train(model, dataset). Received: "
             f"{kind_of(model)} and {kind_of(dataset)}."
         )
+    for split in (dataset.train, dataset.validation):
+        if not isinstance(split, Split):
+            raise UsageError(
+                "Expected a dataset of splits, as load_dataset gives it. Received: one that holds "
+                f"a {kind_of(split)}. Make one: Split(name, images, labels, class_names, source)."
+            )
     if not len(dataset.train):
         raise MismatchError(
             "Expected images to train on. Received: an empty training split. Load the dataset "

@@ -98,7 +98,7 @@ def copy_weights(keras_model: keras.Model, torch_model: torch.nn.Sequential) -> 
     feature_maps_shape = None  # of the last convolution, (height, width, channels)
     for from_layer, to_layer in zip(from_layers, to_layers, strict=True):
         weights = from_layer.get_weights()
-        if len(weights) != 2 or to_layer.bias is None:
+        if len(weights) != 2 or getattr(to_layer, "bias", None) is None:
             raise MismatchError(
                 f"Expected layers with a kernel and a bias. Received: {from_layer.name!r} with "
                 f"{len(weights)} weights, for {to_layer}. "

@@ -170,9 +170,10 @@ def train(
     """Train `model` on `dataset.train`, watched on `dataset.validation`, and say what happened.
 
     A model that is not compiled yet is compiled as the classic example is: Adam, cross-entropy
-    from logits, accuracy. A compiled one is trained as it is; it needs the metric "accuracy". Its
-    loss may be one of Keras' for labels as whole numbers ("sparse_categorical_...") or as rows of
-    one number a class ("categorical_..."): the labels are given as it takes them.
+    (from logits, or from probabilities where it gives some), accuracy. A compiled one is trained
+    as it is; it needs the metric "accuracy". Its loss may be one of Keras' for labels as whole
+    numbers ("sparse_categorical_...") or as rows of one number a class ("categorical_..."): the
+    labels are given as it takes them.
     Training goes on from the weights that the model has: for a fresh start, build it again.
 
     Once the first step is taken, `train` always returns: also where the kernel is interrupted,

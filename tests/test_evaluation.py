@@ -225,9 +225,11 @@ class TestEdges:
         with pytest.raises(UsageError, match="Received: PyTorch Sequential and Split."):
             evaluate(torch.nn.Sequential(), dataset.test)
 
-    def test_lists_for_arrays(self, dataset):
-        with pytest.raises(UsageError, match="Received: test labels of type list. np.asarray"):
-            evaluate(build_cnn(dataset), replace(dataset.test, labels=dataset.test.labels.tolist()))
+    @pytest.mark.parametrize("what", ["images", "labels"])
+    def test_lists_for_arrays(self, dataset, what):
+        listed = replace(dataset.test, **{what: list(getattr(dataset.test, what))})
+        with pytest.raises(UsageError, match=f"Received: test {what} of type list. np.asarray"):
+            evaluate(build_cnn(dataset), listed)
 
     @pytest.mark.parametrize("swapped", [False, True])
     def test_what_is_no_model_and_no_split(self, dataset, swapped):

@@ -316,6 +316,12 @@ class TestModel:
         with pytest.raises(UsageError, match="Received: PyTorch Linear and ImageDataset"):
             train(torch.nn.Linear(3, 3), dataset)
 
+    @pytest.mark.parametrize("split", ["train", "validation"])
+    def test_pairs_of_arrays_are_no_splits(self, dataset, split):
+        pair = (dataset.train.images, dataset.train.labels)
+        with pytest.raises(UsageError, match="dataset of splits, .*Received: one that holds a tup"):
+            train(dense(), replace(dataset, **{split: pair}), epochs=1, progress=False)
+
     def test_a_split_is_not_a_dataset(self, dataset):
         with pytest.raises(UsageError, match="Received: Sequential and Split"):
             train(dense(), dataset.train)
