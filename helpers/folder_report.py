@@ -121,7 +121,8 @@ MOST_PICTURES = 12  # of all kinds
 PICTURES_OF_A_KIND = 4
 PICTURE_SIDE = 96  # pixels, at most
 # JupyterLab sets tables flush right, which is for numbers.
-LEFT = 'style="text-align: left"'
+LEFT = 'style="text-align: left; overflow-wrap: anywhere"'
+MOST_LETTERS = 40  # of a class name, that the numbers of all classes are lined up by
 
 MOST_PROBLEMS = 10  # in the text of an error
 
@@ -369,7 +370,7 @@ class FolderReport:
 
     def __repr__(self) -> str:
         lines = [f"FolderReport {folder_name(self.folder)!r}: {self._summary()}"]
-        width = max((len(name) for name in self.class_names), default=0)
+        width = min(max(map(len, self.class_names), default=0), MOST_LETTERS)
         counts = list(self.class_counts().items())
         lines += [f"  {name:{width}}  {count:7,}" for name, count in counts[:MOST_CLASSES]]
         if len(counts) > MOST_CLASSES:

@@ -395,6 +395,8 @@ def _left_by_systems(name: str) -> str | None:
         return name if name.casefold() in LEFT_BY_SYSTEMS else None
     if name in (".DS_Store", ".ipynb_checkpoints"):
         return name
+    if name.lower().endswith(".icloud"):  # what stands for a photo that is elsewhere
+        return None
     return "._*" if name.startswith("._") else "other hidden names"
 
 
@@ -782,8 +784,7 @@ def _examine(
         remarks += [*more, *_about_shape(pixels)]
         # A large picture is made small at once, not kept until others are seen.
         image = Image.fromarray(pixels) if max(pixels.shape) > LARGE else None
-        times = math.ceil(max(pixels.shape) / LARGE)
-        picture = pixels if image is None else np.asarray(image.reduce(times))
+        picture = pixels if image is None else _reduced(image)
         kept = None if image_size is None else _resized(pixels, image_size, image)
         seen = _digest(pixels), picture, kept
     except (Refused, OSError) as error:
@@ -793,10 +794,15 @@ def _examine(
     return _Look(tuple([_finding(place, kind, cause) for kind, cause in remarks]), *seen)
 
 
+def _reduced(image: Image.Image) -> np.ndarray:
+    """At most LARGE pixels a side, each the mean of what it covers."""
+    return np.asarray(image.reduce(math.ceil(max(image.size) / LARGE)))
+
+
 def _showing_nothing(place: Place, look: _Look, thumbnail: np.ndarray) -> Iterator[Finding]:
     """A finding where there is nothing to see in a picture, if none says so already."""
     remark = shows_nothing(look.picture, thumbnail)
-    if remark and not any(found.kind in ("blank", remark[0]) for found in look.findings):
+    if remark and not any(found.kind in ("blank", "very dark") for found in look.findings):
         yield _finding(place, *remark)
 
 
@@ -813,9 +819,8 @@ def _about_shape(pixels: np.ndarray) -> list[Remark]:
 
 def _digest(pixels: np.ndarray) -> bytes:
     """The same for exactly the same picture only."""
-    digest = hashlib.blake2b(b"%d %d " % pixels.shape[:2], digest_size=DIGEST_BYTES)
-    digest.update(pixels)
-    return digest.digest()
+    shape = b"%d %d" % pixels.shape[:2]
+    return hashlib.blake2b(pixels, digest_size=DIGEST_BYTES, person=shape).digest()
 
 
 def _resized(

@@ -83,7 +83,8 @@ HEAD_BYTES = 32  # enough to know a format by
 TEXT_BYTES = 1024  # enough to know by what else a file is
 AT_ONCE = 1 << 16  # bytes; a file no longer than this is read with a single call
 STARTS = {
-    b"\xff\xd8\xff": "JPEG", b"\x89PNG\r\n\x1a\n": "PNG", b"GIF87a": "GIF", b"GIF89a": "GIF",
+    b"\xff\xd8\xff": "JPEG", b"\x89PNG\r\n\x1a\n\0\0\0\4CgBI": "PNG for iPhones",
+    b"\x89PNG\r\n\x1a\n": "PNG", b"GIF87a": "GIF", b"GIF89a": "GIF",
     b"II*\0": "TIFF", b"MM\0*": "TIFF", b"II+\0": "BigTIFF", b"MM\0+": "BigTIFF",
     b"8BPS": "Photoshop", b"\0\0\0\x0cjP  ": "JPEG 2000", b"\xff\x4f\xff\x51": "JPEG 2000",
     b"\0\0\0\x0cJXL ": "JPEG XL",
@@ -95,7 +96,7 @@ PRETENDERS = [
         "JPEG XL": rb"\xff\x0a", "PDF": rb"\s*%PDF-", "EPS": rb"%!PS|\xc5\xd0\xd3\xc6",
         "PPM": rb"P[1-7fF]\s", "ICO": rb"\x00\x00[\x01\x02]\x00[^\x00]", "ICNS": rb"icns",
         "QOI": rb"qoif", "DDS": rb"DDS ", "XCF": rb"gimp xcf", "EXR": rb"v/1\x01",
-        "HDR": rb"#\?R(ADIANC|GB)E",
+        "HDR": rb"#\?R(ADIANC|GB)E", "SGI": rb"\x01\xda[\x00\x01][\x01\x02]",
         "RAW": rb"FOVb|FUJIFILMCCD|IIR[OS]|MMOR|IIU\x00|II\x1a\x00|\x00MRM", "JPEG XR": rb"II\xbc",
         "PCX": rb"\n[\x00\x02\x03\x05]\x01", "FITS": rb"SIMPLE  =", "DjVu": rb"AT&TFORM",
         "WMF": rb"\xd7\xcd\xc6\x9a", "EMF": rb"\x01\x00\x00\x00.{36} EMF", "DICOM": rb".{128}DICM",
@@ -261,7 +262,7 @@ def _opened(path: str | Path) -> BinaryIO:
         if not stat.S_ISREG(status.st_mode):
             raise FileNotFoundError(errno.ENOENT, "it is no file any more")
         if status.st_size <= AT_ONCE:
-            content = os.read(descriptor, AT_ONCE)
+            content = os.read(descriptor, status.st_size + 1)
             if len(content) == status.st_size:
                 return io.BytesIO(content)
             os.lseek(descriptor, 0, os.SEEK_SET)
@@ -304,7 +305,7 @@ def _no_image(file: BinaryIO, found: str | None, name: str) -> Remark:
     elif not found and _is_tga(file, head):
         found = "TGA"
     if found:
-        return "format", f"It is a {found} file, which is not read here."
+        return "format", f"Its format is {found}, which is not read here."
     return "no image content", f"Its name ends in {ending}, but it holds no image."
 
 
@@ -395,11 +396,13 @@ def _is_plain(file: BinaryIO) -> bool:
     with contextlib.suppress(IndexError):  # it ends too early
         while data[at] == 0xFF:
             marker = data[at + 1]
-            if marker in FRAMES and not pixels and data[at + 9] in PLAIN_PLANES:
+            if marker in PLAIN_SEGMENTS:
+                pass  # most are: asked first, as this is done for every file
+            elif marker in FRAMES and not pixels and data[at + 9] in PLAIN_PLANES:
                 pixels = (data[at + 5] << 8 | data[at + 6]) * (data[at + 7] << 8 | data[at + 8])
             elif marker == SCAN:
                 return 0 < pixels <= MAX_PIXELS
-            elif marker not in PLAIN_SEGMENTS:
+            else:
                 break
             at += 2 + (data[at + 2] << 8 | data[at + 3])
     return False
@@ -441,14 +444,15 @@ def _jpeg_pixels(
 ) -> tuple[np.ndarray, list[Remark]]:
     file.seek(0)
     data = file.read(MAX_BYTES)
-    options = {"min_factor": 2} if halved else {}
+    height, width = image.height // 2, image.width // 2
+    options = {"min_height": height, "min_width": width} if halved else {}
     if image.mode == "CMYK":  # simplejpeg makes no RGB of it, but it sees what is corrupt
         options["colorspace"] = "CMYK"
     pixels, said = _by_simplejpeg(data, **options)
     if pixels is not None and image.mode != "CMYK":
         return with_profile(pixels, image)
     if halved:
-        image.draft(image.mode, (image.width // 2, image.height // 2))
+        image.draft(image.mode, (width, height))
     pixels, remarks = in_srgb(image, lambda: image)
     return pixels, [*remarks, *_corrupt(said, data)]
 
@@ -556,9 +560,12 @@ def _is_animated(image: Image.Image) -> bool:
 
 
 def _is_blank(pixels: np.ndarray) -> bool:
-    """Whether all pixels have one colour. A row from the middle says no for nearly all pictures."""
-    middle = pixels[len(pixels) // 2].tobytes()
-    return middle == middle[:3] * pixels.shape[1] and bool((pixels == pixels[0, 0]).all())
+    """Whether all pixels have one colour."""
+    # In most pictures the middle is another colour than the corner, and that is soon seen.
+    height, width, _ = pixels.shape
+    if pixels.item(0) != pixels.item((height // 2 * width + width // 2) * 3):
+        return False
+    return bool((pixels == pixels[0, 0]).all())
 
 
 # ------------------------------------------------------------------------------ many files

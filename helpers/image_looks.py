@@ -18,7 +18,8 @@ from helpers.image_colours import Remark
 
 SPOTS = 8  # a side; a spot of a picture is as large as a dot of its thumbnail
 DARK = 40  # grey levels, of the brightest spot
-FLAT = 2.0  # grey levels: the standard deviation of a colour
+FLAT = 2.0  # grey levels: the standard deviation of a colour,
+SPREAD = 16  # where its spots differ by less than this
 # The largest difference between two neighbours, as a share of that between the darkest and the
 # brightest. A sharp edge has nearly 1; blurred by a Gaussian of 2.7 pixels, it has 0.15.
 SOFT = 0.15
@@ -38,8 +39,9 @@ def may_show_nothing(pictures: Sequence[np.ndarray], thumbnails: np.ndarray) -> 
     of_size: dict[tuple[int, ...], list[int]] = {}
     for index, picture in enumerate(pictures):
         of_size.setdefault(picture.shape, []).append(index)
-    for which in of_size.values():
-        rows = np.stack([pictures[index][::EVERY, :, 1] for index in which])
+    for (_, width, _), which in of_size.items():
+        rows = np.concatenate([pictures[index][::EVERY, :, 1] for index in which])
+        rows = rows.reshape(len(which), -1, width)
         suspect[which] |= _steepest(rows[..., :-1], rows[..., 1:]) < SOFT * 255
     return np.flatnonzero(suspect).tolist()
 
@@ -53,7 +55,9 @@ def shows_nothing(picture: np.ndarray, thumbnail: np.ndarray) -> Remark | None:
 
     Introduced in lesson 2.
     """
-    varies = float(picture.std(axis=(0, 1)).max())
+    varies = 255.0
+    if np.ptp(thumbnail, axis=(0, 1)).max() < SPREAD:
+        varies = picture.std(axis=(0, 1)).max()
     if varies < FLAT:
         cause = f"Nearly all of it has one colour: it varies by {varies:.1f} grey levels of 255."
         return "blank", cause

@@ -128,6 +128,21 @@ class TestReport:
         whole = np.asarray(LARGE.resize((96, 96))).astype(int)
         assert abs(shown[:30] - whole[:30]).mean() < 10
 
+    def test_a_damaged_jpeg_is_shown_and_no_part_of_another_format(self, photos):
+        content = bytearray(encoded(LARGE, "JPEG", quality=95))
+        middle = len(content) // 2
+        content[middle : middle + 20] = b"\xff\xd0" * 10
+        write(photos / "cat" / "half.jpg", bytes(content))
+        write(photos / "cat" / "half.png", encoded(photo(1))[:-900])
+        page = check_folder(photos)._repr_html_()
+        images = [attributes["alt"] for tag, attributes in Tags(page).tags if tag == "img"]
+        assert images == ["cat/half.jpg: damaged"]
+
+    def test_a_very_long_class_name_makes_no_wide_columns(self, tmp_path):
+        lines = repr(check_folder(fill(tmp_path, {"a": 7, "b" * 200: 7}))).splitlines()
+        assert lines[1] == f"  {'a':40}        7"
+        assert lines[2] == f"  {'b' * 200}        7"
+
     def test_at_most_twelve_pictures_are_shown(self, photos):
         for number, kind in enumerate(["JPEG", "PNG", "BMP", "GIF"]):
             for copy in range(6):

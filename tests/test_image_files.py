@@ -7,23 +7,40 @@ with what Pillow makes of the same file.
 from __future__ import annotations
 
 import errno
+import io
 import os
 import resource
 import signal
 import struct
 import subprocess
 import sys
+import threading
 import time
+import warnings
 import zlib
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
-from made_images import NOISE, encoded, fill, found, picture, state, write
-from PIL import Image, ImageCms, ImageFile
+from made_images import (
+    ADOBE,
+    NOISE,
+    chunk,
+    encoded,
+    fill,
+    found,
+    photo,
+    picture,
+    png,
+    profile,
+    state,
+    with_segment,
+    write,
+)
+from PIL import Image, ImageCms, ImageFile, ImageFilter
 
-from helpers import check_folder, folder_report, image_files, load_dataset
+from helpers import check_folder, folder_report, image_colours, image_files, load_dataset
 from helpers.errors import FolderError
 from helpers.folders import read_images
 from helpers.image_files import in_processes
@@ -61,6 +78,10 @@ def animation(kind: str) -> bytes:
     return encoded(picture(60), kind, save_all=True, append_images=[picture(61)])
 
 
+COLOURS = np.asarray(picture(50))
+INTEROP = Image.Exif()
+INTEROP.get_ifd(0x8769)[0xA005] = {1: "R03"}  # how cameras say Adobe RGB
+
 # file name, content, kind of the finding; these cannot be used and can be set aside
 UNUSABLE = [
     ("a.jpg", b"", "zero bytes"),
@@ -92,6 +113,28 @@ UNUSABLE = [
     ("a.png", picture(50, (1, 1)), "tiny"),
     ("a.png", picture(50, (3, 100)), "tiny"),
     ("a.png", picture(50, (100, 3)), "tiny"),
+    *(("a.jpg", encoded(picture(50).convert(mode), kind), "format") for kind, mode in (
+        ("PPM", "RGB"), ("PPM", "L"), ("PPM", "1"), ("TGA", "RGB"), ("TGA", "L"), ("ICO", "RGB"),
+        ("PDF", "RGB"), ("EPS", "RGB"), ("PCX", "RGB"), ("SGI", "RGB"), ("JPEG2000", "RGB"))),
+    *(("a.jpg", content, "format") for content in (
+        b"\xff\x0a" + bytes(50), b"\xff\x4f\xff\x51" + bytes(50), b"<svg width='9'/>",
+        b"\xef\xbb\xbf<?xml version='1.0'?>\n<!-- made -->\n<svg\n width='9'>",
+        b"II+\0\x08\0\0\0" + bytes(50), bytes(128) + b"DICM" + bytes(50), b"8BPS" + bytes(50),
+        b"FUJIFILMCCD-RAW 0201", b"FOVb\0\0\2", b"IIU\0\x18\0", ftyp(b"crx "))),
+    ("a.png", b"\x89PNG\r\n\x1a\n\0\0\0\4CgBI" + bytes(50), "format"),
+    ("a.dcm", bytes(128) + b"DICM" + bytes(50), "format"),
+    ("a.x3f", b"anything", "format"),
+    ("a.svgz", b"\x1f\x8b" + bytes(50), "format"),
+    ("a.jpg", b"PK\3\4" + bytes(50), "archive"),
+    ("a.png", b"\x1f\x8b" + bytes(50), "archive"),
+    ("a.jpg", b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\n", "git LFS pointer"),
+    ("a.heic", b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\n", "git LFS pointer"),
+    ("a.heic", b"\n<!DOCTYPE html><html>", "no image content"),
+    ("a.jpg", ftyp(b"isom", b"mp42"), "no image content"),
+    (".a.jpg.icloud", b"bplist00" + bytes(50), "iCloud placeholder"),
+    ("a.jpg.part", encoded(NOISE, "JPEG")[:-600], "unfinished download"),
+    ("a.JPG.crdownload", b"", "unfinished download"),
+    ("Unconfirmed 7.crdownload", encoded(NOISE, "PNG")[:-600], "unfinished download"),
 ]  # fmt: skip
 
 # these are used, with a note
@@ -109,6 +152,24 @@ NOTED = [
      "damaged EXIF"),
     ("a.webp", encoded(picture(50), "WEBP", exif=b"Exif\0\0MM\0*\xff\xff\xff\xff"),
      "damaged EXIF"),
+    ("a.jpg", encoded(picture(50), "JPEG", icc_profile=b"nonsense" * 40), "colour profile"),
+    ("a.png", encoded(picture(50), "PNG", icc_profile=ADOBE[:200]), "colour profile"),
+    ("a.jpg", encoded(picture(50).convert("CMYK"), "JPEG", icc_profile=ADOBE), "colour profile"),
+    ("a.png", png(COLOURS, 8, 2, chunk(b"gAMA", struct.pack(">I", 100_000))), "other colours"),
+    ("a.png", png(COLOURS, 8, 2, chunk(b"cHRM", struct.pack(
+        ">8I", 31270, 32900, 68000, 32000, 26500, 69000, 15000, 6000))), "other colours"),
+    ("a.jpg", encoded(picture(50), "JPEG", exif=INTEROP), "other colours"),
+    *((f"a{kind}.{kind.lower()}", encoded(Image.new("RGB", (20, 30), 90), kind), "blank")
+      for kind in ("JPEG", "PNG", "WEBP", "BMP", "GIF")),
+    ("a.png", encoded(Image.fromarray(np.dstack([COLOURS, COLOURS[..., 0] * 0]))), "blank"),
+    ("a.png", png(COLOURS[..., :1].astype(np.uint16) << 4, 16, 0), "very dark"),
+    ("a.png", png(COLOURS.astype(np.uint16) << 2, 16, 2), "very dark"),
+    ("a.png", Image.fromarray(COLOURS // 8), "very dark"),
+    ("a.png", photo(3).point(lambda value: value // 8), "very dark"),
+    ("a.png", photo(3).point(lambda value: 128 + value // 64), "blank"),
+    *((f"a{number}.jpg", encoded(photo(number, 400).filter(ImageFilter.GaussianBlur(12)), "JPEG"),
+       "blurred") for number in range(3)),
+    ("a.png", picture(50, (64, 64)).filter(ImageFilter.GaussianBlur(8)), "blurred"),
 ]  # fmt: skip
 
 # these are left out, with a note
@@ -120,6 +181,9 @@ OTHERS = [
     ("BMW.txt", b"BMW is a make of car, and this a long text on it"),
     ("film.mp4", ftyp(b"isom", b"mp42")),
     ("all.zip", b"PK\x03\x04" + bytes(100)),
+    ("all.zip.part", b"PK\x03\x04" + bytes(100)),
+    ("manual.pdf", b"%PDF-1.7"),
+    ("list.txt", b"P1 is the first of them"),
 ]
 
 
@@ -274,6 +338,8 @@ PLAIN = [
 EXIF = Image.Exif()
 EXIF[0x010F] = "a maker of cameras"
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+GREY = profile(1.0, [], b"GRAY")
+SWAPPED = profile(2.2, [[0.9, 0.1, 0.1]] * 3)  # its white is pink
 NOT_PLAIN = [
     {"exif": EXIF}, {"icc_profile": SRGB}, {"xmp": b"words"},
 ]  # fmt: skip
@@ -419,6 +485,60 @@ class TestPixels:
         shown = pixels_of(tmp_path, "a.png", encoded(image, transparency=(1, 2, 3)))
         assert shown[0, :2].tolist() == [[255, 255, 255], [9, 9, 9]]
 
+    @pytest.mark.parametrize(
+        ("bits", "colour", "samples"),
+        [(1, 0, 1), (2, 0, 1), (4, 0, 1), (8, 0, 1), (16, 0, 1), (8, 2, 3), (16, 2, 3)],
+    )
+    def test_the_transparent_colour_is_one_of_the_files_own_depth(
+        self, tmp_path, bits, colour, samples
+    ):
+        values = np.random.default_rng(bits).integers(0, 1 << bits, (9, 9, samples))
+        through = values[3, 4]
+        content = png(values, bits, colour, chunk(b"tRNS", through.astype(">u2").tobytes()))
+        expected = np.round(values * 255 / ((1 << bits) - 1))
+        expected[(values == through).all(axis=-1)] = 255
+        shown = pixels_of(tmp_path, "a.png", content)
+        np.testing.assert_array_equal(shown, np.broadcast_to(expected, (9, 9, 3)))
+
+    @pytest.mark.parametrize(("colour", "samples"), [(0, 1), (2, 3), (4, 2), (6, 4)])
+    def test_sixteen_bits_a_colour_are_rounded_too(self, tmp_path, colour, samples):
+        values = np.random.default_rng(colour).integers(0, 65_536, (9, 9, samples))
+        values[0, 0] = 0x00FF  # 0 where it is cut, 1 where it is rounded
+        if colour > 2:
+            values[..., -1] = 65_535
+        expected = np.round(values[..., : 3 if samples > 2 else 1] / 257)
+        shown = pixels_of(tmp_path, "a.png", png(values, 16, colour))
+        np.testing.assert_array_equal(shown, np.broadcast_to(expected, (9, 9, 3)))
+
+    def test_a_gif_is_white_where_it_does_not_cover_its_screen(self, tmp_path):
+        colours = Image.fromarray(np.array([[0, 1], [1, 0]], np.uint8)).resize((4, 4), 0)
+        colours.putpalette([10, 20, 30, 200, 100, 50])
+        content = bytearray(encoded(colours.convert("P"), "GIF"))
+        content[6:10] = struct.pack("<HH", 9, 7)  # the screen
+        at = content.index(b",", 13 + 3 * 2)  # behind the palette of two colours
+        content[at + 1 : at + 5] = struct.pack("<HH", 3, 2)  # left and top
+        expected = np.full((7, 9, 3), 255, np.uint8)
+        expected[2:6, 3:7] = np.asarray(colours.convert("RGB"))
+        np.testing.assert_array_equal(pixels_of(tmp_path, "a.gif", bytes(content)), expected)
+
+    @pytest.mark.parametrize("header", [108, 124])
+    def test_alpha_that_is_0_everywhere_in_a_bmp_is_none(self, tmp_path, header):
+        rows = np.dstack([COLOURS[::-1, :, ::-1], np.zeros((16, 16), np.uint8)])
+        masks = struct.pack("<IIII", 0xFF0000, 0xFF00, 0xFF, 0xFF000000)
+        fields = (header, 16, 16, 1, 32, 3, rows.nbytes, 0, 0, 0, 0)
+        head = struct.pack("<IiiHHIIiiII", *fields) + masks + bytes(header - 56)
+        start = b"BM" + struct.pack("<IHHI", 14 + header + rows.nbytes, 0, 0, 14 + header)
+        path = write(tmp_path / "a.bmp", start + head + rows.tobytes())
+        pixels, remarks = image_files.decoded(path)
+        np.testing.assert_array_equal(pixels, COLOURS)
+        assert [kind for kind, _ in remarks] == ["extra data"]
+
+    def test_pieces_of_a_large_picture_fit_together(self, tmp_path, monkeypatch):
+        content = encoded(photo(1, 64).convert("RGBA"), icc_profile=ADOBE)
+        whole = pixels_of(tmp_path, "a.png", content)
+        monkeypatch.setattr(image_colours, "PIECE", 64 * 5)
+        np.testing.assert_array_equal(pixels_of(tmp_path, "a.png", content), whole)
+
     def test_cmyk(self, tmp_path):
         # No cyan, all magenta and yellow, no black: red.
         content = encoded(Image.new("CMYK", (16, 16), (0, 255, 255, 0)), "JPEG", quality=100)
@@ -463,6 +583,177 @@ class TestPixels:
 
     def test_height_comes_before_width(self, photos):
         assert load_dataset(photos, image_size=(10, 20)).train.images.shape[1:] == (10, 20, 3)
+
+
+class TestProfiles:
+    @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+    def test_colours_are_those_that_littlecms_gives(self, tmp_path, kind):
+        options = {"lossless": True} if kind == "WEBP" else {}
+        content = encoded(NOISE, kind, icc_profile=ADOBE, **options)
+        shown = pixels_of(tmp_path, f"a.{kind.lower()}", content)
+        np.testing.assert_array_equal(shown, by_littlecms(content, ADOBE))
+        assert abs(shown.astype(int) - by_pillow(tmp_path / "one" / f"a.{kind.lower()}")).max() > 20
+
+    @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+    def test_grey_profiles_too(self, tmp_path, kind):
+        content = encoded(NOISE.convert("L"), kind, icc_profile=GREY)
+        shown = pixels_of(tmp_path, f"a.{kind.lower()}", content)
+        np.testing.assert_array_equal(shown, by_littlecms(content, GREY))
+
+    def test_what_is_srgb_already_keeps_every_pixel(self, tmp_path):
+        content = encoded(NOISE, icc_profile=SRGB)
+        np.testing.assert_array_equal(pixels_of(tmp_path, "a.png", content), np.asarray(NOISE))
+
+    def test_what_is_transparent_stays_white(self, tmp_path):
+        image = Image.new("RGBA", (8, 8), (200, 0, 100, 0))
+        shown = pixels_of(tmp_path, "a.png", encoded(image, icc_profile=ADOBE))
+        assert (shown == 255).all()
+
+    @pytest.mark.parametrize("broken", [b"x" * 300, ADOBE[:200], GREY, b"", SWAPPED], ids=len)
+    def test_one_that_is_no_use_costs_no_pixel(self, tmp_path, broken):
+        content = encoded(NOISE, icc_profile=broken)
+        np.testing.assert_array_equal(pixels_of(tmp_path, "a.png", content), np.asarray(NOISE))
+
+
+def by_littlecms(content: bytes, profile: bytes) -> np.ndarray:
+    with Image.open(io.BytesIO(content)) as opened:
+        return np.asarray(
+            ImageCms.profileToProfile(
+                opened, io.BytesIO(profile), ImageCms.createProfile("sRGB"),
+                renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC, outputMode="RGB",
+            )
+        )  # fmt: skip
+
+
+TEXT = zlib.compress(bytes(3_000_000))
+
+
+class TestBesideThePicture:
+    """What a file holds beside the picture costs no picture, as in every other program."""
+
+    @pytest.mark.parametrize(
+        "extra",
+        [chunk(b"zTXt", b"k\0\0" + TEXT), chunk(b"iCCP", b"k\0\0" + TEXT),
+         chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + TEXT),
+         chunk(b"tEXt", b"k\0x", wrong=True), chunk(b"iCCP", b"k", wrong=True),
+         chunk(b"eXIf", b"MM\0*", wrong=True), chunk(b"pHYs", b"\0"), chunk(b"gAMA", b"\0")],
+        ids=lambda extra: f"{extra[4:8].decode()} of {len(extra)}",
+    )  # fmt: skip
+    @pytest.mark.parametrize("where", ["before", "after"])
+    def test_chunks_of_a_png(self, photos, extra, where):
+        path = write(photos / "cat" / "a.png", png(COLOURS, 8, 2, **{where: extra}))
+        assert found(check_folder(photos)) == [("cat/a.png", "extra data", "note")]
+        with image_files.quiet_pillow():
+            np.testing.assert_array_equal(image_files.decoded(path)[0], COLOURS)
+
+    def test_a_good_profile_is_used_beside_a_bad_text(self, tmp_path):
+        chunks = chunk(b"iCCP", b"k\0\0" + zlib.compress(ADOBE)) + chunk(b"tEXt", b"x", wrong=True)
+        path = write(tmp_path / "a.png", png(COLOURS, 8, 2, chunks))
+        truth = by_littlecms(encoded(Image.fromarray(COLOURS)), ADOBE)
+        np.testing.assert_array_equal(image_files.decoded(path, thorough=True)[0], truth)
+
+    def test_what_makes_the_picture_is_never_left_out(self, photos):
+        write(photos / "cat" / "a.png", png(COLOURS, 8, 2, chunk(b"ABCD", b"x", wrong=True)))
+        assert found(check_folder(photos)) == [("cat/a.png", "damaged", "problem")]
+
+    @pytest.mark.parametrize(("marker", "data"), [(0xEE, b"Adobe\0"), (0xE0, b"JFIF\0\1")])
+    def test_short_segments_of_a_jpeg(self, tmp_path, marker, data):
+        whole = encoded(photo(1), "JPEG", exif=EXIF)
+        path = write(tmp_path / "a.jpg", with_segment(whole, marker, data))
+        pixels, remarks = image_files.decoded(path)
+        assert [kind for kind, _ in remarks] == ["extra data"]
+        np.testing.assert_array_equal(pixels, by_pillow(write(tmp_path / "b.jpg", whole)))
+
+
+class TestCorruptJpeg:
+    @pytest.mark.parametrize("options", [{}, {"exif": EXIF}], ids=["plain", "with frills"])
+    @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+    def test_what_the_decoder_would_fill_in_is_refused(self, photos, options, mode):
+        content = bytearray(encoded(NOISE.convert(mode), "JPEG", **options))
+        middle = len(content) // 2
+        content[middle : middle + 20] = b"\xff\xd0" * 10
+        write(photos / "cat" / "a.jpg", bytes(content))
+        assert by_pillow(photos / "cat" / "a.jpg").shape == (64, 64, 3)  # which says nothing
+        report = check_folder(photos)
+        assert found(report) == [("cat/a.jpg", "damaged", "problem")]
+        assert "Corrupt JPEG data" in report.problems[0].cause
+
+    def test_bytes_that_belong_to_nothing_are_noted(self, tmp_path):
+        whole = encoded(NOISE, "JPEG")
+        path = write(tmp_path / "a.jpg", whole[:-2] + bytes(30) + whole[-2:])
+        pixels, remarks = image_files.decoded(path)
+        assert [kind for kind, _ in remarks] == ["extra data"]
+        np.testing.assert_array_equal(pixels, by_pillow(path))
+
+    @pytest.mark.parametrize("options", PLAIN, ids=repr)
+    def test_whole_files_are_never_called_corrupt(self, tmp_path, options):
+        for number in range(5):
+            image = photo(number, 100 + number)
+            path = write(tmp_path / "a.jpg", encoded(image, "JPEG", **options) + b"a film")
+            assert image_files.decoded(path)[1] == []
+
+
+class TestLargePhotos:
+    def test_more_pixels_than_usual_are_read_at_half_the_size(self, tmp_path, monkeypatch):
+        path = write(tmp_path / "a.jpg", encoded(photo(1, 200), "JPEG", exif=EXIF))
+        whole = Image.open(path).reduce(2)
+        monkeypatch.setattr(image_files, "MAX_PIXELS", 30_000)
+        monkeypatch.setattr(image_files, "MAX_HALVED_PIXELS", 50_000)
+        pixels, remarks = image_files.decoded(path)
+        assert (pixels.shape, remarks) == ((100, 100, 3), [])
+        assert abs(pixels.astype(int) - np.asarray(whole)).mean() < 2
+
+    @pytest.mark.parametrize(
+        ("kind", "options"), [("JPEG", {"progressive": True}), ("PNG", {}), ("WEBP", {})]
+    )
+    def test_what_needs_the_memory_all_the_same_is_refused(
+        self, tmp_path, monkeypatch, kind, options
+    ):
+        path = write(tmp_path / f"a.{kind.lower()}", encoded(photo(1, 200), kind, **options))
+        monkeypatch.setattr(image_files, "MAX_PIXELS", 30_000)
+        monkeypatch.setattr(image_files, "MAX_HALVED_PIXELS", 50_000)
+        with pytest.raises(image_files.Refused, match="too many pixels"):
+            image_files.decoded(path)
+
+    def test_no_more_processes_than_the_memory_has_place_for(self, monkeypatch):
+        monkeypatch.setattr(image_files, "available_memory", lambda: 1.5 * image_files.MOST_MEMORY)
+        results = []
+        in_processes(process_and_items, range(20), "try", False, results.append, 4e6)
+        assert {process for process, _ in results} == {os.getpid()}
+
+
+class TestThreads:
+    def test_warnings_are_as_before_when_threads_come_and_go_in_turn(self):
+        before = list(warnings.filters)
+        one, other = image_files.quiet_pillow(), image_files.quiet_pillow()
+        one.__enter__()
+        other.__enter__()
+        one.__exit__(None, None, None)
+        assert warnings.filters != before
+        with pytest.warns(UserWarning, match="mine"):  # those of others are not hidden
+            warnings.warn("mine", stacklevel=1)
+        other.__exit__(None, None, None)
+        assert warnings.filters == before
+
+    def test_a_report_that_is_shown_lets_no_truncated_file_pass_elsewhere(self, photos):
+        """Pillow's switch for truncated files is the same for all threads."""
+        for number in range(6):
+            content = encoded(photo(number, 300), "PNG" if number % 2 else "JPEG", quality=95)
+            write(photos / "cat" / f"x{number}.{'png' if number % 2 else 'jpg'}", content[:-3000])
+        report, done = check_folder(photos), threading.Event()
+
+        def show() -> None:
+            while not done.is_set():
+                report._repr_html_()
+
+        shower = threading.Thread(target=show)
+        shower.start()
+        try:
+            checks = [len(check_folder(photos).problems) for _ in range(5)]
+        finally:
+            done.set()
+            shower.join()
+        assert checks == [6] * 5
 
 
 def process_and_items(first: int, items: range) -> tuple[int, list[int]]:
