@@ -374,9 +374,9 @@ def _by_simplejpeg(data: bytes, **options: object) -> tuple[np.ndarray | None, s
     """The pixels in a JPEG file, as they lie there, or what its decoder says against it.
 
     Pillow decodes with the same library, into a picture that it has to copy first and last.
-    But where bytes are wrong, it fills in something and says nothing. Of JPEG files with up to
-    200 bytes overwritten that still decode and look wrong, four of five are told; in the others
-    the wrong bytes mean something by chance. Of 60,000 whole ones none is called corrupt.
+    But where bytes are wrong, it fills in something and says nothing. Of files with up to 200
+    bytes overwritten that still decode and look wrong, this tells 55 to 78 % in two trials; in the
+    others the wrong bytes mean something by chance. It calls none of 60,000 whole ones corrupt.
     """
     try:
         return simplejpeg.decode_jpeg(data, **options), ""
@@ -537,6 +537,8 @@ def _damage(error: Exception, file: BinaryIO, content: str) -> Remark:
     if short or isinstance(error, EOFError) or "truncated" in str(error).lower():
         return "truncated", f"It ends too early, after {size:,} bytes."
     said = printable(str(error)).split(" <")[0][:100].rstrip(".") or type(error).__name__
+    if said.startswith(("cannot handle", "Unsupported BMP")):
+        return "format", f"It is a kind of {content} that is not read here: {said}."
     return "damaged", f"It cannot be decoded: {said}."
 
 
@@ -630,7 +632,8 @@ def in_processes(
     size = max(round(SECONDS_A_CHUNK / seconds_each), 1)
     chunks = ((start, items[start : start + size]) for start in range(0, len(items), size))
     processes = usable_cores() if seconds_each * len(items) > WORTH_PROCESSES else 1
-    processes = max(min(processes, int(available_memory() / MOST_MEMORY)), 1)
+    if processes > 1:
+        processes = max(min(processes, int(available_memory() / MOST_MEMORY)), 1)
     bar = tqdm(total=len(items), desc=doing, unit=" files", delay=1, disable=not progress)
     with bar, quiet_pillow(), contextlib.closing(_results(work, chunks, processes)) as results:
         for result in results:

@@ -122,6 +122,8 @@ UNUSABLE = [
         b"II+\0\x08\0\0\0" + bytes(50), bytes(128) + b"DICM" + bytes(50), b"8BPS" + bytes(50),
         b"FUJIFILMCCD-RAW 0201", b"FOVb\0\0\2", b"IIU\0\x18\0", ftyp(b"crx "))),
     ("a.png", b"\x89PNG\r\n\x1a\n\0\0\0\4CgBI" + bytes(50), "format"),
+    ("a.jpg", encoded(NOISE, "JPEG").replace(b"\xff\xc0\0\x11\x08", b"\xff\xc0\0\x11\x0c"),
+     "format"),  # 12 bits a colour
     ("a.dcm", bytes(128) + b"DICM" + bytes(50), "format"),
     ("a.x3f", b"anything", "format"),
     ("a.svgz", b"\x1f\x8b" + bytes(50), "format"),
