@@ -480,7 +480,7 @@ def _html_row(title: str, group: list[Finding], pictures: list[str]) -> str:
 
 
 def _html_picture(folder: Path, found: Finding) -> str:
-    """The picture as an <img>, of a damaged JPEG what there is; "" if it cannot be shown."""
+    """The picture as an <img>, of a damaged one what there is; "" if it cannot be shown."""
     from PIL import Image
 
     try:

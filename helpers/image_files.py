@@ -203,24 +203,28 @@ def decoded(path: str | Path, *, thorough: bool = False) -> tuple[np.ndarray, li
 
 
 def what_there_is(path: str | Path) -> np.ndarray:
-    """The pixels of an image to show, also of a JPEG file that is cut short or damaged.
+    """The pixels of an image to show: of one that is cut short or damaged, what can be decoded.
 
-    Raises `Refused`, OSError and ValueError where there is nothing to show. Call it inside
-    `quiet_pillow`.
+    Raises any error where there is nothing to show. Call it inside `quiet_pillow`.
 
     Introduced in lesson 2.
     """
     try:
         return decoded(path)[0]
     except Refused as refused:
-        if refused.args[0] not in ("truncated", "damaged"):
+        if refused.args[0] not in ("truncated", "damaged", "unfinished download"):
             raise
     with _opened(path) as file:
-        data = file.read(MAX_BYTES)
-    height, width, *_ = simplejpeg.decode_jpeg_header(data, strict=False)
-    if height * width > MAX_PIXELS:
-        raise ValueError
-    return simplejpeg.decode_jpeg(data, strict=False)
+        content = _content(file, str(path).lower())
+        file.seek(0)
+        image = OPENERS[content](file)
+        if image.width * image.height > MAX_PIXELS:
+            raise ValueError
+        try:
+            image.load()
+        except Exception:  # whatever decoders raise
+            image.tile = []  # nothing is left to do, so what was decoded counts as the picture
+        return in_srgb(image, lambda: image)[0]
 
 
 def reason(error: Refused | OSError) -> Remark:

@@ -116,8 +116,9 @@ class TestReport:
         assert all("scope" in attributes for tag, attributes in parsed.tags if tag == "th")
         assert str(photos.parent) not in page
 
-    def test_a_truncated_image_shows_what_there_is_of_it(self, photos):
-        content = encoded(LARGE, "JPEG", quality=95)
+    @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+    def test_a_truncated_image_shows_what_there_is_of_it(self, photos, kind):
+        content = encoded(LARGE, kind, quality=95, compress_level=0)
         write(photos / "cat" / "half.jpg", content[: len(content) // 2])
         page = check_folder(photos)._repr_html_()
         [image] = [attributes for tag, attributes in Tags(page).tags if tag == "img"]
@@ -128,12 +129,11 @@ class TestReport:
         whole = np.asarray(LARGE.resize((96, 96))).astype(int)
         assert abs(shown[:30] - whole[:30]).mean() < 10
 
-    def test_a_damaged_jpeg_is_shown_and_no_part_of_another_format(self, photos):
+    def test_a_damaged_jpeg_is_shown(self, photos):
         content = bytearray(encoded(LARGE, "JPEG", quality=95))
         middle = len(content) // 2
         content[middle : middle + 20] = b"\xff\xd0" * 10
         write(photos / "cat" / "half.jpg", bytes(content))
-        write(photos / "cat" / "half.png", encoded(photo(1))[:-900])
         page = check_folder(photos)._repr_html_()
         images = [attributes["alt"] for tag, attributes in Tags(page).tags if tag == "img"]
         assert images == ["cat/half.jpg: damaged"]
