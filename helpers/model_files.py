@@ -324,7 +324,7 @@ def _load(path: Path, version: str, optimizer_arrays: int) -> keras.Model:
         for weight in model.weights:
             if not keras.ops.all(keras.ops.isfinite(weight)):
                 raise _Refused(
-                    f"one whose weights {weight.path!r} are nan or infinite",
+                    f"one whose weights {weight.path[:100]!r} are nan or infinite",
                     "Its training diverged. Train it anew with a smaller learning rate.",
                 )
     return model
@@ -395,7 +395,8 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 def _short(error: BaseException) -> str:
     """What an error says, without the whole configurations that Keras puts around it."""
-    text = " ".join(str(error).rpartition("Exception encountered: ")[2].split())[:250]
+    plain = re.sub(r"\x1b\[\d*m", "", str(error))  # Keras prints some words bold
+    text = " ".join(plain.rpartition("Exception encountered: ")[2].split())[:250]
     return "".join(letter for letter in text if letter.isprintable()) or type(error).__name__
 
 
@@ -603,7 +604,7 @@ def _own_parts(part: object, kind: tuple, key: str, *, names: bool = False) -> I
     elif isinstance(part, str) and names:
         _check_name(part, kind, key)
     elif isinstance(part, int) and abs(part) > LARGEST_NUMBER and not key.endswith(COUNTS):
-        raise _Refused(f"one that asks for {key!r}: {part:,}", FROM_STRANGER)
+        raise _Refused(f"one that asks for {key[:50]!r}: {f'{part:,}'[:40]}", FROM_STRANGER)
 
 
 def _own_parts_of_object(part: dict, kind: tuple, key: str) -> Iterator[dict]:
@@ -656,7 +657,7 @@ def _is_own(part: dict, kind: tuple, key: str) -> bool:
     else:
         fits = isinstance(found, type) and issubclass(found, _classes(kind))
     if not fits:
-        raise _Refused(f"one that names {module}.{name} as its {key!r}", FROM_STRANGER)
+        raise _Refused(f"one that names {module}.{name} as its {key[:50]!r}", FROM_STRANGER)
     return False
 
 
@@ -686,14 +687,15 @@ def _unknown(name: str, key: str) -> _Refused:
     import keras
 
     package, _, own = name.rpartition(">")
-    advice = f"inside `with keras.saving.custom_object_scope({{{name!r}: {own}}}):`"
+    where = f"inside `with keras.saving.custom_object_scope({{{name!r}: {own}}}):`"
     if package:
-        advice = f"after keras.saving.register_keras_serializable({package!r})({own})"
+        where = f"after keras.saving.register_keras_serializable({package!r})({own})"
+    advice = f"If {own} is your own, define it and load the file {where}."
     return _Unknown(
         own,
-        f"one with {name[:100]!r} as its {key!r}, which is no such thing of Keras "
+        f"one with {name[:100]!r} as its {key[:50]!r}, which is no such thing of Keras "
         f"{keras.__version__} and not registered in this program",
-        f"If {own} is your own, define it and load the file {advice}.",
+        advice if own.isidentifier() and len(name) < 100 else FROM_STRANGER,
     )
 
 
@@ -773,7 +775,7 @@ def _check_weights(weights: bytes) -> int:
                 unpacked += found.nbytes
                 optimizer_arrays += name.startswith("optimizer/")
             elif not isinstance(found, h5py.Group):
-                raise _Refused(f"weights that lie elsewhere, in {name!r}", FROM_STRANGER)
+                raise _Refused(f"weights that lie elsewhere, in {name[:100]!r}", FROM_STRANGER)
     # One array under many names, or one of packed zeros, takes memory and no room.
     if unpacked > len(weights):
         raise _Refused(

@@ -993,6 +993,13 @@ class TestCode:
         path = write_config(add_first(layer("Swirl")))
         refused(path, ModelFileError, "Swirl'", keras.__version__)
 
+    @pytest.mark.parametrize("name", ["a\nb", "x" * 5000, "f(); g", "p>" * 2000, ""])
+    def test_a_name_of_any_form_stays_in_its_line(self, write_config, name):
+        message = refused(write_config(add_first(layer(name, module="mine"))), ModelFileError)
+        assert "Do not use this file" in message
+        with_key = layer("Dense", units=3, **{name + "loss": layer("Dense")})
+        refused(write_config(add_first(with_key)), ModelFileError, "keras.layers.Dense")
+
     def test_a_function_of_someone_is_named(self, write_config):
         swirl = {"module": "builtins", "class_name": "function", "config": "swirl"}
         path = write_config(add_first(layer("Activation", activation=swirl)))

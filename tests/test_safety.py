@@ -106,6 +106,17 @@ def test_no_file_loads_what_could_run_code(path):
     assert faults(code_of(path)) == []
 
 
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "helpers").glob("*.py")), ids=lambda path: path.name
+)
+def test_no_helper_uses_a_private_part_of_keras(path):
+    """What is private may be gone in the next version."""
+    for node in ast.walk(ast.parse(code_of(path))):
+        names = [dotted(node, {})] if isinstance(node, ast.Attribute) else imported_by(node, {})
+        assert not [name for name in names if f"{name}.".startswith("keras.src.")]
+        assert getattr(node, "attr", "") not in ("_inbound_nodes", "_keras_history", "_functional")
+
+
 def test_every_kind_of_file_is_looked_at():
     looked_at = {(path.parent.relative_to(ROOT).parts[0], path.suffix) for path in FILES}
     assert looked_at >= {
