@@ -58,6 +58,8 @@ MOST_EXPANSION = 100  # of the weights; Keras packs nothing, and weights hardly 
 # Some layers and metrics make a list of that length while they are only described.
 LARGEST_NUMBER = 10_000_000
 COUNTS = ("seed", "steps", "object_id", "salt", "value")  # these may be any numbers
+# How often Keras may call a layer while it builds the model, about 1 ms each.
+MOST_CALLS = 100_000
 # What an optimizer keeps for each weight: 2 numbers in Adam, 3 in Adam with amsgrad.
 OPTIMIZER_NUMBERS = 3
 
@@ -584,7 +586,10 @@ def _check_config(config: bytes) -> bool:
         raise _damage(f"one whose {CONFIG} cannot be read ({_short(error)})") from error
     if not (isinstance(model, dict) and "class_name" in model):
         raise _damage(f"one whose {CONFIG} describes no model")
-    return bool(list(_own_parts(model, (keras.Model,), "model")))
+    own = list(_own_parts(model, (keras.Model,), "model"))
+    if _calls(model) > MOST_CALLS:
+        raise _Refused("one that calls its layers too often to be built", FROM_STRANGER)
+    return bool(own)
 
 
 def _own_parts(part: object, kind: tuple, key: str, *, names: bool = False) -> Iterator[dict]:
@@ -700,6 +705,19 @@ def _unknown(name: str, key: str) -> _Refused:
 
 
 # ------------------------------------------------------------------- what the layers ask for
+
+
+def _calls(part: object) -> int:
+    """How often Keras calls a layer to build this one, where models can hold models."""
+    config = part.get("config") if isinstance(part, dict) else None
+    layers = config.get("layers") if isinstance(config, dict) else None
+    total = 0
+    for place, layer in enumerate(layers if isinstance(layers, list) else []):
+        # A Sequential model is built anew with each layer; others list the calls of a layer.
+        nodes = layer.get("inbound_nodes") if isinstance(layer, dict) else None
+        times = len(nodes) if isinstance(nodes, list) else len(layers) - place
+        total += _calls(layer) * max(1, times)
+    return max(1, total)
 
 
 def _check_memory(contents: _Contents) -> None:
