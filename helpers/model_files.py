@@ -161,7 +161,9 @@ def _write(model: keras.Model, path: Path) -> None:
         with warnings.catch_warnings():  # a lambda is refused below, in words
             warnings.filterwarnings("ignore", "The object being serialized includes a `lambda`")
             model.save(path)
-    except (TypeError, ValueError, NotImplementedError) as error:
+    except (TypeError, ValueError, NotImplementedError, OSError) as error:
+        if isinstance(error, OSError) and error.errno:  # of the disk, not of a lambda's source
+            raise
         raise UsageError(
             "Expected a model whose layers can say how they are made. Received: "
             f"{_short(error)} Give each layer of your own a get_config method."
@@ -278,9 +280,9 @@ def load_model(path: str | os.PathLike) -> keras.Model:
             del contents
             return _load(copy, version, optimizer_arrays)
     except _Refused as why:
+        safely = " that can be loaded safely" if why.kind is ModelFileError else ""
         raise why.kind(
-            f"Expected a model of Keras 3 that can be loaded safely in {path}. "
-            f"Received: {why.received}. {why.advice}"
+            f"Expected a model of Keras 3{safely} in {path}. Received: {why.received}. {why.advice}"
         ) from why.__cause__
 
 

@@ -624,6 +624,18 @@ class TestSaidWhileSaving:
         assert words in str(caught.value)
         assert list(tmp_path.iterdir()) == []
 
+    def test_a_lambda_whose_source_is_nowhere(self, tmp_path):
+        compiled = with_layers(
+            optimizer="sgd",
+            loss=types.FunctionType(
+                (lambda labels, outputs: outputs).__code__.replace(co_filename="nowhere"),
+                {},
+                "<lambda>",
+            ),
+        )
+        with pytest.raises(UsageError, match="source code"):
+            save_model(compiled, tmp_path / "cnn")
+
     def test_a_layer_with_a_file_of_its_own(self, tmp_path):
         words = layers.StringLookup()
         words.adapt(["cat", "dog"])
@@ -874,7 +886,7 @@ class TestDamagedFiles:
         ends = [1, 2, 3, 30, 100, *range(500, len(whole), len(whole) // 40), len(whole) - 1]
         for end in ends:
             path.write_bytes(whole[:end])
-            refused(path, DamagedFileError)
+            refused(path, DamagedFileError, f"Expected a model of Keras 3 in {path}. Received: ")
 
     def test_one_bit_in_any_member(self, model, tmp_path):
         path = save_model(model, tmp_path / "cnn")
