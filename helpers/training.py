@@ -504,7 +504,7 @@ def _in_its_own_words(error: Exception) -> str:
     said = said.partition("Arguments received by")[0]
     if isinstance(error, tf.errors.OpError):
         from_python = "Traceback (most recent call last)" in said  # and so with its kind
-        said = re.sub(r"\[Op:.*?\]|\{\{.*?\}\}", "", said.partition("\t [[{{node")[0])
+        said = re.sub(r"\{\{.*?\}\}", "", re.split(r"\t \[\[\{\{node|\[Op:", said)[0])
         said, kind = said.strip().rpartition("\n\n")[2], "" if from_python else kind
     lines = [line for line in said.splitlines() if "ncountered when calling" not in line]
     said = " ".join(" ".join(lines).split()).removeprefix(f"{__package__}.errors.MismatchError: ")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import io
 import os
 import signal
 import subprocess
@@ -145,6 +146,55 @@ class TestDamage:
         found, damaged = folder.newest()
         assert (found.epoch, damaged) == (1, [f"{path.name} was changed after it was written"])
         np.testing.assert_array_equal(found.arrays["model/0"], np.full(1_000, 1))
+
+    @pytest.mark.parametrize(
+        ("put", "said"),
+        [
+            (lambda path: path.mkdir(), "is no file"),
+            (lambda path: path.symlink_to("nowhere"), "is no file"),
+            (lambda path: os.mkfifo(path), "is no file"),  # which nobody ever writes into
+            (lambda path: path.write_text("by hand"), "was changed after it was written"),
+            (lambda path: path.write_bytes(b""), "was changed after it was written"),
+        ],
+        ids=["folder", "broken link", "pipe", "made by hand", "empty"],
+    )
+    def test_one_that_is_none_is_passed_over(self, folder, put, said):
+        odd = folder.folder / f"epoch_00009_{'a' * 32}.npz"
+        put(odd)
+        found, useless = folder.newest()
+        assert (found.epoch, useless) == (2, [f"{odd.name} {said}"])
+        folder.save(checkpoint(3))  # whatever lies there
+        found, _ = CheckpointFolder(folder.folder).newest()
+        assert found.epoch == 3
+
+    @pytest.mark.parametrize(
+        "content",
+        [b"text", b"PK\x05\x06" + bytes(18), None],
+        ids=["text", "an archive of nothing", "numbers without facts"],
+    )
+    def test_one_that_is_whole_but_holds_something_else(self, folder, content):
+        if content is None:
+            packed = io.BytesIO()
+            np.savez(packed, numbers=np.arange(3))
+            content = packed.getvalue()
+        odd = folder.folder / f"epoch_00009_{hashlib.sha256(content).hexdigest()[:32]}.npz"
+        odd.write_bytes(content)
+        found, useless = folder.newest()
+        said = f"{odd.name} does not hold what a training keeps"
+        assert (found.epoch, useless) == (2, [said])
+
+    def test_one_that_may_not_be_read(self, folder, monkeypatch):
+        newest, read = newest_file(folder), Path.read_bytes
+
+        def forbidden(path):
+            if path == newest:
+                raise PermissionError(errno.EACCES, "Permission denied")
+            return read(path)
+
+        monkeypatch.setattr(Path, "read_bytes", forbidden)
+        found, useless = folder.newest()
+        said = f"{newest.name} cannot be read (Permission denied)"
+        assert (found.epoch, useless) == (1, [said])
 
     def test_the_next_save_keeps_the_good_one_and_removes_the_damaged_one(self, folder):
         path = newest_file(folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import functools
+import json
 import os
 import random
 import re
@@ -21,7 +22,9 @@ import pytest
 from helpers import (
     TrainingRun,
     checkpoints,
+    flip_sideways,
     quiet_tensorflow,
+    shift,
     train,
     training,
 )
@@ -202,6 +205,23 @@ class TestTrain:
         )
         with pytest.raises(ValueError, match=message):
             train(dense_model(), make_dataset(validation=0), patience=1)
+
+
+def test_many_short_trainings_are_no_function_that_is_traced_too_often(small, caplog):
+    """TensorFlow counts the graphs of all models together, and warns of the fifth."""
+    warning = "5 out of the last 5 calls to <function f> triggered tf.function retracing."
+    logger = tensorflow_logger()
+    with caplog.at_level("WARNING", logger="tensorflow"), training._no_word_of_tracing():
+        logger.warning(warning)
+        logger.warning("another matter")
+    logger.warning(warning)
+    assert caplog.messages == ["another matter", warning]
+
+
+def tensorflow_logger():
+    import tensorflow as tf
+
+    return tf.get_logger()
 
 
 class TestPatience:
@@ -465,10 +485,11 @@ def test_a_screen_that_fails_ends_no_training(dataset, every_step, monkeypatch):
     """Such as a terminal that was closed meanwhile."""
 
     class Closed:
-        def write(self, *text):
+        def write(self, text):
             raise OSError(errno.EIO, "Input/output error")
 
-        flush = write
+        def flush(self):
+            pass
 
     monkeypatch.setattr(sys, "stderr", Closed())
     run = train(as_built(dense_model), dataset, epochs=2, batch_size=8)
@@ -816,6 +837,231 @@ class TestAnotherTraining:
         assert bits_of(model) == weights
 
 
+def kept_by(model, small, folder, **options) -> None:
+    """One epoch in the folder, as the options have it."""
+    assert go(model, small, folder, epochs=1, **options).epochs == 1
+
+
+class TestTheSameFunctions:
+    """A training goes on with what functions do, whatever their name; see test_descriptions.py."""
+
+    @pytest.fixture
+    def changes(self):
+        def brighter(images, random):
+            return images + np.uint8(5)
+
+        edited = brighter
+        del brighter
+
+        def brighter(images, random):
+            return images // np.uint8(2)
+
+        return edited, brighter
+
+    def test_an_augmentation_that_was_edited_is_another(self, small, tmp_path, changes):
+        before, edited = changes
+        model = as_built(random_model)
+        kept_by(model, small, tmp_path, augment=[before])
+        files, weights = files_of(tmp_path), bits(model.variables)
+        with pytest.raises(
+            CheckpointError, match=r"one \(augmentation brighter code: not the same\)"
+        ):
+            go(model, small, tmp_path, augment=[edited])
+        assert files_of(tmp_path) == files
+        assert bits(model.variables) == weights
+        assert go(model, small, tmp_path, epochs=2, augment=[before]).epochs == 2
+
+    def test_what_it_holds_is_named(self, small, tmp_path):
+        class Brighter:
+            def __init__(self, by):
+                self.by = np.uint8(1)
+                self.times = by
+
+            def __call__(self, images, random):
+                return images
+
+        kept_by(as_built(random_model), small, tmp_path, augment=[Brighter(1)])
+        with pytest.raises(
+            CheckpointError, match=r"\(augmentation Brighter holds times: 9, not 1\)"
+        ):
+            go(as_built(random_model), small, tmp_path, augment=[Brighter(9)])
+
+    @pytest.mark.parametrize("part", ["lambda", "layer", "loss"])
+    def test_own_code_in_the_model(self, small, tmp_path, part):
+        def model(factor):
+            in_lambda, in_layer, in_loss = (
+                factor if part == one else 1.0 for one in ("lambda", "layer", "loss")
+            )
+
+            class Own(keras.layers.Layer):
+                def call(self, inputs):
+                    return inputs * in_layer
+
+            scale = lambda x: x * in_lambda  # noqa: E731
+
+            def own_loss(labels, outputs):
+                cross_entropy = keras.losses.sparse_categorical_crossentropy
+                return in_loss * cross_entropy(labels, outputs, from_logits=True)
+
+            keras.utils.set_random_seed(0)
+            layers = [keras.layers.Flatten(), keras.layers.Lambda(scale), Own()]
+            made = keras.Sequential([keras.Input((9, 9, 1)), *layers, keras.layers.Dense(3)])
+            made.compile("adam", own_loss, metrics=["accuracy"])
+            return made
+
+        kept_by(model(2.0), small, tmp_path)
+        name = {"lambda": "<lambda>", "layer": "Own", "loss": "own_loss"}[part]
+        with pytest.raises(CheckpointError, match=f"one .own code {name}[^;]* 3.0, not 2.0.\\. No"):
+            go(model(3.0), small, tmp_path)
+        assert go(model(2.0), small, tmp_path, epochs=2).epochs == 2
+
+    def test_what_cannot_be_compared_is_said(self, small, tmp_path, capsys):
+        lock = threading.Lock()
+
+        def waits(images, random):
+            with lock:
+                return images
+
+        kept_by(as_built(random_model), small, tmp_path, augment=[waits])
+        assert capsys.readouterr().out == ""
+        go(as_built(random_model), small, tmp_path, epochs=2, augment=[waits])
+        assert capsys.readouterr().out.splitlines()[1:] == [
+            "What cannot be looked into was not compared with before: augmentation waits encloses "
+            "lock."
+        ]
+
+    def test_other_names_of_classes(self, small, reference):
+        names = ("top", "centre", "bottom")
+        other = replace(small, class_names=names)
+        with pytest.raises(
+            CheckpointError, match="class names: 'top', 'centre', 'bottom', not 'to"
+        ):
+            go(as_built(random_model), other, reference.folder)
+
+    @pytest.mark.parametrize("setting", [{"jit_compile": True}, {"steps_per_execution": 3}])
+    def test_another_way_to_compile(self, small, reference, setting):
+        model = random_model()
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile("adam", loss, metrics=["accuracy"], **setting)
+        with pytest.raises(CheckpointError, match=next(iter(setting))):
+            go(model, small, reference.folder)
+
+    def test_other_first_weights_are_said(self, small, reference, tmp_path, capsys):
+        folder = shutil.copytree(reference.folder, tmp_path / "copy")
+        model = as_built(random_model)
+        model.layers[-1].bias.assign([1, 2, 3])
+        ends_as(reference, go(model, small, folder), model)
+        said = "The model came with other weights than the ones it was begun with, and has the kept"
+        assert said in capsys.readouterr().out
+        go(model, small, folder)  # these are the ones that it ended with
+        go(as_built(random_model), small, folder)
+        assert said not in capsys.readouterr().out
+
+    @pytest.mark.parametrize("name", ["threads", "policy", "keras", "python"])
+    def test_other_surroundings_are_said(
+        self, small, reference, tmp_path, capsys, monkeypatch, name
+    ):
+        folder = shutil.copytree(reference.folder, tmp_path / "copy")
+        now = training._surroundings(as_built(random_model))
+        monkeypatch.setattr(training, "_surroundings", lambda model: now | {name: "another"})
+        model = as_built(random_model)
+        ends_as(reference, go(model, small, folder), model)
+        assert capsys.readouterr().out.splitlines()[1:] == [
+            f"It was begun otherwise ({name} another, not {now[name]}): the last digits may differ."
+        ]
+
+    def test_the_threads_are_those_that_tensorflow_was_given(self, monkeypatch):
+        import tensorflow as tf
+
+        threading_of = tf.config.threading
+        monkeypatch.setattr(threading_of, "get_intra_op_parallelism_threads", lambda: 7)
+        assert training._surroundings(as_built(random_model))["threads"] == 7
+
+    def test_a_policy_of_other_bits_is_no_other_training(self, small, tmp_path, capsys):
+        """Layers that compute with 16 bits; their weights have 32 in both."""
+
+        def model(policy):
+            keras.utils.set_random_seed(0)
+            layers = [keras.layers.Flatten(), keras.layers.Dense(3, dtype=policy, name="only")]
+            return compiled(keras.Sequential([keras.Input((9, 9, 1)), *layers]), "adam")
+
+        kept_by(model("mixed_bfloat16"), small, tmp_path)
+        assert go(model("float32"), small, tmp_path, epochs=2).epochs == 2
+        said = "policy float32, not float32 and mixed_bfloat16"
+        assert said in capsys.readouterr().out
+
+    def test_one_kept_before_functions_were_noted(self, small, reference, tmp_path, capsys):
+        """As the course wrote it until then: accepted where the rest is the same, and said."""
+        newest, _ = CheckpointFolder(reference.folder).newest()
+        facts = json.loads(json.dumps(newest.facts))
+        for new in ("format", "first_weights"):
+            del facts[new]
+        for new in ("class names", "weight types"):
+            del facts["begun_with"][new]
+        facts["versions"] = {name: facts["versions"][name] for name in ("keras", "tensorflow")}
+        facts["begun_with"]["augment"] = "flip_sideways"
+        old = tmp_path / "old"
+        old.mkdir()
+        CheckpointFolder(old).save(replace(newest, facts=facts))
+        model = as_built(random_model)
+        run = go(model, small, old, augment=[flip_sideways])
+        ends_as(reference, run, model)
+        said = (
+            "An earlier version of the course kept it, which did not note what functions do: that"
+        )
+        assert said in capsys.readouterr().out
+        with pytest.raises(CheckpointError, match="augment: shift, not flip_sideways"):
+            go(model, small, old, augment=[shift])
+
+
+class TestOddCheckpoints:
+    """Each has the hash of its content in its name; what it holds is that of no training."""
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda arrays, facts: arrays.pop("model/3"),
+            lambda arrays, facts: arrays.pop("optimizer/0"),
+            lambda arrays, facts: arrays.pop("best/0"),
+            lambda arrays, facts: arrays.update({"model/3": np.zeros((5, 5), np.float32)}),
+            lambda arrays, facts: arrays.update({"model/0": arrays["model/0"] * np.nan}),
+            lambda arrays, facts: arrays.update({"model/0": np.full(arrays["model/0"].shape, "a")}),
+            lambda arrays, facts: facts.pop("history"),
+            lambda arrays, facts: facts.pop("begun_with"),
+            lambda arrays, facts: facts["history"].update(loss=[1.0]),
+            lambda arrays, facts: facts.update(begun_with=3),
+            lambda arrays, facts: facts.update(seconds="long"),
+        ],
+    )
+    def test_the_one_before_is_used(self, small, reference, tmp_path, capsys, change):
+        folder = shutil.copytree(reference.folder, tmp_path / "copy")
+        newest, _ = CheckpointFolder(folder).newest()
+        arrays, facts = dict(newest.arrays), json.loads(json.dumps(newest.facts))
+        change(arrays, facts)
+        max(folder.glob("epoch_*")).unlink()
+        kept = CheckpointFolder(folder)
+        kept.newest()
+        kept.save(replace(newest, arrays=arrays, facts=facts))
+        found, useless = kept.newest(training._is_whole)
+        assert (found.epoch, len(useless)) == (3, 1)
+        assert useless[0].endswith(" does not hold what a training keeps")
+
+    def test_a_whole_one_is_whole(self, reference):
+        found, useless = CheckpointFolder(reference.folder).newest(training._is_whole)
+        assert (found.epoch, useless) == (EPOCHS, [])
+
+    def test_a_training_goes_on_from_the_one_before(self, small, reference, tmp_path, capsys):
+        folder = shutil.copytree(reference.folder, tmp_path / "copy")
+        odd = folder / f"epoch_00009_{'a' * 32}.npz"
+        odd.mkdir()
+        model = as_built(random_model)
+        ends_as(reference, go(model, small, folder), model)
+        assert capsys.readouterr().out == (
+            f"The checkpoint {odd.name} is no file. The one before it is whole.\n"
+            f"All is trained already: epoch 4 of 4, kept in {folder.as_posix()}.\n"
+        )
+
+
 class TestInterrupted:
     @pytest.mark.parametrize(
         ("owner", "name", "call", "epochs"),
@@ -863,6 +1109,23 @@ class TestInterrupted:
             "Expected a run of at least one whole epoch. Received: one that ended before. Train "
             "again, and let the first epoch come to its end."
         )
+
+    def test_in_a_notebook_it_says_that_the_other_cells_run_on(self, small, notebook, monkeypatch):
+        at_call(monkeypatch, keras.callbacks.CallbackList, "on_train_batch_end", 2, interrupt)
+        run = go(as_built(random_model), small)
+        assert run.stopped.endswith(
+            "epoch. Cells that wait below run now: interrupt again to stop them too."
+        )
+
+    def test_an_interrupt_that_the_program_ignores_stays_ignored(self, small, monkeypatch):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        at_call(
+            monkeypatch, keras.callbacks.CallbackList, "on_train_batch_begin", 2,
+            lambda: os.kill(os.getpid(), signal.SIGINT),
+        )  # fmt: skip
+        run = go(as_built(random_model), small, epochs=1)
+        assert (run.epochs, run.stopped) == (1, "")
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 
     def test_real_interrupts_at_random_moments(self, small, tmp_path):
         """Inside of TensorFlow one may turn into another error; so none comes through there."""
@@ -1032,23 +1295,28 @@ class TestWhatFailsLate:
         return words
 
     @pytest.mark.parametrize(
-        ("fails", "said"),
+        ("call", "fails", "said"),
         [
-            (raising(ZeroDivisionError("by zero")), "Received: ZeroDivisionError: by zero. Try it"),
             (
+                3,
+                raising(ZeroDivisionError("by zero")),
+                "Received: ZeroDivisionError: by zero. Try it",
+            ),
+            (
+                9,
                 raising(OwnError("first line\n\nsecond")),
                 "Received: OwnError: first line second. Try",
             ),
-            (raising(StopIteration()), "Received: StopIteration. Try it"),
-            (raising(KeyError("colour")), "Received: KeyError: 'colour'. Try it"),
-            (lambda images: images * 1.2, "type float64. Give back the same kind of array"),
-            (lambda images: images[:, 1:], "Received: shape (8, 8, 9, 1), type uint8."),
-            (lambda images: images[1:], "Received: shape (7, 9, 9, 1), type uint8."),
-            (lambda images: None, "Received: shape None, type NoneType."),
+            (3, raising(StopIteration()), "Received: StopIteration. Try it"),
+            (9, raising(KeyError("colour")), "Received: KeyError: 'colour'. Try it"),
+            (3, lambda images: images * 1.2, "type float64. Give back the same kind of array"),
+            (9, lambda images: images[:, 1:], "Received: shape (8, 8, 9, 1), type uint8."),
+            (3, lambda images: images[1:], "Received: shape (7, 9, 9, 1), type uint8."),
+            (9, lambda images: None, "Received: shape None, type NoneType."),
         ],
     )
-    @pytest.mark.parametrize("call", [3, 9])  # the first is the check's, the second the batch's
-    def test_an_augmentation(self, small, tmp_path, fails, said, call):
+    def test_an_augmentation(self, small, tmp_path, call, fails, said):
+        """At its call of this number; one more is that of the check before the first step."""
         calls = []
 
         def now_and_then(images, random):
