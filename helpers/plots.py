@@ -190,12 +190,14 @@ def _checked_path(path: str | os.PathLike) -> Path:
     return checked
 
 
-def _new_axes(rows: int = 1, columns: int = 1, *, size: tuple[float, float]) -> list[Axes]:
+def _new_axes(
+    rows: int = 1, columns: int = 1, *, size: tuple[float, float], layout: str = "constrained"
+) -> list[Axes]:
     import matplotlib
     from matplotlib.figure import Figure
 
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=size, layout="constrained")
+        figure = Figure(figsize=size, layout=layout)
         return list(figure.subplots(rows, columns, squeeze=False).flat)
 
 
@@ -456,11 +458,11 @@ def _checked_images(images: np.ndarray) -> np.ndarray:
     try:
         checked = np.asarray(images)
     except (TypeError, ValueError, RuntimeError):  # of several sizes, or on another device
-        checked = np.empty(0)
+        checked = np.empty(())
     if checked.ndim != 4 or checked.shape[-1] not in (1, 3) or 0 in checked.shape:
         raise UsageError(
             "Expected images of shape (images, height, width, 1 or 3), at least one. "
-            f"Received: {checked.shape if checked.size or checked.ndim > 1 else _brief(images)}. "
+            f"Received: {checked.shape if checked.ndim else _brief(images)}. "
             "One image alone becomes a batch with images[:1]."
         )
     return checked if checked.dtype.kind in "biuf" else _numbers(checked, "pixels")
@@ -471,6 +473,8 @@ def _pixel_range(images: np.ndarray) -> tuple[float, float]:
     if images.dtype == np.uint8:
         return 0, 255
     low, high = float(images.min()), float(images.max())
+    if not np.isfinite([low, high]).all():
+        raise UsageError(f"Expected finite pixels. Received: {_number(low)} to {_number(high)}.")
     if images.dtype.kind == "f":
         beyond = 0.1 * (high - low)  # resizing can lead a little beyond the ends
         known = [(0, 1), (-1, 1), *[(0, 255)] * (high > 10)]  # below, 255 as white would be night
@@ -501,21 +505,36 @@ def _wrapped(text: str, inches: float, size: float = LETTER, most: int = 2) -> s
 
 
 def _grid(
-    rows: int, columns: int, side: float, *, titles: Sequence[str] = (), heading: str = ""
+    rows: int,
+    columns: int,
+    side: float,
+    *,
+    titles: Sequence[str] = (),
+    heading: str = "",
+    right: float = 0.05,
 ) -> list[Axes]:
-    """Axes for images of this many inches, row by row, each with its title above it."""
-    width = max((side + 0.05) * columns, 2.3)
+    """Axes for images of this many inches, row by row, each with its title above it.
+
+    Every place is known here, so nothing has to be tried out while it is drawn, which takes
+    as long as the drawing where the images are many.
+    """
+    across = max((side + 0.06) * columns, 2.2)
     above = [_wrapped(title, side, SMALL) for title in titles]
-    top = _wrapped(heading, width, STYLE["axes.titlesize"], 3)
-    room = max((0.1 + 0.17 * len(title.split("\n")) for title in above), default=0.05)
-    size = (width, (side + room) * rows + 0.2 * (bool(top) + len(top.split("\n"))))
-    axes = _new_axes(rows, columns, size=size)
+    top = _wrapped(heading, across, STYLE["axes.titlesize"], 3)
+    room = max((0.12 + 0.17 * len(title.split("\n")) for title in above), default=0.06)
+    over = 0.05 + 0.21 * len(top.split("\n")) * bool(top)
+    width, height = across + 0.05 + right, over + (room + side) * rows + 0.05
+    axes = _new_axes(rows, columns, size=(width, height), layout="none")
+    axes[0].figure.subplots_adjust(
+        0.05 / width, 0.05 / height, 1 - right / width, 1 - (over + room) / height,
+        wspace=0.06 / side, hspace=room / side,
+    )  # fmt: skip
     for ax in axes:
         ax.set_axis_off()
     for ax, title in zip(axes, above, strict=False):
-        ax.set_title(title, fontsize=SMALL)
+        ax.set_title(title, fontsize=SMALL, pad=4)
     if top:
-        axes[0].figure.suptitle(top)
+        axes[0].figure.suptitle(top, y=1 - 0.06 / height, va="top")
     return axes
 
 
@@ -686,6 +705,8 @@ def plot_feature_maps(
         _draw_image(ax, channel, *(_around_zero if filters else _own_range)(channel))
     silent = sum(not channel.any() for channel in channels)
     seen = f"bright where the filter answers; dark everywhere: {silent}"
+    if not np.isfinite(channels).all():
+        seen += "; some hold values that are not finite, drawn white"
     if filters:
         seen = "white where a weight is largest, grey where it is 0, black where it is far below"
     return _picture(
@@ -731,12 +752,12 @@ def plot_heatmaps(images: np.ndarray, heatmaps: np.ndarray, titles: Sequence[str
     ordered = [
         text for at in starts for text in (*titles[at : at + columns], *below)[: 2 * columns]
     ]
-    axes = _grid(2 * len(starts), columns, 1.55, titles=ordered if titles else ())
+    axes = _grid(2 * len(starts), columns, 1.55, titles=ordered if titles else (), right=0.65)
     for number, (image, heat) in enumerate(zip(images, heatmaps, strict=True)):
         at = number + columns * (number // columns)
         _draw_image(axes[at], image, low, high)
         _draw_heat(axes[at + columns], image, heat, (low, high))
-    _draw_scale(axes)
+    _draw_scale(axes[2 * columns - 1])
     names = titles or [f"image {number}" for number in range(1, count + 1)]
     places = "; ".join(
         f"{_line(name)}: {_brightest_place(heat)}"
@@ -783,14 +804,13 @@ def _draw_heat(
     )  # fmt: skip
 
 
-def _draw_scale(axes: list[Axes]) -> None:
-    """The colours of heat maps beside them, with their numbers."""
+def _draw_scale(last: Axes) -> None:
+    """The colours of heat maps with their numbers, beside the last of them."""
     from matplotlib.cm import ScalarMappable
 
-    scale = axes[0].figure.colorbar(
-        ScalarMappable(cmap=HEAT), ax=axes, ticks=(0, 0.5, 1), aspect=30
-    )
-    scale.ax.set_yticklabels(("0", "0.5", "1"))
+    beside = last.inset_axes((1.12, 0, 0.1, 1))
+    scale = last.figure.colorbar(ScalarMappable(cmap=HEAT), cax=beside, ticks=(0, 1))
+    scale.ax.set_yticklabels(("0", "1"))
 
 
 def _brightest_place(heat: np.ndarray) -> str:
@@ -1061,11 +1081,8 @@ def plot_descent(
     """
     names, paths = _named(paths, "weights")
     paths = [_row(path, f"the weights of {name}") for name, path in zip(names, paths, strict=True)]
-    if not callable(loss) or not all(map(len, paths)):
-        raise UsageError(
-            "Expected a function as loss, such as np.square, and at least one weight a path. "
-            f"Received: {_brief(loss)}, and paths of {[len(path) for path in paths]} weights."
-        )
+    if not all(map(len, paths)):
+        raise UsageError("Expected at least one weight in every path. Received: none in one.")
     columns = min(len(paths), 4)
     rows = -(-len(paths) // columns)
     axes = _new_axes(rows, columns, size=(3.4 * columns, 3.2 * rows))
@@ -1076,14 +1093,30 @@ def plot_descent(
         ax.set_axis_off()
     for ax, name, path in zip(axes, names, paths, strict=False):
         _dress(ax, _line(x_label), "loss", name)
-        ax.plot(weights, loss(weights), color=GREY, linewidth=1.5)
-        ax.plot(path, loss(path), color=COLOURS[1], linestyle="--", marker="o", linewidth=1.5)
-        ax.annotate("start", (path[0], loss(path)[0]), xytext=(6, 6), textcoords="offset points")
+        ax.plot(weights, _losses(loss, weights), color=GREY, linewidth=1.5)
+        losses = _losses(loss, path)
+        ax.plot(path, losses, color=COLOURS[1], linestyle="--", marker="o", linewidth=1.5)
+        if np.isfinite([path[0], losses[0]]).all():
+            ax.annotate("start", (path[0], losses[0]), xytext=(6, 6), textcoords="offset points")
     spoken = "; ".join(
         f"{name}: the {x_label} goes {', '.join(_number(weight, 2) for weight in path)}"
         for name, path in zip(names, paths, strict=True)
     )
     return _picture(axes, "gradient descent", _sentences("Steps of gradient descent", spoken))
+
+
+def _losses(loss: Callable[[np.ndarray], np.ndarray], weights: np.ndarray) -> np.ndarray:
+    try:
+        with np.errstate(all="ignore"):  # where a path leads far away
+            losses = np.asarray(loss(weights), float)
+    except Exception as error:  # whatever the reader's function may raise
+        losses = error
+    if np.shape(losses) != weights.shape:
+        raise UsageError(
+            "Expected a loss that takes an array of weights and gives as many losses, such as "
+            f"np.square. Received: {_brief(losses)}."
+        )
+    return losses
 
 
 def _name_places(axis: Axis, names: Sequence[str], inches: float, **options: object) -> int:
@@ -1223,7 +1256,7 @@ def plot_run(run: TrainingRun) -> Picture:
 
     Introduced in lesson 4.
     """
-    return live_curves(run.history, max(run.epochs, 1))
+    return live_curves(run.history, run.epochs)
 
 
 def _draw_curves(left: Axes, right: Axes, history: Mapping[str, Sequence[float]]) -> None:
@@ -1250,7 +1283,7 @@ def live_curves(history: Mapping[str, Sequence[float]], epochs: int) -> Picture:
     left, right = axes = _new_axes(1, 2, size=(9.5, 3.4))
     _draw_curves(left, right, history)
     for ax in axes:
-        ax.set_xlim(0.5, epochs + 0.5)
+        ax.set_xlim(0.5, max(epochs, 1) + 0.5)
     return _picture(
         axes, "learning curves", f"Learning curves, loss and accuracy. {_so_far(history)}."
     )
@@ -1258,9 +1291,10 @@ def live_curves(history: Mapping[str, Sequence[float]], epochs: int) -> Picture:
 
 def _so_far(history: Mapping[str, Sequence[float]]) -> str:
     """The last values of a history, in words."""
-    if not history.get("loss"):
+    if not len(history.get("loss", ())):
         return "No epoch has ended yet"
-    last = {name: values[-1] for name, values in history.items()}
+    last = dict.fromkeys(("accuracy", "val_accuracy"), np.nan)
+    last |= {name: values[-1] for name, values in history.items()}
     spoken = f"After epoch {len(history['loss'])} the training loss is {last['loss']:.3f} and the "
     spoken += f"training accuracy {_percent(last['accuracy'])}"
     if "val_loss" in last:
@@ -1344,7 +1378,9 @@ def plot_confusion(evaluation: Evaluation, *, ax: Axes | None = None) -> Picture
     ax.set_ylabel(f"true class{part}")
     ax.set_title(_wrapped(title, inches, STYLE["axes.titlesize"]))
     left_out = "Too many classes for numbers: the darker, the larger the share of a true class"
-    spoken = f"Confusion matrix of {count} classes, {_percent(evaluation.accuracy)} on the diagonal"
+    spoken = (
+        f"Confusion matrix of {count:,} classes, {_percent(evaluation.accuracy)} on the diagonal"
+    )
     return _picture(
         ax, "confusion matrix",
         _sentences(

@@ -7,6 +7,7 @@ import configparser
 import html.parser
 import io
 import re
+import shutil
 from itertools import combinations
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +19,8 @@ import pytest
 from matplotlib import pyplot
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, fontManager
+from matplotlib.ft2font import FT2Font
 from matplotlib.text import Text
 from PIL import Image
 
@@ -348,6 +351,246 @@ class TestPicture:
         assert pixels[0, 0].tolist() == [255, 255, 255]
 
 
+# ------------------------------------------------------------------------------------ names
+
+LONG = "a very long class name of a kind of dog that goes on and on, seen from the left side"
+ODD_NAMES = (
+    "$10 or $20", r"$\frac$", r"a$x_^$", "_hidden", "^", "100 %", "C:\\new", "two\nlines", "",
+    "<b>", "W" * 60, "tab\there", "half a letter \udcff", "null \x00", LONG,
+)  # fmt: skip
+
+
+def named_pictures(names) -> dict[str, Picture]:
+    """Every function that writes names, with these."""
+    count = len(names)
+    images = np.resize(GREY, (count, 6, 8, 1))
+    split = Split("test", images, np.arange(count), names, "a test")
+    wrong = SimpleNamespace(
+        split=split, confusion=np.ones((count, count), int), accuracy=0.5,
+        mistakes=np.arange(count), predictions=np.arange(count)[::-1],
+        confidences=np.full(count, 0.9),
+    )  # fmt: skip
+    by_name = dict(zip(names, range(count), strict=True))
+    return {
+        "images": plot_images(images, names),
+        "heatmaps": plot_heatmaps(images, np.ones((count, 2, 2)), names),
+        "lines": plot_lines([1, 2], dict.fromkeys(names, [1, 2]), x_label="x", y_label="y"),
+        "journey": plot_journey(dict.fromkeys(names, (1, 2)), x_label="x", y_label="y"),
+        "descent": plot_descent(np.square, dict.fromkeys(names, [1, 0])),
+        "bars": plot_bars(by_name, x_label="x"),
+        "class counts": plot_class_counts(split),
+        "intervals": plot_intervals(dict.fromkeys(names, (0.5, 0.4, 0.6)), x_label="x"),
+        "confusion": plots.plot_confusion(wrong),
+        "mistakes": plots.plot_mistakes(wrong, count),
+    }
+
+
+def named_ticks(ax) -> list[Text]:
+    """Those on the y axis that can be seen."""
+    low, high = sorted(ax.get_ylim())
+    places = zip(ax.get_yticks(), ax.get_yticklabels(), strict=True)
+    return [label for place, label in places if low <= place <= high]
+
+
+@pytest.fixture(scope="module")
+def pictures() -> dict[str, Picture]:
+    drawn = named_pictures(ODD_NAMES)
+    for picture in drawn.values():
+        picture.figure.draw_without_rendering()
+    return drawn
+
+
+class TestNames:
+    def test_they_are_drawn_and_spoken_as_they_are_written(self, pictures):
+        for kind, picture in pictures.items():
+            drawn = "\n".join(texts_of(picture))
+            for name in ("$10 or $20", r"$\frac$", r"a$x_^$", "_hidden", "100 %", "<b>"):
+                assert name in drawn, (kind, name)
+                assert kind == "confusion" or name in picture.description, (kind, name)
+            assert not any(text.get_parse_math() for text in picture.figure.findobj(Text))
+
+    def test_a_long_one_is_spoken_whole(self, pictures):
+        spoken = {kind for kind, picture in pictures.items() if LONG in picture.description}
+        assert spoken | {"confusion"} == set(pictures)  # it speaks of three mistakes only
+
+    def test_none_leaves_the_picture_or_lies_over_another(self, pictures):
+        for kind, picture in pictures.items():
+            width, height = picture.figure.bbox.size
+            titles = [ax.title for ax in picture.axes if ax.get_title()]
+            ticks = [label for ax in picture.axes if ax.axison for label in named_ticks(ax)]
+            boxes = [text.get_window_extent() for text in titles + ticks if text.get_text()]
+            for box in boxes:
+                assert box.x0 >= -1 and box.y0 >= -1, (kind, box)
+                assert box.x1 <= width + 1 and box.y1 <= height + 1, (kind, box)
+            assert not any(a.overlaps(b) for a, b in combinations(boxes, 2)), kind
+
+    def test_names_that_differ_at_their_end_still_differ(self):
+        names = [f"{LONG} number {number}" for number in (1, 2)]
+        (ax,) = plot_bars(dict.fromkeys(names, 1), x_label="x").axes
+        assert len({label.get_text() for label in ax.get_yticklabels()}) == 2
+        assert len(ax.patches) == 2
+
+    def test_one_with_an_underscore_is_in_the_legend(self):
+        lines = {"_first": [1, 2], "": [2, 1]}
+        (ax,) = plot_lines([1, 2], lines, x_label="x", y_label="y").axes
+        assert [text.get_text() for text in ax.get_legend().get_texts()] == ["_first", "(no name)"]
+
+    def test_titles_and_labels_as_well(self):
+        title = "from $5 to $9: " + LONG
+        picture = plot_lines([1, 2], {"a": [1, 2]}, x_label=title, y_label=title, title=title)
+        picture.figure.draw_without_rendering()
+        (ax,) = picture.axes
+        for text in (ax.title, ax.xaxis.label, ax.yaxis.label):
+            box, all_of_it = text.get_window_extent(), picture.figure.bbox
+            assert all_of_it.x0 <= box.x0 and box.x1 <= all_of_it.x1
+            assert all_of_it.y0 <= box.y0 and box.y1 <= all_of_it.y1
+        assert ax.get_title().replace("\n", " ") == title
+        assert picture.title == title
+
+    def test_what_a_reader_draws_later_is_drawn_as_it_is_written(self):
+        picture = plot_lines([1, 2], {"a": [1, 1_000]}, x_label="x", y_label="y")
+        (ax,) = picture.axes
+        ax.set_yscale("log")  # matplotlib would write its numbers as formulas
+        ax.annotate("$5 or $6", (1, 1))
+        drawn = Images(picture.to_html()).found[0]["src"].split(",")[1]
+        letters = base64.b64decode(drawn).decode()
+        assert "$5 or $6" in letters
+        assert "mathdefault" not in letters
+
+
+class TestLetters:
+    NEW = "\u210a"  # a script g: STIX has it, DejaVu has not
+
+    @pytest.mark.parametrize(
+        ("name", "font"),
+        [("고양이", "Noto Sans CJK"), ("猫", "Noto Sans CJK"), ("ねこ", "Noto Sans CJK"),
+         ("แมว", "Noto Sans Thai"), ("बिल्ली", "Noto Sans Devanagari"), ("🐈", "Noto Emoji")],
+    )  # fmt: skip
+    def test_what_no_font_has_is_said_once(self, monkeypatch, capsys, tmp_path, name, font):
+        monkeypatch.setattr(plots, "_every_font", lambda: iter(()))
+        picture = plot_bars({name: 1, f"{name} 2": 2}, x_label="images")
+        note = f"install the font {font} and run this again."
+        assert picture.to_html().count(note) == 1
+        picture.save(tmp_path / "a.png")
+        assert capsys.readouterr().out.count(note) == 1
+
+    def test_nothing_is_said_of_letters_that_are_there(self, capsys, tmp_path):
+        picture = plot_bars({"chat €, Жук, نص, → 😀": 1}, x_label="images")
+        assert "install" not in picture.to_html()
+        picture.save(tmp_path / "a.png")
+        assert capsys.readouterr().out == ""
+
+    def test_a_font_that_has_them_is_used(self):
+        picture = plot_bars({f"cat {self.NEW}": 1, "dog": 2}, x_label="images")
+        picture.axes[0].title.set_fontfamily("monospace")
+        assert "install" not in picture.to_html()
+        families = {tuple(text.get_fontfamily()) for text in picture.axes[0].get_yticklabels()}
+        ((first, found, *_),) = families
+        assert first == "DejaVu Sans"
+        assert ord(self.NEW) in FT2Font(findfont(found)).get_charmap()
+        assert picture.axes[0].title.get_fontfamily() == ["monospace"]
+
+    def test_a_font_that_was_installed_later_is_found(self, monkeypatch, tmp_path):
+        later = shutil.copy(findfont("STIXGeneral"), tmp_path / "later.ttf")
+        known = [font for font in fontManager.ttflist if "STIX" not in font.name]
+        known = [font for font in known if not plots._letters_of(font.fname, frozenset(self.NEW))]
+        monkeypatch.setattr(fontManager, "ttflist", known)
+        picture = plot_bars({self.NEW: 1}, x_label="images")
+        monkeypatch.setattr("matplotlib.font_manager.findSystemFonts", lambda: [])
+        assert "install" in picture.to_html()
+        broken = tmp_path / "broken.ttf"
+        broken.write_bytes(b"no font")
+        installed = [str(later), str(broken)]
+        monkeypatch.setattr("matplotlib.font_manager.findSystemFonts", lambda: installed)
+        assert "install" not in picture.to_html()
+
+
+# -------------------------------------------------------------------------------------- size
+
+
+def megabytes(picture: Picture) -> float:
+    """Of its pixels, four bytes each, as they are drawn."""
+    width, height = picture.figure.get_size_inches() * plots.DOTS_PER_INCH
+    return width * height * 4 / 1e6
+
+
+class TestManyThings:
+    """However much there is, a picture can be drawn and read."""
+
+    @staticmethod
+    def evaluated(count: int) -> SimpleNamespace:
+        names = tuple(f"class number {number}" for number in range(count))
+        split = Split("test", np.zeros((1, 1)), np.zeros(1, int), names, "")
+        return SimpleNamespace(split=split, confusion=np.eye(count, dtype=int), accuracy=1.0)
+
+    @pytest.mark.parametrize("count", [1, 2, 30, 31, 200])
+    def test_a_confusion_matrix(self, count):
+        picture = plots.plot_confusion(self.evaluated(count))
+        (ax,) = picture.axes
+        assert megabytes(picture) < 12
+        assert max(picture.figure.get_size_inches()) <= 14
+        assert len(ax.texts) == (count if count <= 30 else 0)
+        named = len(ax.get_yticklabels())
+        every = -(-count // named)
+        assert ax.get_yticklabels()[-1].get_text() == f"class number {every * (named - 1)}"
+        assert ("is named" in ax.get_ylabel()) == (every > 1)
+        assert ("Too many classes for numbers" in picture.description) == (count > 30)
+        assert ax.get_yticklabels()[0].get_fontsize() >= 7
+        picture.figure.draw_without_rendering()
+        for labels in (ax.get_xticklabels()[:1], ax.get_yticklabels()):
+            boxes = [label.get_window_extent() for label in labels]
+            assert not any(a.overlaps(b) for a, b in zip(boxes, boxes[1:], strict=False))
+
+    @pytest.mark.parametrize("count", [1, 43, 100])
+    def test_bars_and_intervals(self, count):
+        names = [f"class number {number}" for number in range(count)]
+        for picture in (
+            plot_bars(dict(zip(names, range(count), strict=True)), x_label="images"),
+            plot_intervals(dict.fromkeys(names, (0.5, 0.4, 0.6)), x_label="accuracy"),
+        ):
+            (ax,) = picture.axes
+            assert megabytes(picture) < 12
+            assert max(picture.figure.get_size_inches()) <= 14
+            assert ("name is written" in ax.get_ylabel()) == (len(ax.get_yticklabels()) < count)
+            picture.figure.draw_without_rendering()
+            boxes = [label.get_window_extent() for label in ax.get_yticklabels()]
+            assert not any(a.overlaps(b) for a, b in zip(boxes, boxes[1:], strict=False))
+
+    def test_of_very_many_bars_the_ends_are_spoken(self):
+        picture = plot_bars({f"n{number}": number for number in range(100)}, x_label="images")
+        assert picture.description == (
+            "Bars of images: 100. The shortest: n0 0, n1 1, n2 2. The longest: n97 97, n98 98, "
+            "n99 99."
+        )
+
+    @pytest.mark.parametrize("columns", [1, 8, 40])
+    def test_images_and_maps(self, monkeypatch, columns):
+        monkeypatch.setattr(plots, "MOST_IMAGES", 20)
+        images = plot_images(np.zeros((5_000, 4, 4, 1), np.uint8), columns=columns)
+        assert images.title == "the first 20 of 5,000 images"
+        assert images.description.startswith("The first 20 of 5,000 images, ")
+        maps = plot_feature_maps(np.zeros((2, 2, 2_048)), columns=columns, title="conv_5")
+        assert "conv_5. the first 20 of 2,048 feature maps" in maps.description
+        for picture in (images, maps):
+            assert sum(bool(ax.images) for ax in picture.axes) == 20
+            assert "the first 20 of" in " ".join(texts_of(picture)).replace("\n", " ")
+
+    def test_the_most_images_fit(self):
+        assert plots.MOST_IMAGES * 2.3 * 2.3 * plots.DOTS_PER_INCH**2 * 4 / 1e6 < 200
+        assert 40 * 2.5 * plots.DOTS_PER_INCH < 2**16, "one below the other"
+
+    def test_lines(self):
+        lines = {f"run {number}": [number] * 3 for number in range(100)}
+        picture = plot_lines([1, 2, 3], lines, x_label="epoch", y_label="loss")
+        legend = picture.axes[0].get_legend()
+        assert len(legend.get_texts()) == 40
+        assert legend.get_title().get_text() == "the first 40 of 100 lines"
+        assert megabytes(picture) < 12
+        picture.figure.draw_without_rendering()
+        assert legend.get_window_extent().x0 >= picture.axes[0].get_window_extent().x1, "beside"
+        assert legend.get_window_extent().y0 >= 0
+
+
 # ------------------------------------------------------------------------- images, matrices
 
 
@@ -367,6 +610,75 @@ class TestPlotImages:
         assert ax.images[0].get_clim() == (0, 255)
         ax = plot_images(np.full((1, 2, 2, 1), 0.4)).axes[0]
         assert ax.images[0].get_clim() == (0, 1)
+
+    @pytest.mark.parametrize("channels", [1, 3])
+    @pytest.mark.parametrize(
+        ("dtype", "values", "greys"),
+        [
+            (np.uint8, [0, 1, 255], [0, 1, 255]),
+            (bool, [0, 1, 1], [0, 255, 255]),
+            (np.int64, [0, 1, 1], [0, 255, 255]),
+            (np.int64, [0, 51, 255], [0, 51, 255]),
+            (np.uint16, [0, 51, 255], [0, 51, 255]),
+            (np.uint16, [0, 51 * 257, 65535], [0, 51, 255]),
+            (np.float32, [0, 0.2, 1], [0, 51, 255]),
+            (np.float16, [0, 0.2, 1.04], [0, 51, 255]),
+            (np.float64, [-1, -0.6, 1], [0, 51, 255]),
+            (np.float64, [0, 51, 255], [0, 51, 255]),
+            (np.float32, [-3, 51, 258], [0, 51, 255]),
+            (object, [0, 51, 255], [0, 51, 255]),
+        ],
+    )
+    def test_what_is_black_and_what_is_white(self, dtype, values, greys, channels):
+        images = np.zeros((1, 1, 3, channels), dtype)
+        images[0, 0] = np.array(values, dtype)[:, np.newaxis]
+        (image,) = plot_images(images).axes[0].images
+        drawn = image.make_image(None, unsampled=True)[0][0, :, :3]
+        np.testing.assert_allclose(drawn, np.transpose([greys] * 3), atol=1)
+
+    @pytest.mark.parametrize(
+        ("values", "received"),
+        [
+            (np.array([-2.1, 2.6]), "float64 from -2.1 to 2.6"),
+            (np.array([0, 3.5]), "float64 from 0 to 3.5"),
+            (np.array([0, 1e4]), "float64 from 0 to 10,000"),
+            (np.array([-255, 0]), "int64 from -255 to 0"),
+            (np.array([0, 100_000]), "int64 from 0 to 100,000"),
+        ],
+    )
+    def test_pixels_of_another_range(self, values, received):
+        with pytest.raises(UsageError, match=f"Received: {received}. Bring them to 0 to 1 first"):
+            plot_images(np.resize(values, (1, 2, 2, 1)))
+
+    @pytest.mark.parametrize("value", [np.nan, np.inf])
+    def test_pixels_that_are_no_numbers(self, value):
+        with pytest.raises(UsageError, match="Expected finite pixels"):
+            plot_images(np.full((1, 2, 2, 1), value))
+
+    @pytest.mark.parametrize("columns", [0, -1, 41, 2.5, True, None, "3"])
+    def test_no_such_number_of_columns(self, columns):
+        for draw in (plot_images, lambda images, **k: plot_feature_maps(images[0], **k)):
+            with pytest.raises(UsageError, match="a whole number from 1 to 40 as columns"):
+                draw(GREY, columns=columns)
+
+    @pytest.mark.parametrize("images", [None, "x", 5, [[1], [1, 2]], [np.eye(2), np.eye(3)]])
+    def test_what_is_no_array_of_images(self, images):
+        with pytest.raises(UsageError, match=r"Received: (NoneType|str|int|list) "):
+            plot_images(images)
+
+    def test_titles_of_other_types(self):
+        assert [ax.get_title() for ax in plot_images(GREY, np.array([7, 8, 9])).axes] == list("789")
+        assert plot_images(GREY, None, title=None).title == "3 images"
+        for titles in ("cat", 5):
+            with pytest.raises(UsageError, match="Expected one title an image"):
+                plot_images(GREY, titles)
+
+    def test_a_large_image_is_made_smaller_by_its_mean(self):
+        """Every second pixel of these stripes is left out where the nearest is taken."""
+        stripes = np.zeros((1, 1_000, 1_000, 1), np.uint8)
+        stripes[:, :, ::2] = 200
+        middle = pixels_of(plot_images(stripes))[100:150, 100:150]
+        np.testing.assert_allclose(middle, 100, atol=30)
 
     def test_titles_and_words(self):
         picture = plot_images(COLOUR, ["cat", "dog\n9 %", "owl"], columns=2, title="Pets")
@@ -410,7 +722,44 @@ class TestPlotMatrix:
         (ax,) = plot_matrix(np.array([[0, 1]]), cmap="Reds").axes
         assert [text.get_color() for text in ax.texts] == ["black", "white"]
 
-    @pytest.mark.parametrize("shape", [(3,), (2, 2, 2), (31, 2), (2, 31)])
+    @pytest.mark.parametrize("cmap", ["gray", "Blues", "Reds", "viridis", "coolwarm"])
+    def test_every_number_can_be_read(self, cmap):
+        """WCAG 2.2 asks for a contrast of 4.5 for text."""
+        shares = np.linspace(0, 1, 900).reshape(30, 30)
+        (ax,) = plot_matrix(shares, cmap=cmap).axes
+        colours = matplotlib.colormaps[cmap](shares)
+        for text in ax.texts:
+            column, row = text.get_position()
+            assert contrast(text.get_color(), colours[row, column, :3]) >= 4.5
+
+    def test_a_line_stands_on_every_edge(self):
+        pixels = pixels_of(plot_matrix(np.full((3, 4), 5), cmap="Blues")).astype(int)
+        (left, right), (top, bottom) = (np.flatnonzero(line < 200)[[0, -1]] for line in (
+            pixels[pixels.shape[0] // 2, :, 0], pixels[:, pixels.shape[1] // 2, 0]
+        ))  # fmt: skip
+        assert right - left > 0.8 * pixels.shape[1]
+        assert bottom - top > 0.7 * pixels.shape[0]
+
+    def test_numbers_that_are_none_and_long_ones(self):
+        matrix = np.array([[np.nan, np.inf], [1 / 9, 1_234_567]])
+        picture = plot_matrix(matrix)
+        assert picture.description == "2 by 2 numbers: nan inf; 0.111 1,234,567."
+        picture.figure.draw_without_rendering()
+        (ax,) = picture.axes
+        side = ax.get_window_extent().width / 2
+        assert all(text.get_window_extent().width < side for text in ax.texts)
+        assert {text.get_color() for text in ax.texts[:2]} == {"black"}, "on white"
+
+    @pytest.mark.parametrize("matrix", [None, "x", [["a"]], [[1], [1, 2]]])
+    def test_not_numbers(self, matrix):
+        with pytest.raises(UsageError, match="Expected numbers as a matrix"):
+            plot_matrix(matrix)
+
+    def test_colours_of_no_name(self):
+        with pytest.raises(UsageError, match="Received: cmap='grau'"):
+            plot_matrix(np.eye(2), cmap="grau")
+
+    @pytest.mark.parametrize("shape", [(3,), (2, 2, 2), (31, 2), (2, 31), (0, 2)])
     def test_not_a_small_matrix(self, shape):
         with pytest.raises(ValueError) as refused:
             plot_matrix(np.zeros(shape))
@@ -446,6 +795,30 @@ class TestPlotFeatureMaps:
     def test_the_heading(self):
         assert plot_feature_maps(np.ones((2, 2, 1)), title="conv_1").title == "conv_1"
 
+    def test_filters_are_grey_where_they_are_0(self):
+        """Scaled from its lowest to its highest weight, the first would be nearly black too."""
+        filters = np.stack([np.full((3, 3), -0.3), np.array([(-1, 0, 4)] * 3)], axis=-1)
+        picture = plot_feature_maps(filters, filters=True)
+        assert [ax.images[0].get_clim() for ax in picture.axes[:2]] == [(-0.3, 0.3), (-4, 4)]
+        assert picture.title == "2 filters"
+        assert picture.description == (
+            "2 filters of 3 by 3 weights, white where a weight is largest, grey where it is 0, "
+            "black where it is far below."
+        )
+
+    @pytest.mark.parametrize(("value", "grey"), [(5, 1), (-5, 0)])
+    def test_a_map_with_one_answer_everywhere(self, value, grey):
+        (image,) = plot_feature_maps(np.full((3, 3, 1), value)).axes[0].images
+        assert image.norm(image.get_array()).tolist() == [[grey] * 3] * 3
+
+    def test_a_map_that_holds_no_numbers(self):
+        assert "not finite" in plot_feature_maps(np.full((3, 3, 1), np.nan)).description
+
+    @pytest.mark.parametrize("shape", [(64,), (3, 3), (1, 3, 3, 3), (3, 3, 0)])
+    def test_no_maps(self, shape):
+        with pytest.raises(UsageError, match="A dense layer's numbers have no places"):
+            plot_feature_maps(np.zeros(shape))
+
 
 class TestPlotHeatmaps:
     def test_the_image_above_and_with_its_heat_below(self):
@@ -467,6 +840,52 @@ class TestPlotHeatmaps:
         heat[0, 0, 0] = heat[1, 1, 1] = heat[2, 2, 0] = 1
         description = plot_heatmaps(GREY, heat, ["cat\nsaid dog", "owl", "dog"]).description
         assert description.endswith("cat said dog: top left; owl: middle centre; dog: bottom left.")
+
+    @pytest.mark.parametrize("value", [0, 0.5, np.nan])
+    def test_where_nothing_stands_out(self, value):
+        description = plot_heatmaps(GREY, np.full((3, 2, 2), value), list("abc")).description
+        assert description.endswith(
+            "a: nothing stands out; b: nothing stands out; c: nothing stands out."
+        )
+
+    @pytest.mark.parametrize("background", [0, 255])
+    def test_the_colours_are_those_that_are_spoken_of(self, background):
+        """On a dark image as on a bright one: yellow for 1; the image where it is 0."""
+        heat = np.concatenate([np.zeros((1, 2, 4)), np.ones((1, 2, 4))], axis=1)
+        picture = plot_heatmaps(np.full((1, 8, 8, 1), background, np.uint8), heat)
+        assert "from dark blue for 0 to yellow for 1" in picture.description
+        pixels, box = pixels_of(picture), picture.axes[1].get_window_extent()
+        scale = plots.DOTS_PER_INCH / picture.figure.dpi
+        column = pixels[:, int(scale * (box.x0 + box.x1) / 2)]
+        high = column[len(column) - int(scale * box.y0) - 12].astype(int)
+        low = column[len(column) - int(scale * box.y1) + 12].astype(int)
+        assert high[0] > 200 and high[1] > 200 and high[2] < 100, high
+        assert abs(low.mean() - background) < 90 and low[2] > max(low[:2]), low
+
+    def test_the_scale_has_its_numbers(self):
+        texts = texts_of(plot_heatmaps(GREY, RANDOM.random((3, 2, 2))))
+        assert {"0", "1"} <= set(texts)
+
+    @pytest.mark.parametrize(
+        ("heat", "words"),
+        [(np.zeros((2, 2, 2)), r"of shape \(3, rows"), (np.zeros((2, 2)), r"of shape \(3, rows"),
+         (np.full((3, 2, 2), 7.5), "Received: 7.5 to 7.5"), (None, "numbers as heat maps")],
+    )  # fmt: skip
+    def test_not_one_map_an_image(self, heat, words):
+        with pytest.raises(UsageError, match=words):
+            plot_heatmaps(GREY, heat, list("abc"))
+
+    def test_not_one_title_an_image(self):
+        with pytest.raises(UsageError, match="Expected one title an image"):
+            plot_heatmaps(GREY, np.zeros((3, 2, 2)), ["a"])
+
+    def test_many_stand_in_rows_of_eight(self):
+        images, heat = np.zeros((10, 4, 4, 1), np.uint8), RANDOM.random((10, 2, 2))
+        picture = plot_heatmaps(images, heat, [str(number) for number in range(10)])
+        assert [ax.get_title() for ax in picture.axes if ax.get_title()] == [*map(str, range(10))]
+        for number in range(10):
+            lower = picture.axes[16 * (number // 8) + 8 + number % 8]
+            np.testing.assert_array_equal(lower.images[1].get_array(), heat[number])
 
 
 # -------------------------------------------------------------------------- lines and bars
@@ -556,6 +975,56 @@ class TestPlotLines:
         looks = {(line.get_marker(), str(line._dash_pattern)) for line in ax.lines}
         assert len(looks) == len(lines)
 
+    @pytest.mark.parametrize("points", [5, 100], ids=["few points", "many points"])
+    def test_forty_lines_look_different(self, points):
+        lines = {str(number): [number] * points for number in range(40)}
+        (ax,) = plot_lines(range(points), lines, x_label="x", y_label="y").axes
+        looks = {
+            (line.get_color(), line.get_marker(), str(line._dash_pattern)) for line in ax.lines
+        }
+        assert len(looks) == 40
+
+    def test_large_numbers_are_written_out(self):
+        picture = plot_lines([1, 2], {"a": [0, 2_230_272]}, x_label="x", y_label="y")
+        picture.figure.draw_without_rendering()
+        axis = picture.axes[0].yaxis
+        assert axis.get_offset_text().get_text() == ""
+        assert "1,000,000" in [label.get_text() for label in axis.get_ticklabels()]
+
+    @pytest.mark.parametrize(
+        "values", [(1e-7, 2e-7), (1e12, 2e12), (0.1, 0.3), (-0.3, 0.3), (1e6, 1e6 + 1)]
+    )
+    def test_the_numbers_of_an_axis_are_where_they_say(self, values):
+        picture = plot_lines([1, 2], {"a": values}, x_label="x", y_label="y")
+        picture.figure.draw_without_rendering()
+        axis = picture.axes[0].yaxis
+        assert axis.get_offset_text().get_text() == ""
+        shown = [float(label.get_text().replace(",", "")) for label in axis.get_ticklabels()]
+        np.testing.assert_allclose(shown, axis.get_ticklocs(), rtol=1e-9, atol=1e-9 * values[1])
+        assert len(set(shown)) == len(shown)
+
+    @pytest.mark.parametrize(
+        ("x", "lines", "words"),
+        [
+            ([1], {}, "Expected a dictionary with at least one name"),
+            ([1], [1, 2], "Expected a dictionary with at least one name"),
+            ([1], {"a": [1, 2]}, "a position for each of the 2 values of 'a'. Received: 1"),
+            ({"b": [1]}, {"a": [1]}, "Received: none for 'a'"),
+            ([1], {"a": ["one"]}, "Expected numbers as the values of a"),
+            ([1], {"a": 5}, "Expected numbers as the values of a"),
+            ([1], {"a": [[1, 2]]}, "Expected one number after the other as the values of a"),
+            ("ab", {"a": [1, 2]}, "Expected numbers as positions"),
+        ],
+    )
+    def test_what_cannot_be_drawn(self, x, lines, words):
+        with pytest.raises(UsageError, match=words):
+            plot_lines(x, lines, x_label="x", y_label="y")
+
+    @pytest.mark.parametrize("x", [[0, 1], [-1, 1], [np.nan, 1]])
+    def test_a_logarithmic_axis_has_no_zero(self, x):
+        with pytest.raises(UsageError, match="Expected positions above 0"):
+            plot_lines(x, {"a": [1, 2]}, x_label="x", y_label="y", log_x=True)
+
     def test_what_is_not_a_number_leaves_a_gap_and_is_not_spoken(self):
         lines = {"diverged": [1.0, np.inf, np.nan], "never": [np.nan] * 3}
         picture = plot_lines([1, 2, 3], lines, x_label="x", y_label="y")
@@ -574,6 +1043,28 @@ class TestPlotLines:
         (ax,) = picture.axes
         assert [text.get_text() for text in ax.texts] == ["1", "2"]
         assert "1 first: (3, 1); 2 second: (2, 5)" in picture.description
+
+    def test_no_two_of_its_first_forty_steps_look_the_same(self):
+        steps = {str(number): (number, 1) for number in range(40)}
+        (ax,) = plot_journey(steps, x_label="x", y_label="y").axes
+        looks = {(line.get_color(), line.get_marker()) for line in ax.lines[1:]}
+        assert len(looks) == 40
+
+    def test_a_journey_begins_at_0_so_that_small_differences_look_small(self):
+        (ax,) = plot_journey({"a": (7, 80), "b": (9, 90)}, x_label="s", y_label="y").axes
+        assert ax.get_xlim()[0] == 0
+        (ax,) = plot_journey({"a": (-7, 80), "b": (9, 90)}, x_label="s", y_label="y").axes
+        assert ax.get_xlim()[0] < -7
+
+    @pytest.mark.parametrize("steps", [{}, [(1, 2)], {"a": 1}, {"a": (1, 2, 3)}, {"a": ("x", 1)}])
+    def test_no_journey(self, steps):
+        with pytest.raises(UsageError):
+            plot_journey(steps, x_label="x", y_label="y")
+
+    def test_a_step_without_numbers_is_spoken_of(self):
+        picture = plot_journey({"a": (np.nan, 2), "b": (3, 1)}, x_label="x", y_label="y")
+        assert "1 a: (nan, 2); 2 b: (3, 1)" in picture.description
+        picture.figure.draw_without_rendering()
 
     def test_powers_of_ten(self):
         (ax,) = plot_lines([1, 10], {"a": [1, 2]}, x_label="x", y_label="y", log_x=True).axes
@@ -637,6 +1128,24 @@ class TestPlotDescent:
         assert [ax.get_title() for ax in picture.axes] == ["small", "large"]
         assert "small: the w goes 2, 1, 0.5; large: the w goes 1, -2." in picture.description
 
+    @pytest.mark.parametrize("path", [[0], [np.nan], [1, np.inf], [1, 1e200]])
+    def test_paths_that_lead_nowhere(self, path):
+        plot_descent(np.square, {"a": path}).figure.draw_without_rendering()
+
+    @pytest.mark.parametrize(
+        ("loss", "paths", "words"),
+        [
+            (np.square, {}, "at least one name"),
+            (np.square, {"a": []}, "at least one weight"),
+            (None, {"a": [1]}, "Expected a loss that takes an array"),
+            (lambda weights: 3, {"a": [1]}, "Expected a loss that takes an array"),
+            (float, {"a": [1, 2]}, "Expected a loss that takes an array"),
+        ],
+    )
+    def test_no_descent(self, loss, paths, words):
+        with pytest.raises(UsageError, match=words):
+            plot_descent(loss, paths)
+
 
 class TestPlotBars:
     def test_values_and_words(self):
@@ -652,6 +1161,37 @@ class TestPlotBars:
     def test_the_numbers_can_be_written_otherwise(self):
         picture = plot_bars({"a": 0.5}, x_label="s", number_format="{:.2f} s")
         assert "a 0.50 s" in picture.description
+
+    def test_small_numbers_are_not_written_as_0(self):
+        assert "a 0.3, b 12,345, c 1e-8" in plot_bars(
+            {"a": 0.3, "b": 12_345, "c": 1e-8}, x_label="s"
+        ).description  # fmt: skip
+
+    @pytest.mark.parametrize("values", [[0, 0], [0, 3], [2, 3]])
+    def test_they_begin_at_0(self, values):
+        (ax,) = plot_bars(dict(zip("ab", values, strict=True)), x_label="loss").axes
+        left, right = ax.get_xlim()
+        assert left == 0
+        assert right > max(values)
+
+    def test_negative_and_missing_values(self):
+        picture = plot_bars({"a": -2, "b": np.nan, "c": np.inf, "d": 1}, x_label="s")
+        assert picture.description == "Bars of s: a -2, b nan, c inf, d 1."
+        assert [bar.get_width() for bar in picture.axes[0].patches] == [-2, 0, 0, 1]
+
+    @pytest.mark.parametrize("values", [{}, [1], 5, {"a": "b"}, {"a": [1, 2]}])
+    def test_no_bars(self, values):
+        with pytest.raises(UsageError):
+            plot_bars(values, x_label="s")
+
+    @pytest.mark.parametrize("number_format", ["{:d}", "{} {}", "{x}", 5])
+    def test_no_format_of_a_number(self, number_format):
+        with pytest.raises(UsageError, match="Expected a number_format"):
+            plot_bars({"a": 1}, x_label="s", number_format=number_format)
+
+    def test_counts_of_no_split(self):
+        with pytest.raises(UsageError, match="Expected a split"):
+            plot_class_counts(None)
 
     def test_class_counts(self):
         picture = plot_class_counts(SPLIT)
@@ -673,6 +1213,37 @@ def test_intervals_are_drawn_in_percent():
     assert picture.description == (
         "Two models. A 50.0 %, from 40.0 % to 60.0 %; B 90.0 %, from 85.0 % to 92.5 %."
     )
+
+
+@pytest.mark.parametrize(
+    ("measured", "words"),
+    [
+        ({}, "at least one name"),
+        ({"a": (0.5, 0.4)}, "Expected 3 numbers"),
+        ({"a": None}, "Expected 3 numbers"),
+        ({"a": (90, 85, 95)}, "Expected shares from 0 to 1. Received: 85 to 95"),
+    ],
+)
+def test_no_intervals(measured, words):
+    with pytest.raises(UsageError, match=words):
+        plot_intervals(measured, x_label="accuracy (%)")
+
+
+def test_an_interval_that_is_not_known():
+    measured = {"A": (np.nan, np.nan, np.nan)}
+    picture = plot_intervals(measured, x_label="recall (%)")
+    assert picture.description == "recall (%). A unknown, from unknown to unknown."
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [(0, "0"), (-0.0, "0"), (1, "1"), (-3, "-3"), (0.25, "0.25"), (1 / 3, "0.333"),
+     (12_500, "12,500"), (999.9, "1,000"), (0.09999, "0.1"), (1e-8, "1e-8"), (100, "100"),
+     (-3.16e-7, "-3.16e-7"), (2_230_272, "2,230,272"), (4.5e12, "4.5e12"), (np.nan, "nan"),
+     (-np.inf, "-inf"), (0.0001, "0.0001")],
+)  # fmt: skip
+def test_numbers_are_written_as_people_write_them(value, written):
+    assert plots._number(value) == written
 
 
 # -------------------------------------------------------------- training and its evaluation
@@ -720,6 +1291,35 @@ class TestCurves:
         assert ax.get_ylabel() == label
         np.testing.assert_allclose(ax.lines[0].get_ydata(), values)
 
+    def test_of_a_diverged_run_no_best_epoch_is_spoken_of(self):
+        history = dict.fromkeys(("loss", "accuracy", "val_loss", "val_accuracy"), [np.nan, np.inf])
+        picture = plots.live_curves(history, 3)
+        assert "lowest" not in picture.description
+        picture.figure.draw_without_rendering()
+
+    def test_a_loss_that_ends_in_nan_has_its_lowest_before(self):
+        names = ("loss", "accuracy", "val_loss", "val_accuracy")
+        history = dict.fromkeys(names, (1.0, 0.5, np.nan))
+        assert "with the lowest loss in epoch 2." in plots.live_curves(history, 3).description
+
+    @pytest.mark.parametrize("history", [{"loss": np.ones(3)}, {"loss": [], "accuracy": []}])
+    def test_histories_of_other_kinds(self, history):
+        plots.live_curves(history, 0).figure.draw_without_rendering()
+
+    @pytest.mark.parametrize(
+        ("runs", "metric", "words"),
+        [
+            ({}, "val_loss", "at least one name"),
+            ([RUN], "val_loss", "Expected a dictionary"),
+            ({"a": RUN, "b": SHORT_RUN}, "val_loss", "'val_loss', and of b: loss, accuracy"),
+            ({"a": RUN}, "learning_rate", "Received: 'learning_rate'"),
+            ({"a": None}, "loss", "Expected a TrainingRun as a"),
+        ],
+    )
+    def test_no_runs(self, runs, metric, words):
+        with pytest.raises(UsageError, match=words):
+            plot_runs(runs, metric)
+
     def test_runs_of_different_lengths(self):
         (ax,) = plot_runs({"short": SHORT_RUN, "long": RUN}, "loss").axes
         assert [line.get_xdata().tolist() for line in ax.lines] == [[1, 2], [1, 2, 3]]
@@ -752,6 +1352,22 @@ class TestConfusion:
         description = plots.plot_confusion(made_up).description
         assert "mistakes: 7 d taken for b, 5 a taken for d, 4 b taken for a." in description
 
+    def test_every_number_can_be_read(self):
+        """WCAG 2.2 asks for a contrast of 4.5 for text."""
+        confusion = np.array([[100 - share, share] for share in range(1, 100)])
+        names = tuple(map(str, range(99)))
+        for start in range(0, 99, 25):
+            square = np.zeros((25, 25), int)
+            rows = confusion[start : start + 25]
+            square[: len(rows), :2] = rows
+            split = Split("test", np.zeros((1, 1)), np.zeros(1, int), names[:25], "")
+            made_up = SimpleNamespace(split=split, confusion=square, accuracy=0.5)
+            (ax,) = plots.plot_confusion(made_up).axes
+            colours = matplotlib.colormaps["Blues"](shown_image(ax))
+            for text in ax.texts:
+                column, row = text.get_position()
+                assert contrast(text.get_color(), colours[row, column, :3]) >= 4.5
+
     def test_no_mistakes(self, perfect):
         assert "Most frequent mistakes: none." in plots.plot_confusion(perfect).description
 
@@ -770,6 +1386,11 @@ class TestMistakes:
 
     def test_as_many_as_asked_for(self, evaluation):
         assert "dog" not in plots.plot_mistakes(evaluation, 1).description
+
+    @pytest.mark.parametrize("count", [0, -1, 2.5, None, 10_000])
+    def test_no_such_count(self, evaluation, count):
+        with pytest.raises(UsageError, match="a whole number from 1 to 256 as count"):
+            plots.plot_mistakes(evaluation, count)
 
     def test_none_to_show(self, perfect):
         message = "Expected at least one mistake to show. Received: an evaluation with none"
