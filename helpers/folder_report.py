@@ -460,8 +460,8 @@ def _html_table(caption: str, heads: Sequence[str], rows: list[str]) -> str:
         return ""
     columns = "".join(f'<th scope="col" {LEFT}>{head}</th>' for head in heads)
     return (
-        f"<table><caption>{caption}</caption><thead><tr>{columns}</tr></thead>"
-        f"<tbody>{''.join(rows)}</tbody></table>"
+        f'<table><caption style="white-space: nowrap">{caption}</caption>'
+        f"<thead><tr>{columns}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
     )
 
 

@@ -563,17 +563,17 @@ class TestManyThings:
             "n99 99."
         )
 
-    @pytest.mark.parametrize("columns", [1, 8, 40])
+    @pytest.mark.parametrize("columns", [1, 40])
     def test_images_and_maps(self, monkeypatch, columns):
-        monkeypatch.setattr(plots, "MOST_IMAGES", 20)
+        monkeypatch.setattr(plots, "MOST_IMAGES", 6)
         images = plot_images(np.zeros((5_000, 4, 4, 1), np.uint8), columns=columns)
-        assert images.title == "the first 20 of 5,000 images"
-        assert images.description.startswith("The first 20 of 5,000 images, ")
+        assert images.title == "the first 6 of 5,000 images"
+        assert images.description.startswith("The first 6 of 5,000 images, ")
         maps = plot_feature_maps(np.zeros((2, 2, 2_048)), columns=columns, title="conv_5")
-        assert "conv_5. the first 20 of 2,048 feature maps" in maps.description
+        assert "conv_5. the first 6 of 2,048 feature maps" in maps.description
         for picture in (images, maps):
-            assert sum(bool(ax.images) for ax in picture.axes) == 20
-            assert "the first 20 of" in " ".join(texts_of(picture)).replace("\n", " ")
+            assert sum(bool(ax.images) for ax in picture.axes) == 6
+            assert "the first 6 of" in " ".join(texts_of(picture)).replace("\n", " ")
 
     def test_the_most_images_fit(self):
         assert plots.MOST_IMAGES * 2.3 * 2.3 * plots.DOTS_PER_INCH**2 * 4 / 1e6 < 200
@@ -725,7 +725,7 @@ class TestPlotMatrix:
     @pytest.mark.parametrize("cmap", ["gray", "Blues", "Reds", "viridis", "coolwarm"])
     def test_every_number_can_be_read(self, cmap):
         """WCAG 2.2 asks for a contrast of 4.5 for text."""
-        shares = np.linspace(0, 1, 900).reshape(30, 30)
+        shares = np.linspace(0, 1, 144).reshape(12, 12)
         (ax,) = plot_matrix(shares, cmap=cmap).axes
         colours = matplotlib.colormaps[cmap](shares)
         for text in ax.texts:
