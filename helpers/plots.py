@@ -154,8 +154,9 @@ class Picture:
         names, missing = _fonts_with(_letters_without_font(self.figure))
         fonts, note = _set_fonts(self.figure, names), _font_note(missing)
         style = {"text.parse_math": False, "svg.fonttype": "none", "svg.hashsalt": "course"}
-        with matplotlib.rc_context(style | {"font.family": fonts}), warnings.catch_warnings():
+        with matplotlib.rc_context(style | {"font.family": fonts}), contextlib.ExitStack() as stack:
             if note:  # it says in one sentence what matplotlib says of each letter
+                stack.enter_context(warnings.catch_warnings())
                 warnings.filterwarnings("ignore", r"Glyph \d+ ")
             self.figure.savefig(
                 target, format=kind, dpi=DOTS_PER_INCH, facecolor="white",
@@ -250,11 +251,6 @@ def _power(value: float, digits: int = 3) -> str:
 
 def _percent(share: float) -> str:
     return f"{100 * share:.1f} %" if np.isfinite(share) else "unknown"
-
-
-def _ordinal(number: int) -> str:
-    ending = {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
-    return f"{number}{'th' if number % 100 in (11, 12, 13) else ending}"
 
 
 def _numbers(values: Iterable[float], what: str) -> np.ndarray:
@@ -702,7 +698,7 @@ def plot_feature_maps(
     rows = -(-len(channels) // columns)
     axes = _grid(rows, columns, min(1.1, 9.5 / columns), heading=heading)
     for ax, channel in zip(axes, channels, strict=False):
-        _draw_image(ax, channel, *(_around_zero if filters else _own_range)(channel))
+        _draw_image(ax, channel, *_map_range(channel, filters))
     silent = sum(not channel.any() for channel in channels)
     seen = f"bright where the filter answers; dark everywhere: {silent}"
     if not np.isfinite(channels).all():
@@ -714,15 +710,13 @@ def plot_feature_maps(
     )
 
 
-def _own_range(channel: np.ndarray) -> tuple[float, float]:
+def _map_range(channel: np.ndarray, filters: bool) -> tuple[float, float]:
+    """The values that are black and white in one map, or in one filter, where grey is 0."""
     finite = channel[np.isfinite(channel)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0, 0)
-    return (low, high) if low < high else (min(low, 0), max(high, 1e-9))
-
-
-def _around_zero(channel: np.ndarray) -> tuple[float, float]:
-    low, high = _own_range(channel)
-    return -max(-low, high), max(-low, high)
+    if low == high:
+        low, high = min(low, 0), max(high, 1e-9)
+    return (-max(-low, high), max(-low, high)) if filters else (low, high)
 
 
 def plot_heatmaps(images: np.ndarray, heatmaps: np.ndarray, titles: Sequence[str] = ()) -> Picture:
@@ -999,8 +993,9 @@ def _spoken_line(name: str, places: np.ndarray, values: np.ndarray, x_label: str
     places, values = places[finite], values[finite]
     if values.min() == values.max():
         return f"{name}: {_number(values[0])} throughout{gaps}"
+    where = "" if " " in x_label else f"{x_label} "  # "at epoch 5", but no long label each time
     turns = "".join(
-        f", {word} {_number(values[at])} at {x_label} {_number(places[at], 6)}"
+        f", {word} {_number(values[at])} at {where}{_number(places[at], 4)}"
         for word, at in (("lowest", values.argmin()), ("highest", values.argmax()))
     )
     return f"{name}: from {_number(values[0])} to {_number(values[-1])}{turns}{gaps}"
@@ -1169,7 +1164,7 @@ def plot_bars(
     if every == 1:
         ax.bar_label(bars, written, padding=3, fontsize=ax.get_yticklabels()[0].get_fontsize())
     else:
-        ax.set_ylabel(f"every {_ordinal(every)} name is written")
+        ax.set_ylabel(f"1 name in {every} is written")
     ax.set_ylim(count - 0.4, -0.6)
     ax.margins(x=0.12)
     if finite.min() >= 0:
@@ -1238,7 +1233,7 @@ def plot_intervals(
         ax.plot(value, row, marker="o", color=COLOURS[1], markersize=8)
     every = _name_places(ax.yaxis, names, _inches(ax)[1])
     if every > 1:
-        ax.set_ylabel(f"every {_ordinal(every)} name is written")
+        ax.set_ylabel(f"1 name in {every} is written")
     ax.set_ylim(len(names) - 0.4, -0.6)
     ax.grid(axis="x", alpha=0.3)
     spoken = "; ".join(
@@ -1372,7 +1367,7 @@ def plot_confusion(evaluation: Evaluation, *, ax: Axes | None = None) -> Picture
     across = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
     every = _name_places(ax.xaxis, names, inches, **across)
     _name_places(ax.yaxis, names, inches)
-    part = f" (every {_ordinal(every)} is named)" * (every > 1)
+    part = f" (1 name in {every} is written)" * (every > 1)
     title = f"Confusion matrix, {len(evaluation.split):,} {evaluation.split.name} images"
     ax.set_xlabel(f"predicted class{part}")
     ax.set_ylabel(f"true class{part}")

@@ -533,7 +533,7 @@ class TestManyThings:
         named = len(ax.get_yticklabels())
         every = -(-count // named)
         assert ax.get_yticklabels()[-1].get_text() == f"class number {every * (named - 1)}"
-        assert ("is named" in ax.get_ylabel()) == (every > 1)
+        assert ("1 name in" in ax.get_ylabel()) == (every > 1)
         assert ("Too many classes for numbers" in picture.description) == (count > 30)
         assert ax.get_yticklabels()[0].get_fontsize() >= 7
         picture.figure.draw_without_rendering()
@@ -551,7 +551,7 @@ class TestManyThings:
             (ax,) = picture.axes
             assert megabytes(picture) < 12
             assert max(picture.figure.get_size_inches()) <= 14
-            assert ("name is written" in ax.get_ylabel()) == (len(ax.get_yticklabels()) < count)
+            assert ("1 name in" in ax.get_ylabel()) == (len(ax.get_yticklabels()) < count)
             picture.figure.draw_without_rendering()
             boxes = [label.get_window_extent() for label in ax.get_yticklabels()]
             assert not any(a.overlaps(b) for a, b in zip(boxes, boxes[1:], strict=False))
@@ -961,6 +961,12 @@ class TestPlotLines:
         assert picture.description == (
             "Two runs. loss over epoch. SGD: from 2 to 1.5, lowest 1 at epoch 2, highest 2 at "
             "epoch 1; Adam: from 3 to 0.5, lowest 0.5 at epoch 2, highest 3 at epoch 1."
+        )
+
+    def test_a_long_label_is_spoken_once(self):
+        picture = plot_lines([1, 30], {"a": [1, 2]}, x_label="seconds of training", y_label="loss")
+        assert picture.description == (
+            "loss over seconds of training. a: from 1 to 2, lowest 1 at 1, highest 2 at 30."
         )
 
     def test_one_line_needs_no_legend(self):
