@@ -192,14 +192,19 @@ def _checked_path(path: str | os.PathLike) -> Path:
 
 
 def _new_axes(
-    rows: int = 1, columns: int = 1, *, size: tuple[float, float], layout: str = "constrained"
+    rows: int = 1,
+    columns: int = 1,
+    *,
+    size: tuple[float, float],
+    layout: str = "constrained",
+    **settings: object,
 ) -> list[Axes]:
     import matplotlib
     from matplotlib.figure import Figure
 
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=size, layout=layout)
-        return list(figure.subplots(rows, columns, squeeze=False).flat)
+        return list(figure.subplots(rows, columns, squeeze=False, subplot_kw=settings).flat)
 
 
 def _one_axes(ax: Axes | None, size: tuple[float, float]) -> Axes:
@@ -445,8 +450,6 @@ def _draw_image(ax: Axes, image: np.ndarray, low: float = 0, high: float = 255) 
     ax.imshow(image, cmap="gray", vmin=low, vmax=high, interpolation=way)
     # A thin frame, so that a bright image does not melt into the page.
     ax.set_axis_on()
-    ax.set_xticks([])
-    ax.set_yticks([])
     ax.spines[:].set(visible=True, color=FRAME, linewidth=0.6)
 
 
@@ -520,7 +523,8 @@ def _grid(
     room = max((0.12 + 0.17 * len(title.split("\n")) for title in above), default=0.06)
     over = 0.05 + 0.21 * len(top.split("\n")) * bool(top)
     width, height = across + 0.05 + right, over + (room + side) * rows + 0.05
-    axes = _new_axes(rows, columns, size=(width, height), layout="none")
+    size = (width, height)
+    axes = _new_axes(rows, columns, size=size, layout="none", xticks=(), yticks=())
     axes[0].figure.subplots_adjust(
         0.05 / width, 0.05 / height, 1 - right / width, 1 - (over + room) / height,
         wspace=0.06 / side, hspace=room / side,
