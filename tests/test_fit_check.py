@@ -19,7 +19,7 @@ with quiet_tensorflow():
     import keras
     from keras import layers
 
-BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
+BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
 
 
 def model_of(*inner, shape=(18, 18, 1)) -> keras.Model:
