@@ -161,6 +161,15 @@ def test_the_store_that_comes_with_the_course_can_be_read():
                 assert all(math.isfinite(value) for value in runs), where
 
 
+def test_no_run_that_was_measured_is_another_one_once_more():
+    """A run with other threads and the same seed may be: it then says nothing of chance."""
+    stored = json.loads(figures.STORE.read_text(encoding="utf-8"))
+    for lesson, datasets in stored.items():
+        for dataset, measured in datasets.items():
+            runs = list(zip(*measured.values(), strict=True))
+            assert len(set(runs)) == len(runs), (lesson, dataset)
+
+
 def test_asking_twice_was_better_in_every_run_as_lesson_6_says():
     stored = json.loads(figures.STORE.read_text(encoding="utf-8"))
     measured = stored["06_faster_and_more_accurate"]["fashion_mnist"]
