@@ -52,9 +52,10 @@ lessons: ## Run every cell of the lessons alone, and compare the outputs (NOTEBO
 	    $(or $(NOTEBOOKS),notebooks/0*.ipynb) >build/lessons.txt 2>&1; \
 	    outcome=$$?; cat build/lessons.txt; exit $$outcome
 
+# Warnings are shown only: a browser that ends badly must not hide what the lessons did.
 test-browser: ## Run the lessons in a real browser, keep screenshots in build/ (LESSONS="03 05")
 	@tools/setup.sh test
-	@LESSONS="$(LESSONS)" $(PYTHON_IN_VENV) -m pytest -v tests/browser
+	@LESSONS="$(LESSONS)" $(PYTHON_IN_VENV) -m pytest -v -W default tests/browser
 
 fuzz: ## Damage thousands of files at random, kill 100 trainings (FUZZ=20 KILLS=100)
 	@tools/setup.sh test
