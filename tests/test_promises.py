@@ -1,6 +1,7 @@
 """PROMISES.md names tests that are there, under the headings of the README's promises."""
 
 import ast
+import functools
 import re
 from pathlib import Path
 
@@ -14,6 +15,7 @@ NAMED = re.findall(r"`(test_\w+\.py)::([\w:]+)`", PROMISES)
 ONLY_SKIPS = re.compile(r"os\.name (!=|==) |sys\.platform|hasattr\(os")
 
 
+@functools.cache
 def all_tests(file: str) -> dict[str, ast.AST]:
     """The tests of a file, by class and name."""
     tree = ast.parse((TESTS / file).read_text(encoding="utf-8"))
