@@ -164,6 +164,22 @@ class TestWrittenWhole:
         assert path.read_text() == "old"
         assert names_in(tmp_path) == {"notes.txt"}
 
+    @pytest.mark.skipif(os.name != "posix", reason="Windows cannot sync a folder")
+    def test_the_content_comes_to_the_disk_before_its_name_and_the_name_after(
+        self, tmp_path, monkeypatch
+    ):
+        path, synced, sync = tmp_path / "notes.txt", [], os.fsync
+
+        def noted(descriptor):
+            is_folder = os.path.samestat(os.fstat(descriptor), tmp_path.stat())
+            synced.append(("folder" if is_folder else "file", path.exists()))
+            sync(descriptor)
+
+        monkeypatch.setattr(os, "fsync", noted)
+        with written_whole(path) as temporary:
+            temporary.write_text("new")
+        assert synced == [("file", False), ("folder", True)]
+
     def test_a_disk_that_is_really_full_is_said_in_words(self, tmp_path, small_disk):
         path = tmp_path / "notes.txt"
         path.write_text("old")
