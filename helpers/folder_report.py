@@ -35,7 +35,7 @@ from helpers.image_files import printable, quiet_pillow, what_there_is
 PROBLEM, SET_ASIDE, NOTE = LEVELS = ("problem", "set aside", "note")
 
 _AGAIN = "Copy it again from where it came from, or delete it."
-_CONVERT = "Export it as JPEG or PNG with a program that shows it, then move it elsewhere."
+_CONVERT = "Export it as JPEG or PNG with a program that shows it, and move the original elsewhere."
 _LOOK = "Look at it. Delete it if it does not show what its class says."
 
 # Every kind of finding: its level, and the one thing to do. What may be set aside is a
