@@ -446,8 +446,7 @@ def _is_photo_to_halve(image: Image.Image) -> bool:
 def _jpeg_pixels(
     file: BinaryIO, image: Image.Image, halved: bool
 ) -> tuple[np.ndarray, list[Remark]]:
-    file.seek(0)
-    data = file.read(MAX_BYTES)
+    data = _all_bytes(file)
     height, width = image.height // 2, image.width // 2
     options = {"min_height": height, "min_width": width} if halved else {}
     if image.mode == "CMYK":  # simplejpeg makes no RGB of it, but it sees what is corrupt
@@ -459,6 +458,12 @@ def _jpeg_pixels(
         image.draft(image.mode, (width, height))
     pixels, remarks = in_srgb(image, lambda: image)
     return pixels, [*remarks, *_corrupt(said, data)]
+
+
+def _all_bytes(file: BinaryIO) -> bytes:
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    return file.read(min(size, MAX_BYTES))
 
 
 def _corrupt(said: str, data: bytes) -> list[Remark]:
@@ -516,7 +521,7 @@ def _is_sound(name: bytes, body: bytes) -> bool:
 
 
 def _jpeg_segments(file: BinaryIO) -> bytes | None:
-    data = file.read(MAX_BYTES)
+    data = _all_bytes(file)
     kept, at, left_out = [data[:2]], 2, False
     while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != SCAN:
         marker, end = data[at + 1], at + 2 + (data[at + 2] << 8 | data[at + 3])
