@@ -24,6 +24,7 @@ import html
 import io
 import re
 import textwrap
+import threading
 import unicodedata
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -79,6 +80,9 @@ MOST_WITH_NUMBERS = 30  # classes of a confusion matrix
 MOST_SPOKEN = 60  # bars
 # With more pixels than these, or larger, a picture is smaller as a PNG than as an SVG.
 MOST_SVG_PIXELS, MOST_SVG_BYTES = 300_000, 300_000
+# matplotlib has one set of settings for all threads: two that change and restore it at the same
+# time would leave what one of them has set.
+SETTINGS = threading.RLock()
 FORMATS = ("png", "svg", "pdf", "jpg", "jpeg", "webp", "tif", "tiff")
 
 
@@ -154,7 +158,8 @@ class Picture:
         names, missing = _fonts_with(_letters_without_font(self.figure))
         fonts, note = _set_fonts(self.figure, names), _font_note(missing)
         style = {"text.parse_math": False, "svg.fonttype": "none", "svg.hashsalt": "course"}
-        with matplotlib.rc_context(style | {"font.family": fonts}), contextlib.ExitStack() as stack:
+        style["font.family"] = fonts
+        with SETTINGS, matplotlib.rc_context(style), contextlib.ExitStack() as stack:
             if note:  # it says in one sentence what matplotlib says of each letter
                 stack.enter_context(warnings.catch_warnings())
                 warnings.filterwarnings("ignore", r"Glyph \d+ ")
@@ -188,6 +193,8 @@ def _checked_path(path: str | os.PathLike) -> Path:
             "Expected the name of a file that ends in .png, .svg, .pdf, .jpg, .webp or .tif. "
             f"Received: {path if checked else repr(path)}."
         )
+    if checked.is_dir():
+        raise UsageError(f"Expected the name of a file. Received: the folder {path}.")
     return checked
 
 
@@ -202,7 +209,7 @@ def _new_axes(
     import matplotlib
     from matplotlib.figure import Figure
 
-    with matplotlib.rc_context(STYLE):
+    with SETTINGS, matplotlib.rc_context(STYLE):
         figure = Figure(figsize=size, layout=layout)
         return list(figure.subplots(rows, columns, squeeze=False, subplot_kw=settings).flat)
 

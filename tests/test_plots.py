@@ -8,6 +8,7 @@ import html.parser
 import io
 import re
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
 from pathlib import Path
 from types import SimpleNamespace
@@ -306,6 +307,19 @@ class TestPicture:
     def test_a_file_name_that_says_no_format(self, path):
         with pytest.raises(UsageError, match="ends in .png, .svg, .pdf, .jpg, .webp or .tif"):
             BARS.save(path)
+
+    def test_a_folder_is_no_file(self, tmp_path):
+        (tmp_path / "a.png").mkdir()
+        with pytest.raises(UsageError, match="Received: the folder"):
+            BARS.save(tmp_path / "a.png")
+
+    def test_threads_that_draw_at_once_leave_the_settings_as_they_were(self):
+        before = dict(matplotlib.rcParams)
+        pictures = [plot_bars({"a": number}, x_label="images") for number in range(3)]
+        with ThreadPoolExecutor(3) as threads:
+            drawn = [*threads.map(Picture.to_html, pictures * 2)]
+        assert drawn == [picture.to_html() for picture in pictures] * 2
+        assert dict(matplotlib.rcParams) == before
 
     def test_a_save_that_fails_leaves_the_old_file(self, tmp_path):
         (tmp_path / "file").write_text("in the way")
