@@ -447,25 +447,17 @@ def _fit(training: _Training, progress: bool) -> None:
     """Let Keras train what is left; whatever ends it early becomes `training.stopped`."""
     import tensorflow as tf
 
-    model, dataset, settings = training.model, training.dataset, training.settings
-    first, batch_size, seed = training.kept.epoch, settings["batch_size"], settings["seed"]
-    train_batches = make_batches(
-        dataset.train, batch_size, shuffle=True, seed=seed, first_epoch=first,
-        augment=training.augment,
-    )  # fmt: skip
-    validation = None
-    if len(dataset.validation):
-        validation = make_batches(dataset.validation, batch_without_training(model))
-        validation = _labelled_for(model, validation, dataset)
-    _make_metrics(model, dataset)
+    model, batch_size = training.model, training.settings["batch_size"]
+    train_batches, validation_batches = _batches(training)
+    _make_metrics(model, training.dataset)
     shown = _Progress(training) if progress else None
     anew = ", with another folder" if training.folder else ""  # this one is for these settings
     try:
         with _no_word_of_tracing():
             model.fit(
-                _labelled_for(model, train_batches, dataset),
-                validation_data=validation,
-                initial_epoch=first,
+                train_batches,
+                validation_data=validation_batches,
+                initial_epoch=training.kept.epoch,
                 epochs=training.epochs,
                 shuffle=False,  # the pipeline shuffles
                 callbacks=[_keeper_callback(training), *([shown.callback()] if shown else [])],
@@ -483,10 +475,27 @@ def _fit(training: _Training, progress: bool) -> None:
         fewer = max(batch_size // 4, 1)
         training.stop("the memory ran out", f"Try smaller batches: batch_size={fewer}{anew}.")
     except Exception as error:  # of an augmentation, a layer or anything else that takes part
-        training.stop(_in_its_own_words(error), f"Mend what failed, then train again{anew}.")
+        if training.interrupted:  # twice, so that it came through into TensorFlow
+            training.stop("you interrupted it", _after_an_interrupt(training))
+        else:
+            training.stop(_in_its_own_words(error), f"Mend what failed, then train again{anew}.")
     finally:
         if shown:
             shown.finish()
+
+
+def _batches(training: _Training) -> tuple[tf.data.Dataset, tf.data.Dataset | None]:
+    """The training batches of the epochs that are left, and the validation batches."""
+    model, dataset, settings = training.model, training.dataset, training.settings
+    train_batches = make_batches(
+        dataset.train, settings["batch_size"], shuffle=True, seed=settings["seed"],
+        first_epoch=training.kept.epoch, augment=training.augment,
+    )  # fmt: skip
+    validation = None
+    if len(dataset.validation):
+        validation = make_batches(dataset.validation, batch_without_training(model))
+        validation = _labelled_for(model, validation, dataset)
+    return _labelled_for(model, train_batches, dataset), validation
 
 
 def _after_an_interrupt(training: _Training) -> str:
@@ -689,7 +698,8 @@ def _is_whole(checkpoint: Checkpoint) -> bool:
         and bool(shapes["best"]) == (begun_with["patience"] is not None)
         and len(parts["optimizer"]) == optimizer.count("(")
         and sum(shapes["optimizer"], []) == [int(size) for size in re.findall(r"\d+", optimizer)]
-        and _all_finite({n: array for n, array in arrays.items() if array.dtype.kind != "V"})
+        and {array.dtype.kind for array in arrays.values()} <= {*"biufV"}
+        and all(np.isfinite(a).all() for a in parts["model"] if a.dtype.kind != "V")
     )
 
 
@@ -704,7 +714,7 @@ def _surroundings(model: keras.Model) -> dict[str, Any]:
         "keras": keras.__version__,
         "tensorflow": tf.__version__,
         "python": PYTHON,
-        "threads": threads or int(os.environ.get("TF_NUM_INTRAOP_THREADS") or loky.cpu_count()),
+        "threads": str(threads or os.environ.get("TF_NUM_INTRAOP_THREADS") or loky.cpu_count()),
         "policy": " and ".join(policies(model)),
     }
 

@@ -975,7 +975,7 @@ class TestTheSameFunctions:
 
         threading_of = tf.config.threading
         monkeypatch.setattr(threading_of, "get_intra_op_parallelism_threads", lambda: 7)
-        assert training._surroundings(as_built(random_model))["threads"] == 7
+        assert training._surroundings(as_built(random_model))["threads"] == "7"
 
     def test_a_policy_of_other_bits_is_no_other_training(self, small, tmp_path, capsys):
         """Layers that compute with 16 bits; their weights have 32 in both."""
