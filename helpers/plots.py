@@ -184,14 +184,11 @@ class Picture:
 
 def _checked_path(path: str | os.PathLike) -> Path:
     """The path of a picture file, with an ending that can be drawn."""
-    try:
-        checked = as_path(path)
-    except TypeError:
-        checked = None
-    if checked is None or checked.suffix[1:].lower() not in FORMATS:
+    checked = as_path(path)
+    if checked.suffix[1:].lower() not in FORMATS:
         raise UsageError(
             "Expected the name of a file that ends in .png, .svg, .pdf, .jpg, .webp or .tif. "
-            f"Received: {path if checked else repr(path)}."
+            f"Received: {path}."
         )
     if checked.is_dir():
         raise UsageError(f"Expected the name of a file. Received: the folder {path}.")

@@ -210,6 +210,8 @@ def test_what_cannot_be_looked_into_is_said(held, tmp_path):
     assert text["holds"]["held"] == f"{NOT_COMPARED}{type(held).__name__}"
     change.by = 1
     assert described(change) != text  # the rest is compared
+    if hasattr(held, "close"):
+        held.close()
 
 
 def test_modules_of_ones_own_count_as_far_as_they_are_used():

@@ -151,9 +151,8 @@ class Server:
 @pytest.fixture(scope="module")
 def server():
     server = Server()
-    yield server
-    server.process.stdin.close()
-    server.process.wait(timeout=30)
+    with server.process:  # closes its streams, and so ends it
+        yield server
 
 
 def runs(process: int) -> bool:
