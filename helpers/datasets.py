@@ -41,6 +41,7 @@ from helpers.errors import (
     DownloadError,
     MissingFileError,
     UsageError,
+    wrapped,
 )
 from helpers.files import as_path, sha256, storage_errors_in_words, sync_folder
 from helpers.folder_report import FolderReport
@@ -144,7 +145,10 @@ class ImageDataset:
                 f"  train       {len(self.train):6,} images",
                 f"  validation  {len(self.validation):6,} images",
                 f"  test        {len(self.test):6,} images",
-                f"  classes     {len(self.class_names)}: {', '.join(self.class_names)}",
+                wrapped(
+                    f"  classes     {len(self.class_names)}: {', '.join(self.class_names)}",
+                    indent=" " * 14,
+                ),
                 *([f"  report      {checked}: see dataset.report"] if checked else []),
             ]
         )

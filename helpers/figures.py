@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from helpers.datasets import ImageDataset
+from helpers.errors import wrapped
 
 STORE = Path(__file__).with_name("lesson_figures.json")
 LOG_VARIABLE = "COURSE_FIGURES_LOG"  # a file that `make figures` collects the values in
@@ -58,7 +59,7 @@ class LessonFigures:
                 row = [self.lesson, self.dataset, name, value]
                 file.write(json.dumps(row) + "\n")
         if name not in self.measured:
-            print(f"{name}: {_written(value, unit)} in this run; none stored for {self.dataset}")
+            _say(f"{name}: {_written(value, unit)} in this run; none stored for {self.dataset}")
             return
         runs = self.measured[name]
         expected, tolerance = runs[0], _tolerance(runs, unit)
@@ -69,13 +70,17 @@ class LessonFigures:
             stated += _end_of_shares(expected, tolerance) if unit == "%" else ""
         # The smallest step that is still written also counts as agreement.
         if abs(value - expected) <= tolerance + 0.5 * _last_digit(unit):
-            print(f"{stated}. This run agrees.")
+            _say(f"{stated}. This run agrees.")
             return
         direction = "higher" if value > expected else "lower"
-        print(
+        _say(
             f"{stated}. This run: {_written(value, unit)}, {_bare(abs(value - expected), unit)}"
             f"{points} {direction}, more than the noise between seeds."
         )
+
+
+def _say(text: str) -> None:
+    print(wrapped(text, indent="  "))
 
 
 def _tolerance(runs: list[float], unit: str) -> float:

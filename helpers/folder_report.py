@@ -28,7 +28,7 @@ from pathlib import Path
 
 import numpy as np
 
-from helpers.errors import FolderError
+from helpers.errors import FolderError, wrapped
 from helpers.files import as_path, written_whole
 from helpers.image_files import printable, quiet_pillow, what_there_is
 
@@ -375,14 +375,15 @@ class FolderReport:
         lines += [f"  {name:{width}}  {count:7,}" for name, count in counts[:MOST_CLASSES]]
         if len(counts) > MOST_CLASSES:
             lines.append(f"  and {len(counts) - MOST_CLASSES} more classes")
+        said = []
         for (level, kind), group in self._groups().items():
-            lines.append(f"  {level}: {kind} ({len(group):,}). {group[0].advice}")
-            lines += [f"    {found.path}: {found.cause}" for found in group[:MOST_FINDINGS]]
+            said.append(f"  {level}: {kind} ({len(group):,}). {group[0].advice}")
+            said += [f"    {found.path}: {found.cause}" for found in group[:MOST_FINDINGS]]
             if len(group) > MOST_FINDINGS:
-                lines.append(f"    and {len(group) - MOST_FINDINGS:,} more")
+                said.append(f"    and {len(group) - MOST_FINDINGS:,} more")
         if self.ignored:
-            lines.append(f"  ignored: {self._ignored_in_words()}")
-        return "\n".join(lines)
+            said.append(f"  ignored: {self._ignored_in_words()}")
+        return "\n".join([*lines, *(wrapped(line, indent="      ") for line in said)])
 
     def _repr_html_(self) -> str:
         return _as_html(self)

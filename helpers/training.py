@@ -46,7 +46,13 @@ from helpers.descriptions import (
     policies,
     without_names,
 )
-from helpers.errors import CheckpointError, MismatchError, StorageError, UsageError
+from helpers.errors import (
+    CheckpointError,
+    MismatchError,
+    StorageError,
+    UsageError,
+    wrapped,
+)
 from helpers.files import as_path
 from helpers.fit_check import (
     batch_without_training,
@@ -242,7 +248,7 @@ def train(
                 _fit(training, progress)
             run = training.end()
     if run.stopped:
-        print(run.stopped)
+        print(wrapped(run.stopped))
     return run
 
 

@@ -86,7 +86,8 @@ class TestBundledSample:
             "  validation   2,000 images",
             "  test        10,000 images",
             "  classes     10: T-shirt/top, Trouser, Pullover, Dress, Coat, Sandal, Shirt, "
-            "Sneaker, Bag, Ankle boot",
+            "Sneaker,",
+            "              Bag, Ankle boot",
         ]
         assert repr(sample.validation) == "Split(validation: 2,000 images of 10 classes)"
 

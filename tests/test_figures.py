@@ -37,10 +37,17 @@ def stated(dataset, tmp_path, monkeypatch):
     return lesson_figures(LESSON, dataset)
 
 
+def said(capsys) -> str:
+    """What was printed, without the line breaks that keep it within the page."""
+    lines = capsys.readouterr().out
+    assert max(map(len, lines.splitlines())) <= 88
+    return lines.replace("\n  ", " ")
+
+
 @pytest.mark.parametrize("value", [0.85, 0.8253, 0.8747, 0.825, 0.875])
 def test_a_run_within_the_tolerance_prints_the_same_text_on_every_machine(stated, capsys, value):
     stated.state("test accuracy", value)
-    assert capsys.readouterr().out == (
+    assert said(capsys) == (
         "test accuracy: 85.0 % in this lesson, give or take 2.5 points. This run agrees.\n"
     )
 
@@ -55,7 +62,7 @@ def test_a_run_within_the_tolerance_prints_the_same_text_on_every_machine(stated
 )
 def test_a_run_further_off_says_how_far(stated, capsys, value, moved):
     stated.state("test accuracy", value)
-    assert capsys.readouterr().out == (
+    assert said(capsys) == (
         "test accuracy: 85.0 % in this lesson, give or take 2.5 points. "
         f"This run: {moved}, more than the noise between seeds.\n"
     )
@@ -79,7 +86,7 @@ def test_a_run_further_off_says_how_far(stated, capsys, value, moved):
 )  # fmt: skip
 def test_other_units_than_percent(stated, capsys, name, value, unit, text):
     stated.state(name, value, unit=unit)
-    assert capsys.readouterr().out == f"{text}\n"
+    assert said(capsys) == f"{text}\n"
 
 
 @pytest.mark.parametrize(
@@ -89,23 +96,23 @@ def test_no_share_is_held_to_less_than_a_point(stated, capsys, name, expected):
     """Of 1,000 images that all runs had right, another processor has 998 right."""
     stated.state(name, float(expected) / 100 - 0.002)
     text = f"{name}: {expected} % in this lesson, give or take 1.0 points"
-    out = capsys.readouterr().out
+    out = said(capsys)
     assert out.startswith(text) and out.endswith(". This run agrees.\n")
     stated.state(name, float(expected) / 100 - 0.012)
-    assert "1.2 points lower, more than the noise" in capsys.readouterr().out
+    assert "1.2 points lower, more than the noise" in said(capsys)
 
 
 def test_a_loss_measured_once_agrees_to_the_last_digit_that_is_written(stated, capsys):
     stated.state("loss, measured once", 0.504, unit="")
-    assert capsys.readouterr().out == "loss, measured once: 0.50 in this lesson. This run agrees.\n"
+    assert said(capsys) == "loss, measured once: 0.50 in this lesson. This run agrees.\n"
     stated.state("loss, measured once", 0.52, unit="")
-    assert "This run: 0.52, 0.02 higher" in capsys.readouterr().out
+    assert "This run: 0.52, 0.02 higher" in said(capsys)
 
 
 def test_no_share_is_said_to_lead_out_of_0_to_100_percent(stated, capsys):
     stated.state("training accuracy", 1.0)
     stated.state("error", 0.02)
-    assert capsys.readouterr().out == (
+    assert said(capsys) == (
         "training accuracy: 100.0 % in this lesson, give or take 1.0 points (at most 100 %). "
         "This run agrees.\n"
         "error: 2.0 % in this lesson, give or take 10.0 points (at least 0 %). This run agrees.\n"
@@ -114,12 +121,12 @@ def test_no_share_is_said_to_lead_out_of_0_to_100_percent(stated, capsys):
 
 def test_a_figure_that_never_moves_has_no_tolerance(stated, capsys):
     stated.state("parameters", 122_570, unit="")
-    assert capsys.readouterr().out == ("parameters: 122570.00 in this lesson. This run agrees.\n")
+    assert said(capsys) == ("parameters: 122570.00 in this lesson. This run agrees.\n")
 
 
 def test_a_run_that_diverged_does_not_agree(stated, capsys):
     stated.state("test accuracy", math.nan)
-    assert "agrees" not in capsys.readouterr().out
+    assert "agrees" not in said(capsys)
 
 
 @pytest.mark.parametrize("lesson", [LESSON, "01_choosing_a_library"])
@@ -127,14 +134,14 @@ def test_a_figure_that_nobody_measured_is_stated_as_this_runs_alone(
     stated, dataset, capsys, lesson
 ):
     lesson_figures(lesson, dataset).state("new figure", 0.123)
-    assert capsys.readouterr().out == "new figure: 12.3 % in this run; none stored for bands\n"
+    assert said(capsys) == "new figure: 12.3 % in this run; none stored for bands\n"
 
 
 def test_the_figures_of_another_dataset_are_not_used(stated, make_dataset, capsys):
     from dataclasses import replace
 
     lesson_figures(LESSON, replace(make_dataset(), name="pets")).state("test accuracy", 0.85)
-    assert capsys.readouterr().out == "test accuracy: 85.0 % in this run; none stored for pets\n"
+    assert said(capsys) == "test accuracy: 85.0 % in this run; none stored for pets\n"
 
 
 def test_what_was_stated_can_be_collected(stated, tmp_path, monkeypatch, capsys):
@@ -148,7 +155,7 @@ def test_what_was_stated_can_be_collected(stated, tmp_path, monkeypatch, capsys)
         [LESSON, "bands", "test accuracy", 0.8],
         [LESSON, "bands", "new figure", 3.0],
     ]
-    assert len(capsys.readouterr().out.splitlines()) == 2
+    assert len(said(capsys).splitlines()) == 2
 
 
 def test_the_store_that_comes_with_the_course_can_be_read():
@@ -170,8 +177,9 @@ def test_no_run_that_was_measured_is_another_one_once_more():
             assert len(set(runs)) == len(runs), (lesson, dataset)
 
 
-def test_asking_twice_was_better_in_every_run_as_lesson_6_says():
+def test_asking_twice_was_better_in_six_of_seven_runs_as_lesson_6_says():
     stored = json.loads(figures.STORE.read_text(encoding="utf-8"))
     measured = stored["06_faster_and_more_accurate"]["fashion_mnist"]
     once, twice = (measured[f"asked {how}: validation accuracy"] for how in ("once", "twice"))
-    assert all(after > before for before, after in zip(once, twice, strict=True))
+    better = sum(after > before for before, after in zip(once, twice, strict=True))
+    assert (better, len(once)) == (6, 7)

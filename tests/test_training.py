@@ -29,7 +29,7 @@ from helpers import (
     training,
 )
 from helpers.checkpoints import CheckpointFolder
-from helpers.errors import CheckpointError, MismatchError, StorageError, UsageError
+from helpers.errors import CheckpointError, MismatchError, StorageError, UsageError, wrapped
 
 with quiet_tensorflow():
     import keras
@@ -1088,7 +1088,7 @@ class TestInterrupted:
             f"Stopped in epoch {run.epochs + 1} of 4: you interrupted it. The model has the "
             f"weights that it had {after}. Run the same cell again to go on."
         )
-        assert capsys.readouterr().out == run.stopped + "\n"
+        assert capsys.readouterr().out == wrapped(run.stopped) + "\n"
         # Where it came while an epoch was kept, that one is in memory already.
         assert run.epochs - epochs in ((0, 1) if name in ("save", "replace") else (0,))
         assert run.history.get("loss", ()) == reference.run.history["loss"][: run.epochs]
