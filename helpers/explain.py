@@ -91,6 +91,7 @@ def grad_cam(
             f"Expected a layer that the answer of the model depends on. Received: {layer_name!r}, "
             "whose output goes elsewhere. Choose a layer on the way to the output."
         )
+    _check_not_saturated(answer.numpy(), slopes.numpy())
     weights = tf.reduce_mean(tf.cast(slopes, tf.float32), axis=(1, 2))  # one weight a map
     heat = tf.nn.relu(tf.einsum("bhwc,bc->hw", maps, weights)).numpy()
     if not np.isfinite(heat).all():
@@ -128,6 +129,16 @@ def _one_number_a_class(answer: Any) -> Any:
             "explains the answer of a classifier only."
         )
     return answer
+
+
+def _check_not_saturated(answer: np.ndarray, slopes: np.ndarray) -> None:
+    """Refuse a softmax that is no last layer, where it is so sure that it rises with nothing."""
+    if not slopes.any() and answer.shape[1] > 1 and answer.max() == 1 and answer.min() >= 0:
+        raise UsageError(
+            "Expected logits, or a softmax as the last layer, which is left out here. Received: a "
+            "probability of exactly 1, which rises with nothing. Give Grad-CAM a model that ends "
+            "in the layer before the softmax: keras.Model(model.inputs[0], layer.output)."
+        )
 
 
 # ------------------------------------------------------------------------------ the arguments

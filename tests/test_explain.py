@@ -338,6 +338,14 @@ class TestInWords:
 
 
 class TestGradCamInWords:
+    def test_a_sure_softmax_that_is_no_layer(self, flat, photo):
+        weights, biases = flat.get_layer("logits").get_weights()
+        sure = keras.models.clone_model(flat)
+        sure.set_weights([*flat.get_weights()[:-2], 10_000 * weights, biases])
+        model = keras.Model(sure.inputs[0], keras.ops.softmax(sure.outputs[0]))
+        with pytest.raises(UsageError, match="Expected logits, or a softmax as the last layer"):
+            grad_cam(model, photo, "c")
+
     @pytest.mark.parametrize("class_index", ["cat", 1.0, True, 3])
     def test_a_class_is_a_number(self, flat, photo, class_index):
         with pytest.raises(UsageError, match=f"from 0 to 2. Received: {class_index!r}"):
