@@ -23,12 +23,15 @@ import tempfile
 import time
 import tomllib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import Queue
 from typing import NamedTuple
 
 PROJECT = Path(__file__).resolve().parent.parent
 LISTS = PROJECT / "tests" / "mutants.toml"
 FLOOR = 0.95  # of the faults at random
+COPIES = 2  # that run side by side
 # The other one of each pair. What is not here is left as it is.
 PAIRS = [
     (ast.Lt, ast.LtE), (ast.Gt, ast.GtE), (ast.Eq, ast.NotEq), (ast.In, ast.NotIn),
@@ -131,19 +134,25 @@ def sample(lists: dict, modules: list[str], size: int, seed: int) -> list[Fault]
     return random.Random(seed).sample(left, min(size, len(left)))
 
 
+def tests_of(module: str, lists: dict) -> list[str]:
+    """The test files of a module, its own one first."""
+    own = f"tests/test_{module}.py"
+    return [own] * (PROJECT / own).exists() + lists["tests"].get(module, [])
+
+
 class Copy:
     """A copy of the project whose tests are run."""
 
-    def __init__(self, folder: Path, lists: dict):
+    def __init__(self, folder: Path, lists: dict, seconds: dict[str, float]):
         self.folder, self.lists = folder, lists
-        self.seconds: dict[str, float] = {}  # that the tests of a module take without a fault
+        self.seconds = seconds  # that the tests of a module take without a fault, for all copies
         ignored = shutil.ignore_patterns(".venv", ".git", "build", "scratch", "data", "*cache*")
         shutil.copytree(PROJECT, folder, ignore=ignored, dirs_exist_ok=True)
         (folder / "data").symlink_to(PROJECT / "data")
 
     def passes(self, module: str, limit: float | None = None) -> bool:
         """Whether the tests of a module pass, and within so many seconds."""
-        tests = [f"tests/test_{module}.py", *self.lists["tests"].get(module, [])]
+        tests = tests_of(module, self.lists)
         command = [sys.executable, "-m", "pytest", "-qx", "-p", "no:cacheprovider", *tests]
         environment = os.environ | {"PYTHONPATH": str(self.folder), "PYTHONDONTWRITEBYTECODE": "1"}
         try:
@@ -173,11 +182,22 @@ class Copy:
 
 def run(faults: list[Fault], lists: dict) -> float:
     """Try every fault, print those that no test catches; give back the share that is caught."""
-    survived = 0
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Copy(Path(folder), lists)
-        for number, fault in enumerate(faults, 1):
-            caught = copy.catches(fault)
+    free: Queue[Copy] = Queue()
+
+    def catches(fault: Fault) -> bool:
+        copy = free.get()
+        try:
+            return copy.catches(fault)
+        finally:
+            free.put(copy)
+
+    survived, seconds = 0, {}
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(COPIES) as pool:
+        for number in range(COPIES):
+            free.put(Copy(Path(folder, str(number)), lists, seconds))
+        for number, (fault, caught) in enumerate(
+            zip(faults, pool.map(catches, faults), strict=True), 1
+        ):
             survived += not caught
             outcome = "caught  " if caught else "SURVIVED"
             print(f"{number:4} {outcome} {fault.name}: {_shown(fault)}", flush=True)
@@ -199,9 +219,7 @@ def main() -> None:
     chosen = options.parse_args()
     lists = tomllib.loads(LISTS.read_text(encoding="utf-8"))
     modules = chosen.modules or sorted(
-        path.stem
-        for path in (PROJECT / "helpers").glob("*.py")
-        if (PROJECT / "tests" / f"test_{path.stem}.py").exists()
+        path.stem for path in (PROJECT / "helpers").glob("*.py") if tests_of(path.stem, lists)
     )
     if chosen.sample:
         share, floor = run(sample(lists, modules, chosen.sample, chosen.seed), lists), FLOOR
