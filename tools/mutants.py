@@ -7,26 +7,31 @@
 
 A fault is one small change: another comparison, number or sign, `and` for `or`, a condition turned
 round, a result or a call left out. Each is put into a copy of the project, where the tests of its
-module run until the first that fails. A run that takes far longer than without the fault counts
-as caught too. tests/mutants.toml has the tests of a module beside tests/test_<module>.py,
-the named faults, and those faults that change nothing, with the reason.
+module run until the first that fails: first those that come by the changed lines, then all. A
+run that takes far longer than without the fault counts as caught too. tests/mutants.toml has the
+tests of a module beside tests/test_<module>.py, the named faults, and those faults that change
+nothing, with the reason.
 """
 
 import argparse
 import ast
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from queue import Queue
 from typing import NamedTuple
+
+import coverage
 
 PROJECT = Path(__file__).resolve().parent.parent
 LISTS = PROJECT / "tests" / "mutants.toml"
@@ -50,6 +55,7 @@ class Fault(NamedTuple):
     new: str
     source: str  # the whole module with the fault in it
     name: str
+    lines: range  # of the module, that are changed
 
 
 def changes(node: ast.AST) -> Iterator[ast.AST]:
@@ -109,7 +115,8 @@ def faults_of(module: str) -> list[Fault]:
             old = node.test if isinstance(node, CONDITIONAL) else node
             faulty = changed(source, old, new)
             before, after = (text.splitlines()[old.lineno - 1].strip() for text in (source, faulty))
-            found.append(Fault(module, before, after, faulty, f"{module}.py:{old.lineno}"))
+            lines = range(old.lineno, old.end_lineno + 1)
+            found.append(Fault(module, before, after, faulty, f"{module}.py:{old.lineno}", lines))
     return found
 
 
@@ -121,7 +128,9 @@ def named_faults(lists: dict) -> list[Fault]:
         source = (PROJECT / "helpers" / f"{module}.py").read_text(encoding="utf-8")
         if source.count(old) != 1:
             sys.exit(f"{fault['name']}: its old text is {source.count(old)} times in {module}.py.")
-        found.append(Fault(module, old, new, source.replace(old, new), fault["name"]))
+        first = source[: source.index(old)].count("\n") + 1
+        lines = range(first, first + old.count("\n") + 1)
+        found.append(Fault(module, old, new, source.replace(old, new), fault["name"], lines))
     return found
 
 
@@ -140,20 +149,25 @@ def tests_of(module: str, lists: dict) -> list[str]:
     return [own] * (PROJECT / own).exists() + lists["tests"].get(module, [])
 
 
+class Reach(NamedTuple):
+    """What the tests of a module do without a fault."""
+
+    seconds: float
+    tests: dict[int, set[str]]  # line of the module -> those that come by it
+
+
 class Copy:
     """A copy of the project whose tests are run."""
 
-    def __init__(self, folder: Path, lists: dict, seconds: dict[str, float]):
+    def __init__(self, folder: Path, lists: dict):
         self.folder, self.lists = folder, lists
-        self.seconds = seconds  # that the tests of a module take without a fault, for all copies
         ignored = shutil.ignore_patterns(".venv", ".git", "build", "scratch", "data", "*cache*")
         shutil.copytree(PROJECT, folder, ignore=ignored, dirs_exist_ok=True)
         (folder / "data").symlink_to(PROJECT / "data")
 
-    def passes(self, module: str, limit: float | None = None) -> bool:
-        """Whether the tests of a module pass, and within so many seconds."""
-        tests = tests_of(module, self.lists)
-        command = [sys.executable, "-m", "pytest", "-qx", "-p", "no:cacheprovider", *tests]
+    def passes(self, *arguments: str, limit: float | None = None) -> bool:
+        """Whether these tests pass, and within so many seconds."""
+        command = [sys.executable, "-m", "pytest", "-qx", "-p", "no:cacheprovider", *arguments]
         environment = os.environ | {"PYTHONPATH": str(self.folder), "PYTHONDONTWRITEBYTECODE": "1"}
         try:
             run = subprocess.run(
@@ -165,17 +179,31 @@ class Copy:
             sys.exit(run.stdout.decode() + run.stderr.decode())
         return run.returncode == 0
 
-    def catches(self, fault: Fault) -> bool:
+    def reach(self, module: str) -> Reach:
+        """Run the tests of a module without a fault, and note which of its lines each runs."""
+        started = time.monotonic()
+        noting = ("--cov=helpers", "--cov-context=test", "--cov-report=")
+        if not self.passes(*tests_of(module, self.lists), *noting):
+            sys.exit(f"The tests of {module} fail without a fault.")
+        noted = coverage.CoverageData(self.folder / ".coverage")
+        noted.read()
+        lines = noted.contexts_by_lineno(str(self.folder / "helpers" / f"{module}.py"))
+        # "tests/test_a.py::test_b[1]|run", and "" for what an import runs
+        tests = {
+            at: {re.split(r"[\[|]", test)[0] for test in by} - {""} for at, by in lines.items()
+        }
+        return Reach(time.monotonic() - started, tests)
+
+    def catches(self, fault: Fault, reach: Reach) -> bool:
         """Whether a test fails with the fault in its module."""
-        if fault.module not in self.seconds:
-            started = time.monotonic()
-            if not self.passes(fault.module):
-                sys.exit(f"The tests of {fault.module} fail without a fault.")
-            self.seconds[fault.module] = time.monotonic() - started
+        near = sorted(set().union(*(reach.tests.get(line, ()) for line in fault.lines)))
         path = self.folder / "helpers" / f"{fault.module}.py"
         path.write_text(fault.source, encoding="utf-8")
+        limit = 60 + 5 * reach.seconds
         try:
-            return not self.passes(fault.module, limit=60 + 5 * self.seconds[fault.module])
+            # All of them last: a line may count in a process that nothing is noted of.
+            every = tests_of(fault.module, self.lists)
+            return not all(self.passes(*some, limit=limit) for some in (near, every) if some)
         finally:
             shutil.copyfile(PROJECT / "helpers" / path.name, path)
 
@@ -183,21 +211,25 @@ class Copy:
 def run(faults: list[Fault], lists: dict) -> float:
     """Try every fault, print those that no test catches; give back the share that is caught."""
     free: Queue[Copy] = Queue()
+    modules = sorted({fault.module for fault in faults})
 
-    def catches(fault: Fault) -> bool:
+    def with_a_copy(method: Callable, *values: object) -> object:
         copy = free.get()
         try:
-            return copy.catches(fault)
+            return method(copy, *values)
         finally:
             free.put(copy)
 
-    survived, seconds = 0, {}
+    survived = 0
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(COPIES) as pool:
         for number in range(COPIES):
-            free.put(Copy(Path(folder, str(number)), lists, seconds))
-        for number, (fault, caught) in enumerate(
-            zip(faults, pool.map(catches, faults), strict=True), 1
-        ):
+            free.put(Copy(Path(folder, str(number)), lists))
+        reaches = pool.map(partial(with_a_copy, Copy.reach), modules)
+        reach = dict(zip(modules, reaches, strict=True))
+        outcomes = pool.map(
+            partial(with_a_copy, Copy.catches), faults, [reach[fault.module] for fault in faults]
+        )
+        for number, (fault, caught) in enumerate(zip(faults, outcomes, strict=True), 1):
             survived += not caught
             outcome = "caught  " if caught else "SURVIVED"
             print(f"{number:4} {outcome} {fault.name}: {_shown(fault)}", flush=True)
