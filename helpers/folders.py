@@ -39,7 +39,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.request import url2pathname
 
 import numpy as np
@@ -75,6 +75,9 @@ from helpers.image_files import (
 from helpers.image_looks import may_show_nothing, shows_nothing
 from helpers.memory import available_memory
 from helpers.splits import check_number_of_images, check_split, split_by_class
+
+if TYPE_CHECKING:
+    from scipy.spatial import cKDTree
 
 # A folder may be cut into parts already. These names say so, in capitals too.
 PART_OF_FOLDER = {
@@ -893,11 +896,12 @@ LARGE = 256  # pixels a side; the thumbnails of smaller pictures are made togeth
 TOGETHER = 1 << 15  # pixels at once: with more, the system spends its time on giving memory
 NOT_LARGE = 32_000  # numbers of a picture
 # How far apart they may be, in grey levels, root mean square over the thumbnail: this share of
-# what two pictures of the class usually differ by. Where all look alike, as X-rays do, it is
-# little, and where they do not, much. Of copies saved as JPEG of quality 50 to 95, as WebP or
-# at half to twice their size, 97 in 100 and more are found of photos, Fashion-MNIST and made
-# X-rays, and no two different pictures of these are taken for one.
-USUAL_SHARE = 0.12
+# what each usually differs by from those around it. Where all look alike, as X-rays do, it is
+# little, and where they do not, much; a class may hold some of both. Of Fashion-MNIST (22,000),
+# all copies saved as JPEG of quality 50 to 95, as WebP or at twice the size are found, 9 in 10 at
+# three quarters, and half of those at half the size (14 x 14); of photos all. 19 other pairs are.
+USUAL_SHARE = 0.3
+AROUND = 32
 LEAST_NEAR, MOST_NEAR = 1.0, 12.0
 NEAR_SHARE = 0.25  # of the thumbnail's contrast, at most
 NEIGHBOURS = 8  # that are looked at, with the picture itself
@@ -966,24 +970,32 @@ def _near_pairs(
     points = seen.thumbnails
     contrast = _in_pieces(lambda which: _contrast(points[which]), images)
     images, contrast = images[contrast >= PLAIN], contrast[contrast >= PLAIN]
-    usual = _usual_difference(points, images, seen.classes[images])
-    allowed = np.clip(USUAL_SHARE * usual, LEAST_NEAR, MOST_NEAR)
-    allowed = np.minimum(allowed, NEAR_SHARE * contrast)
-    one, other = _neighbours(points, images, allowed)
-    distance = _in_pieces(lambda i, j: _distance(points[images[i]], points[images[j]]), one, other)
-    close = distance <= np.minimum(allowed[one], allowed[other])
-    return images[one[close]], images[other[close]]
+    if len(images) < 2:
+        return images[:0], images[:0]
+    allowed = np.minimum(NEAR_SHARE * contrast, MOST_NEAR)
+    tree = _tree(points, images)
+    pairs = _neighbours(tree, allowed)
+    distance = _in_pieces(lambda i, j: _distance(points[images[i]], points[images[j]]), *pairs)
+    close = distance <= allowed[pairs].min(axis=0)
+    pairs, distance = pairs[:, close], distance[close]
+    some, at = np.unique(pairs, return_inverse=True)
+    allowed = np.maximum(USUAL_SHARE * _usual_difference(tree, points, images, some), LEAST_NEAR)
+    one, other = images[pairs[:, distance <= allowed[at.reshape(pairs.shape)].min(axis=0)]]
+    return one, other
 
 
-def _usual_difference(points: np.ndarray, images: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    """How far two pictures of its class are from each other, for every image, in grey levels."""
-    usual = np.zeros(len(images))
-    for number in np.unique(classes):
-        which = images[classes == number]
-        some = points[which[:: math.ceil(len(which) / PIECE)]]
-        # Two draws from the same numbers differ by twice their variance, squared, on average.
-        usual[classes == number] = math.sqrt(2 * some.var(axis=0, dtype=np.float32).mean())
-    return usual
+def _usual_difference(
+    tree: cKDTree, points: np.ndarray, images: np.ndarray, some: np.ndarray
+) -> np.ndarray:
+    """How far each of some images is from those around it, by their median, in grey levels."""
+    ranks = np.arange(2, min(AROUND + 1, len(images)) + 1)  # the first is the image itself
+
+    def usual(which: np.ndarray) -> np.ndarray:
+        _, around = tree.query(tree.data[which], k=ranks, workers=-1)
+        apart = _distance(points[images[which], np.newaxis], points[images[around]])
+        return np.median(apart, axis=1)
+
+    return np.concatenate([usual(which) for which in _pieces(some, PIECE // AROUND)])
 
 
 def _joined(pairs: tuple[np.ndarray, np.ndarray], count: int) -> np.ndarray:
@@ -1016,7 +1028,7 @@ def _contrast(points: np.ndarray) -> np.ndarray:
 
 def _distance(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """The root mean square difference of thumbnails, in grey levels."""
-    return np.sqrt(np.square(np.subtract(one, other, dtype=np.float32)).mean(axis=1))
+    return np.sqrt(np.square(np.subtract(one, other, dtype=np.float32)).mean(axis=-1))
 
 
 def _pieces(array: Sequence, size: int = PIECE) -> Iterator[Sequence]:
@@ -1030,31 +1042,32 @@ def _in_pieces(work: Callable[..., np.ndarray], *arrays: np.ndarray) -> np.ndarr
     return np.concatenate([work(*pieces) for pieces in zip(*map(_pieces, arrays), strict=True)])
 
 
-def _neighbours(points: np.ndarray, which: np.ndarray, allowed: np.ndarray) -> np.ndarray:
-    """Pairs of points that may be near each other, as two rows of indices into `which`.
+def _tree(points: np.ndarray, images: np.ndarray) -> cKDTree:
+    from scipy.spatial import cKDTree
+    from threadpoolctl import threadpool_limits
+
+    # With two threads, products this small make one wait for the other most of the time.
+    with threadpool_limits(1, "blas"):
+        return cKDTree(_along_main_directions(points, images))
+
+
+def _neighbours(tree: cKDTree, allowed: np.ndarray) -> np.ndarray:
+    """Pairs of points of the tree that may be near each other, as two rows of their indices.
 
     The distances that are allowed differ. The points with small ones are looked up first,
     a piece at a time: the less far a search has to go, the faster it ends.
     """
-    from scipy.spatial import cKDTree
-    from threadpoolctl import threadpool_limits
-
-    if len(which) < 2:
-        return np.empty((2, 0), int)
-    # With two threads, products this small make one wait for the other most of the time.
-    with threadpool_limits(1, "blas"):
-        places = _along_main_directions(points, which)
-    tree, found = cKDTree(places), []
+    found = []
     for piece in _pieces(np.argsort(allowed)):
         radius = allowed[piece[-1]] * math.sqrt(THUMBNAIL_BYTES) + 1e-6
         _, nearest = tree.query(
-            places[piece], k=NEIGHBOURS, distance_upper_bound=radius, workers=-1
+            tree.data[piece], k=NEIGHBOURS, distance_upper_bound=radius, workers=-1
         )
-        one, rank = np.nonzero(nearest < len(which))  # the others are too far away
+        one, rank = np.nonzero(nearest < tree.n)  # the others are too far away
         pairs = np.sort([piece[one], nearest[one, rank]], axis=0)
         pairs = pairs[:, pairs[0] != pairs[1]]
-        found.append(pairs[0] * len(which) + pairs[1])
-    return np.stack(np.divmod(np.unique(np.concatenate(found)), len(which)))
+        found.append(pairs[0] * tree.n + pairs[1])
+    return np.stack(np.divmod(np.unique(np.concatenate(found)), tree.n))
 
 
 def _along_main_directions(points: np.ndarray, which: np.ndarray) -> np.ndarray:

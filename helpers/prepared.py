@@ -45,7 +45,7 @@ from helpers.folder_report import Finding, FolderReport, ImageFiles, Place, Plac
 from helpers.folders import Listing, check_listing, cut_parts, list_folder, read_images
 
 PREPARED = "prepared"  # the folder in data/
-FORMAT = 3  # to be raised when the file or what is found in a folder is no longer the same
+FORMAT = 4  # to be raised when the file or what is found in a folder is no longer the same
 PARTS = ("train", "validation", "test")  # in the order of the file
 PIECE = 1 << 20  # bytes that are copied or compared at once
 LISTS = ("folder_of", "ends", "names")  # of Places

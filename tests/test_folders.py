@@ -911,6 +911,23 @@ class TestNearlyTheSame:
             for number in (0, 2, 4, 1, 3, 5)
         ]
 
+    def test_so_it_is_where_a_class_holds_others_too(self, tmp_path):
+        """How alike pictures may be is told by those around them, not by the whole class."""
+        shadow = np.asarray(photo(0, 64)).mean(axis=2)
+        for number in range(60):
+            noise = np.random.default_rng(number).normal(0, 30, (8, 8)).repeat(8, 0).repeat(8, 1)
+            alike = Image.fromarray((shadow + noise / 10).clip(0, 255).astype(np.uint8))
+            folder = tmp_path / ("ill", "well")[number % 2]
+            write(folder / f"{number}.png", alike)
+            write(folder / f"{number} photo.png", photo(100 + number, 64))
+        write(tmp_path / "ill" / "59.jpg", encoded(alike, "JPEG", quality=80))
+        write(tmp_path / "ill" / "0 photo.jpg", encoded(photo(100, 64), "JPEG", quality=80))
+        near = [f"{found.path}: {found.cause}" for found in check_folder(tmp_path).findings]
+        assert near == [
+            "ill/0 photo.jpg: Nearly the same picture as ill/0 photo.png.",
+            "ill/59.jpg: Nearly the same picture as well/59.png.",
+        ]
+
     def test_pictures_that_blend_into_one_another_still_make_a_dataset(self, tmp_path):
         """As in a film: each is near the next, so that a chain leads from one end to the other."""
         first, last = (np.asarray(photo(number, 32), float) for number in (0, 1))
