@@ -46,7 +46,10 @@ KINDS = {
     "no class folders": (PROBLEM, "Sort the images into one sub-folder a class."),
     "one class": (PROBLEM, "Add a sub-folder with images of a second class."),
     "one folder too many": (PROBLEM, "Use the inner folder."),
-    "beside the parts": (PROBLEM, "Keep only train, validation and test here."),
+    "beside the parts": (
+        PROBLEM,
+        "Keep only train, validation and test here. If they are classes, give them other names.",
+    ),
     "same part twice": (PROBLEM, "Put the images of both into one folder."),
     "same class twice": (PROBLEM, "Put the images of both into one folder, or rename one."),
     "unreadable name": (PROBLEM, "Rename the folder."),
@@ -64,6 +67,7 @@ KINDS = {
         "If these are the classes, load that folder alone, or name it train or test.",
     ),
     "saved web page": (NOTE, "Move it elsewhere if it is no class of yours."),
+    "name of a part": (NOTE, "Move it elsewhere if it is no class of yours."),
     "two spellings": (NOTE, "They count as one class. No need to act."),
     # single files
     "zero bytes": (SET_ASIDE, _AGAIN),

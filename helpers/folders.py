@@ -210,8 +210,11 @@ ODD_PATHS = {
 
 # What operating systems and JupyterLab leave in folders; so is every name with a leading dot.
 LEFT_BY_SYSTEMS = frozenset(
-    ("__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin", "@eadir")
-)
+    (
+        "__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin", "@eadir", "#recycle",
+        "system volume information", "lost+found",
+    )
+)  # fmt: skip
 
 
 @dataclass
@@ -448,9 +451,7 @@ def _whole_layout(root: Path, listing: Listing) -> Finding | None:
     if not listing.folders:
         cause = f"It holds {counted(len(listing.files), 'file')} and no folder.{links}"
         return _finding((), "no class folders", cause)
-    below: dict[str, set[str]] = {place[0]: set() for place in listing.folders}
-    for place in listing.folders:
-        below[place[0]] |= set(place[1:2])
+    below = _below(listing.folders, 1)
     if _has_parts(listing.folders):
         return _deeper_parts(listing.folders, below)
     if unclear := _parts_or_classes(listing, below):
@@ -461,6 +462,14 @@ def _whole_layout(root: Path, listing: Listing) -> Finding | None:
     cause = "It is the only folder here, and its own folders look like the classes."
     path = printable((root / Path(*inner)).as_posix())
     return _finding(inner, "one folder too many", cause, f'Use it: load_dataset("{path}").')
+
+
+def _below(folders: list[Place], depth: int) -> dict[str, set[str]]:
+    """For each folder at the top the names of the folders so far down in it."""
+    below: dict[str, set[str]] = {place[0]: set() for place in folders}
+    for place in folders:
+        below[place[0]] |= set(place[depth : depth + 1])
+    return below
 
 
 def _deeper_parts(folders: list[Place], below: dict[str, set[str]]) -> Finding | None:
@@ -477,10 +486,19 @@ def _parts_or_classes(listing: Listing, below: dict[str, set[str]]) -> Finding |
     """A finding where the folders are hardly the classes, but parts or groups of images."""
     if _like_parts(below):
         return _finding((), "parts or classes", *_renamed_parts(below))
-    parts = [name for name, inner in below.items() if inner and _part_meant(name)[0]]
-    if _like_parts(parts) and (others := sorted(below.keys() - set(parts))):
+    parts = [name for name in below if _part_meant(name)[0]]
+    holds_classes = any(
+        _is_part(name) and len(below[name]) > 1 and not _image_names(listing.files, (name,))
+        for name in parts
+    )
+    others = sorted(below.keys() - set(parts))
+    if others and (holds_classes or _like_parts(parts)):
         cause = f"It holds {_names(sorted(parts))}, and beside them {_names(others)}."
         return _finding((), "beside the parts", cause)
+    depth = 1
+    while all(len(names) == 1 for names in below.values()):  # such as images in each of them
+        depth += 1
+        below = _below(listing.folders, depth)
     inner = [{name.casefold() for name in names} for names in below.values()]
     shared, names = set.intersection(*inner), set.union(*inner)
     if (
@@ -488,7 +506,9 @@ def _parts_or_classes(listing: Listing, below: dict[str, set[str]]) -> Finding |
         or len(shared) < 2
         or 2 * len(shared) < len(names)
         or all(map(YEAR.fullmatch, names))  # so they are albums of one class each
-        or any(_image_names(listing.files, (top,)) for top in below)
+        or any(
+            _image_names(listing.files, place) for place in listing.folders if len(place) <= depth
+        )
     ):
         return None
     outer, inner = _names(sorted(below)), _names(sorted(shared))
@@ -644,6 +664,9 @@ def _odd_names(folders: list[Place], depth: int) -> Iterator[Finding]:
         if name.casefold().endswith(WEB_PAGES):
             cause = "Browsers give such names to what belongs to a web page. It counts as a class."
             yield _finding(place, "saved web page", cause)
+        if depth == 1 and name.casefold() in ("validation", "test", "testing"):
+            cause = "Datasets give such names to images that are kept apart. It counts as a class."
+            yield _finding(place, "name of a part", cause)
         if not _is_text(place[-1]):
             yield _finding(place, "unreadable name", "Its name is not text on this system.")
         twin = spelled.setdefault(name, place)

@@ -293,6 +293,27 @@ class TestLayout:
         assert (problem.path, problem.kind) == (".", "beside the parts")
         assert problem.cause == f"It holds train, val, and beside them {other}."
 
+    @pytest.mark.parametrize(
+        ("parts", "other"),
+        [
+            (["train2017/", "val2017/"], "annotations"),
+            (["Train/cat", "Train/dog", "Test/"], "Meta"),
+            (["train/", "test/"], "sample"), (["train/cat", "train/dog"], "unlabeled"),
+            (["bounding_box_train/", "bounding_box_test/"], "query"),
+        ],
+        ids=["flat", "one flat", "both flat", "one alone", "other words"],
+    )  # fmt: skip
+    def test_so_it_is_where_parts_hold_no_classes(self, tmp_path, parts, other):
+        fill(tmp_path, dict.fromkeys(parts, 8))
+        (tmp_path / other).mkdir()
+        [problem] = check_folder(tmp_path, set_aside=True).findings
+        assert problem.kind == "beside the parts"
+        assert problem.cause.endswith(f", and beside them {other}.")
+
+    def test_pictures_to_try_a_model_with_beside_the_classes_are_noted(self, photos):
+        fill(photos, {"test": 8}, first=50)
+        assert found(check_folder(photos)) == [("test", "name of a part", "note")]
+
     def test_training_and_testing_are_parts_too(self, tmp_path):
         for number, part in enumerate(["Training", "Testing"]):
             fill(tmp_path / part, {"cat": 10, "dog": 10}, first=20 * number)
@@ -394,6 +415,15 @@ class TestLayout:
         assert "They hold no class folders." in finding.cause
         assert "into one folder a class" in finding.advice
         assert finding.advice.endswith("If they are the classes, give them other names.")
+
+    def test_nor_are_those_that_hold_a_folder_of_folders_each(self, tmp_path):
+        for number, part in enumerate(["amazon", "dslr", "webcam"]):
+            fill(tmp_path / part / "images", {"cup": 8, "pen": 8}, first=20 * number)
+        finding = self.one_problem(tmp_path)
+        assert finding.kind == "parts or classes"
+        assert finding.cause.endswith("hold no image, but the same folders: cup, pen.")
+        write(tmp_path / "amazon" / "images" / "1.png", picture(99))
+        assert check_folder(tmp_path).class_names == ("amazon", "dslr", "webcam")
 
     def test_following_the_advice_on_parts_helps(self, tmp_path):
         for number, part in enumerate(["seg_train", "seg_dev", "seg_test"]):
@@ -532,7 +562,10 @@ class TestNames:
         assert report.ignored == {counted_as: 3}
         assert f"ignored: {counted_as} 3" in repr(report)
 
-    @pytest.mark.parametrize("name", [".ipynb_checkpoints", "__MACOSX", ".git"])
+    @pytest.mark.parametrize(
+        "name",
+        [".ipynb_checkpoints", "__MACOSX", ".git", "System Volume Information", "lost+found"],
+    )
     def test_so_are_whole_folders(self, photos, name):
         fill(photos / name, {"cat": 1, "dog": 1})
         fill(photos / "cat" / name, {"x": 1})
