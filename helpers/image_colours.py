@@ -240,6 +240,9 @@ def _largest_change(transform: object, space: str) -> int | None:
 def _colours_unused(image: Image.Image) -> list[Remark]:
     """What a file says about its colours in another way than by a profile."""
     info = image.info
+    if info.get("icc_profile", "") is None:  # so Pillow says it of a JPEG file
+        cause = "A piece of its colour profile is missing, and the rest was not used."
+        return [("colour profile", cause)]
     if info.get("icc_profile") or "srgb" in info:
         return []
     gamma, places = info.get("gamma"), info.get("chromaticity")

@@ -64,14 +64,19 @@ def shows_nothing(picture: np.ndarray, thumbnail: np.ndarray) -> Remark | None:
         cause = f"Nearly all of it has one colour: it varies by {varies:.1f} grey levels of 255."
         return "blank", cause
     if (brightest := int(thumbnail.max())) < DARK:
-        return "very dark", f"Its brightest part has {brightest} grey levels of 255."
-    green = picture[None, ..., 1]
-    steepest = max(
-        _steepest(green[:, :-1], green[:, 1:])[0], _steepest(green[..., :-1], green[..., 1:])[0]
-    )
-    if steepest < SOFT * (int(green.max()) - int(green.min())):
+        cause = (
+            f"The brightest of its {SPOTS**2} parts has a mean of {brightest}, and white has 255."
+        )
+        return "very dark", cause
+    if all(map(_is_soft, np.moveaxis(picture, -1, 0))):  # in red light, green alone is no picture
         return "blurred", "It has no sharp edge anywhere, not even when it is made small."
     return None
+
+
+def _is_soft(colour: np.ndarray) -> bool:
+    """Whether no step between two neighbours, down or across, is steep in this colour."""
+    steps = (_steepest(turned[None, :-1], turned[None, 1:])[0] for turned in (colour, colour.T))
+    return max(steps) <= SOFT * (int(colour.max()) - int(colour.min()))
 
 
 def _steepest(one: np.ndarray, next_to_it: np.ndarray) -> np.ndarray:

@@ -156,6 +156,8 @@ NOTED = [
      "damaged EXIF"),
     ("a.jpg", encoded(picture(50), "JPEG", icc_profile=b"nonsense" * 40), "colour profile"),
     ("a.png", encoded(picture(50), "PNG", icc_profile=ADOBE[:200]), "colour profile"),
+    ("a.jpg", encoded(picture(50), "JPEG", icc_profile=ADOBE).replace(
+        b"ICC_PROFILE\0\1\1", b"ICC_PROFILE\0\1\2"), "colour profile"),  # one of two
     ("a.jpg", encoded(picture(50).convert("CMYK"), "JPEG", icc_profile=ADOBE), "colour profile"),
     ("a.png", png(COLOURS, 8, 2, chunk(b"gAMA", struct.pack(">I", 100_000))), "other colours"),
     ("a.png", png(COLOURS, 8, 2, chunk(b"cHRM", struct.pack(
@@ -172,6 +174,8 @@ NOTED = [
     *((f"a{number}.jpg", encoded(photo(number, 400).filter(ImageFilter.GaussianBlur(12)), "JPEG"),
        "blurred") for number in range(3)),
     ("a.png", picture(50, (64, 64)).filter(ImageFilter.GaussianBlur(8)), "blurred"),
+    ("a.png", Image.merge("RGB", [photo(3, 64).getchannel(0).filter(ImageFilter.GaussianBlur(8)),
+                                  *2 * [Image.new("L", (64, 64))]]), "blurred"),
 ]  # fmt: skip
 
 # these are left out, with a note
@@ -223,6 +227,13 @@ class TestSingleFiles:
     @pytest.mark.parametrize(("width", "height"), [(4, 4), (4, 32), (32, 4), (320, 40)])
     def test_at_the_limits_there_is_nothing_to_say(self, photos, width, height):
         write(photos / "cat" / "new.png", picture(50, (width, height)))
+        assert check_folder(photos).findings == ()
+
+    def test_what_is_sharp_in_one_colour_is_not_blurred(self, photos):
+        glow = np.zeros((64, 64, 3), np.uint8)
+        glow[..., 1] = np.linspace(0, 40, 64)
+        glow[20:40, 20:40, 0] = 255
+        write(photos / "cat" / "new.png", Image.fromarray(glow))
         assert check_folder(photos).findings == ()
 
     def test_the_first_picture_of_an_animation_counts(self, photos, tmp_path):
