@@ -19,14 +19,13 @@ import contextlib
 import os
 import threading
 import time
-import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from helpers.errors import DamagedFileError, DownloadError
+from helpers.errors import CourseError, DamagedFileError, DownloadError
 from helpers.files import FULL, check_free_space, file_lock, storage_errors_in_words, sync_folder
 from helpers.files import sha256 as sha256_of
 
@@ -34,10 +33,11 @@ if TYPE_CHECKING:
     import filelock
     import requests
 
+Answer = TypeVar("Answer")
+
 PIECE = 1 << 14  # bytes read at once, at most
 OVERLAP = 1 << 10  # bytes asked for once more, to see that they are those that were kept
 SLOWEST = 1_000  # bytes a second that a host must send
-GZIP_OR_ZLIB = 47  # for zlib: look which of the two it is
 OK, PARTIAL_CONTENT, RANGE_NOT_SATISFIABLE = 200, 206, 416  # what a host may answer
 
 
@@ -150,7 +150,9 @@ def _failures_in_words(url: str, path: Path, timeout: float) -> Iterator[None]:
 
     try:
         yield
-    except (requests.RequestException, urllib3.exceptions.HTTPError, zlib.error) as error:
+    except CourseError:
+        raise
+    except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
         raise DownloadError(
             f"Expected to download {url}. Received: {_in_words(error, timeout)}. What came is "
             "kept: the next try goes on from there. Or get the file by another way and put it "
@@ -204,8 +206,8 @@ def _ask(url: str, start: int, size: int, timeout: float) -> requests.Response:
     raise requests.HTTPError(response=response)
 
 
-def _in_time(ask: Callable[[], requests.Response], seconds: float) -> requests.Response:
-    """The answer, if its first lines come in time: a host may let them drip too."""
+def _in_time(ask: Callable[[], Answer], seconds: float) -> Answer:
+    """The answer, if it comes in time: a host may let single lines drip."""
     import requests
 
     answer: Future = Future()
@@ -233,11 +235,10 @@ def _receive(response: requests.Response, file: Path, kept: int, size: int, time
     # Some hosts name the packing of the file itself here. Its length tells: the file is to
     # stay packed; something longer or shorter was packed for the way.
     packed = "Content-Encoding" in told and told.get("Content-Length") != str(size - done)
-    unpack = zlib.decompressobj(GZIP_OR_ZLIB).decompress if packed else bytes
     bar = tqdm(total=size, initial=done, unit="B", unit_scale=True, desc=file.stem)
     with bar, file.open("r+b" if kept else "w+b") as stored:
         stored.seek(done)
-        for piece in map(unpack, _pieces(response, timeout)):
+        for piece in _pieces(response, packed, timeout):
             piece = piece[: size - done]
             known = stored.read(min(len(piece), kept - done)) if done < kept else b""
             if not piece.startswith(known):
@@ -256,19 +257,27 @@ def _receive(response: requests.Response, file: Path, kept: int, size: int, time
     return True
 
 
-def _pieces(response: requests.Response, timeout: float) -> Iterator[bytes]:
+def _pieces(response: requests.Response, packed: bool, timeout: float) -> Iterator[bytes]:
     """What the host sends, as soon as it comes. One that only drips is given up."""
     import requests
 
+    read = partial(response.raw.read1, PIECE, decode_content=packed)
     since, came = time.monotonic(), 0
-    while piece := response.raw.read1(PIECE, decode_content=False):
-        came += len(piece)
-        passed = time.monotonic() - since
-        if passed > timeout and came < SLOWEST * passed:
-            raise requests.RequestException(f"{came:,} bytes in {passed:.0f} seconds (time-out)")
-        if passed > timeout:
-            since, came = time.monotonic(), 0
-        yield piece
+    try:
+        while piece := _in_time(read, 2 * timeout):  # a line between two pieces may drip, too
+            came += len(piece)
+            passed = time.monotonic() - since
+            if passed > timeout and came < SLOWEST * passed:
+                raise requests.RequestException(
+                    f"{came:,} bytes in {passed:.0f} seconds (time-out)"
+                )
+            if passed > timeout:
+                since, came = time.monotonic(), 0
+            yield piece
+    except BaseException:  # such as an interrupt: nobody waits for what is still to come
+        with contextlib.suppress(ValueError, RuntimeError):  # it came, and the line is free
+            response.raw.shutdown()
+        raise
 
 
 def _in_words(error: Exception, timeout: float) -> str:
@@ -279,13 +288,13 @@ def _in_words(error: Exception, timeout: float) -> str:
     if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError):
         return f"nothing for {timeout:g} seconds (time-out)"
     if isinstance(error, requests.HTTPError):
-        return f"{error.response.status_code} {error.response.reason}"
+        return f"{error.response.status_code} {error.response.reason}".strip()
     if isinstance(error, requests.exceptions.SSLError):
         return "no secure connection (a proxy or a wrong clock may be why)"
     if isinstance(error, requests.ConnectionError):
         return "no connection"
     if isinstance(error, urllib3.exceptions.ProtocolError):
         return "a connection that broke off"
-    if isinstance(error, zlib.error):
+    if isinstance(error, urllib3.exceptions.DecodeError):
         return "a damaged answer, packed with gzip"
     return str(error).removesuffix(".")

@@ -125,6 +125,11 @@ def temporary_file(path: Path) -> Iterator[Path]:
     No other process or thread gets the same one. Where the process is killed in the block, the
     next call for the same `path` removes it; on another machine, after a day.
     """
+    if path.name in ("", "..") or "\0" in str(path):
+        raise UsageError(
+            f"Expected the name of a file. Received: {str(path)!r}. Give one, for example "
+            '"scratch/report.csv".'
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_leftovers(path)
     unique = f"{os.getpid()}-{_where()}-{secrets.token_hex(4)}"
@@ -154,7 +159,8 @@ def _remove_leftovers(path: Path) -> None:
 
     for leftover in path.parent.glob(f".*.part.{glob.escape(path.name)}"):
         match = re.match(TEMPORARY, leftover.name)
-        with contextlib.suppress(FileNotFoundError):  # another one removed it
+        # Another one removed it, or it is another user's; and a name can hold any number.
+        with contextlib.suppress(OSError, OverflowError):
             if match and (
                 (match[2] in (_where(), None) and not psutil.pid_exists(int(match[1])))
                 or time.time() - leftover.lstat().st_mtime > DAY

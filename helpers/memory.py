@@ -54,7 +54,7 @@ def _groups(kind: str) -> Iterator[Path]:
     try:
         lines = [line.split(":", 2) for line in GROUPS.read_text().splitlines()]
         named = {name: group for _, names, group in lines for name in names.split(",")}
-        mounts = [line.split() for line in MOUNTS.read_text().splitlines()]
+        mounts = [line.split() for line in MOUNTS.read_text().splitlines() if " - " in line]
     except (OSError, ValueError):  # not Linux
         return
     for mount in mounts:

@@ -22,6 +22,7 @@ import sys
 import tarfile
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -61,7 +62,8 @@ class Host:
         self.statuses: dict[str, int] = {}  # by "whole" and "range": what it refuses, and how
         self.told: dict[str, str | None] = {}  # headers that it tells wrongly, or not at all
         self.body: Callable[[bytes], Iterable[bytes]] = lambda body: [body]  # what it sends
-        self.redirects = 0  # how often it sends the asker elsewhere first
+        self.redirects = 0  # how often it sends the asker elsewhere first ...
+        self.elsewhere = "/elsewhere"  # ... and where
         self.asked: list[str | None] = []  # the Range header of every request for the file
         self.released = threading.Event()
         host = self
@@ -82,7 +84,7 @@ class Host:
         if self.redirects:
             self.redirects -= 1
             request.send_response(302)
-            request.send_header("Location", f"/elsewhere/{self.redirects}")
+            request.send_header("Location", f"{self.elsewhere}/{self.redirects}")
             request.end_headers()
             return
         wanted = request.headers.get("Range")
@@ -362,6 +364,20 @@ class TestDownload:
             get(host, path, timeout=0.2)
         assert part.read_bytes() == CONTENT[:5_000]
 
+    def test_nor_one_whose_lines_between_two_pieces_drip(self, host, path, part):
+        """Such a line may say more than the length of the piece, and no end is in sight."""
+
+        def drip(body: bytes) -> Iterator[bytes]:
+            yield b"%x\r\n%s\r\n1;" % (20_000, body[:20_000])
+            while not host.released.wait(0.02):
+                yield b"x"
+
+        host.body = drip
+        host.told = {"Content-Length": None, "Transfer-Encoding": "chunked"}
+        with pytest.raises(DownloadError, match=r"no answer in 0\.4 seconds .*What came is kept"):
+            get(host, path, timeout=0.2)
+        assert part.read_bytes() == CONTENT[:20_000]
+
     def test_a_slow_host_is_not_a_dripping_one(self, host, path):
         def slowly(body: bytes) -> Iterator[bytes]:
             for start in range(0, len(body), 30_000):
@@ -445,10 +461,20 @@ class TestDownload:
         assert path.read_bytes() == CONTENT
 
     @pytest.mark.parametrize("length", ["told", "not told"])
-    def test_a_host_that_packs_it_for_the_way(self, host, path, length):
-        packed = gzip.compress(CONTENT)
+    @pytest.mark.parametrize(
+        ("encoding", "packed"),
+        [
+            ("gzip", gzip.compress(CONTENT)),
+            ("gzip", gzip.compress(CONTENT[:7_000]) + gzip.compress(CONTENT[7_000:])),
+            ("deflate", zlib.compress(CONTENT)),
+            ("deflate", zlib.compress(CONTENT)[2:-4]),  # as some hosts understand the word
+            ("identity", CONTENT),
+        ],
+        ids=["gzip", "two of gzip", "zlib", "deflate", "not at all"],
+    )
+    def test_a_host_that_packs_it_for_the_way(self, host, path, length, encoding, packed):
         host.told = {
-            "Content-Encoding": "gzip",
+            "Content-Encoding": encoding,
             "Content-Length": str(len(packed)) if length == "told" else None,
         }
         host.body = lambda body: [packed]
@@ -466,6 +492,13 @@ class TestDownload:
         host.told = {"Content-Encoding": "x-gzip"}
         fetch(host.url, path, sha256=digest(host.content), size=len(host.content), timeout=10)
         assert path.read_bytes() == host.content
+
+    def test_a_host_that_sends_one_to_no_address(self, host, path, part):
+        part.write_bytes(CONTENT[:5_000])
+        host.redirects, host.elsewhere = 1, "http://[::1"
+        with pytest.raises(DownloadError, match=r"Received: Invalid IPv6 URL\. What came is kept"):
+            get(host, path)
+        assert part.read_bytes() == CONTENT[:5_000]
 
     @pytest.mark.parametrize(
         "content", [b"<html>Sign in to the Wi-Fi first</html>", bytes(len(CONTENT))]

@@ -230,6 +230,30 @@ class TestWrittenWhole:
             temporary.write_text("new")
         assert names_in(tmp_path) == others
 
+    def test_what_cannot_be_removed_is_no_obstacle(self, tmp_path, monkeypatch):
+        """It may be another user's, in a folder that both may write to."""
+        foreign = tmp_path / ".1-0-0.part.notes.txt"
+        foreign.write_text("half")
+        os.utime(foreign, (0, 0))
+        (tmp_path / f".{2**40}.part.notes.txt").write_text("no process has such a number")
+        unlink = Path.unlink
+
+        def forbidden(path: Path, **options) -> None:
+            if path == foreign:
+                raise PermissionError(errno.EPERM, "Operation not permitted")
+            unlink(path, **options)
+
+        monkeypatch.setattr(Path, "unlink", forbidden)
+        with written_whole(tmp_path / "notes.txt") as temporary:
+            temporary.write_text("new")
+        assert (tmp_path / "notes.txt").read_text() == "new"
+
+    @pytest.mark.parametrize("path", ["", ".", "..", "/", "a\0.txt", "a\0/b.txt"])
+    def test_what_is_no_name_of_a_file_is_said(self, path):
+        refused = pytest.raises(UsageError, match="^Expected the name of a file. Received: '")
+        with refused, written_whole(Path(path)):
+            pass
+
     def test_names_with_brackets_are_names(self, tmp_path):
         ended = subprocess.Popen([sys.executable, "-c", ""])
         ended.wait()

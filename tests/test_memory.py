@@ -86,6 +86,8 @@ class TestNoLimit:
     def test_where_nobody_knows_of_groups(self, groups, tmp_path):
         groups("", [], {})
         assert is_that_of_the_machine(available_memory())
+        groups("0::/\n", [("22 1 8:1 cut off\n", "")], {})
+        assert is_that_of_the_machine(available_memory())
         (tmp_path / "mountinfo").unlink()
         assert is_that_of_the_machine(available_memory())
 
