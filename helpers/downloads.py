@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 Answer = TypeVar("Answer")
 
-PIECE = 1 << 14  # bytes read at once, at most
+PIECE = 1 << 17  # bytes read at once, at most
 OVERLAP = 1 << 10  # bytes asked for once more, to see that they are those that were kept
 SLOWEST = 1_000  # bytes a second that a host must send
 OK, PARTIAL_CONTENT, RANGE_NOT_SATISFIABLE = 200, 206, 416  # what a host may answer
