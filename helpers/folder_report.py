@@ -360,7 +360,7 @@ class FolderReport:
         if len(problems) > MOST_PROBLEMS:
             lines.append(
                 f"and {len(problems) - MOST_PROBLEMS:,} more: "
-                f'check_folder("{folder}").to_csv("report.csv") lists all.'
+                f'check_folder({in_code(self.folder)}).to_csv("report.csv") lists all.'
             )
         settable = {found.kind for found in problems if KINDS[found.kind][0] == SET_ASIDE}
         if settable:
@@ -424,6 +424,11 @@ class FolderReport:
 def folder_name(folder: Path) -> str:
     """The last part of its path, also of one like ".". Introduced in lesson 2."""
     return printable(folder.name or folder.resolve().name)
+
+
+def in_code(path: Path) -> str:
+    """The path as a text in a program. Introduced in lesson 2."""
+    return '"' + printable(path.as_posix().replace("\\", "\\\\").replace('"', '\\"')) + '"'
 
 
 def counted(number: int, noun: str) -> str:

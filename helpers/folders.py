@@ -61,6 +61,7 @@ from helpers.folder_report import (
     Place,
     Places,
     counted,
+    in_code,
 )
 from helpers.image_files import (
     READABLE_ENDINGS,
@@ -460,8 +461,8 @@ def _whole_layout(root: Path, listing: Listing) -> Finding | None:
     if not inner or any(len(place) <= len(inner) for place in listing.links):
         return None
     cause = "It is the only folder here, and its own folders look like the classes."
-    path = printable((root / Path(*inner)).as_posix())
-    return _finding(inner, "one folder too many", cause, f'Use it: load_dataset("{path}").')
+    path = in_code(root.joinpath(*inner))
+    return _finding(inner, "one folder too many", cause, f"Use it: load_dataset({path}).")
 
 
 def _below(folders: list[Place], depth: int) -> dict[str, set[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import os
 import shutil
@@ -235,14 +236,15 @@ class TestLayout:
         assert (finding.path, finding.kind) == (inner, "one folder too many")
         assert finding.advice == f'Use it: load_dataset("{tmp_path.as_posix()}/zip/{inner}").'
 
-    @pytest.mark.parametrize("asked", ["../photos", "../photos/", "{above}/photos"])
-    def test_the_path_of_the_inner_folder_can_be_followed(self, tmp_path, monkeypatch, asked):
-        fill(tmp_path / "photos" / "inner", {"cat": 10, "dog": 10})
+    @pytest.mark.parametrize("name", ["photos", 'the "best"', "a\\new", "two\nlines"])
+    @pytest.mark.parametrize("asked", ["../{name}", "../{name}/", "{above}/{name}"])
+    def test_the_path_of_the_inner_folder_can_be_followed(self, tmp_path, monkeypatch, asked, name):
+        fill(tmp_path / name / "inner", {"cat": 10, "dog": 10})
         (tmp_path / "notebooks").mkdir()
         monkeypatch.chdir(tmp_path / "notebooks")
-        asked = asked.format(above=tmp_path)
+        asked = asked.format(above=tmp_path, name=name)
         [problem] = check_folder(asked).problems
-        path = problem.advice.split('"')[1]
+        path = ast.literal_eval(problem.advice.removeprefix("Use it: load_dataset(")[:-2])
         assert path == f"{asked.rstrip('/')}/inner"
         assert check_folder(path).ok
 
