@@ -422,6 +422,9 @@ MOST_NAMES = 5  # in one sentence
 WEB_PAGES = ("_files", "-dateien", "_fichiers", "_archivos", "_arquivos", "_bestanden")
 
 
+UNSEEN = ("Zs", "Zl", "Zp", "Cc", "Cf")  # Unicode's words for spaces, and for signs without a shape
+
+
 def _has_parts(folders: list[Place]) -> bool:
     """Whether the folders are train, validation and test, rather than classes of that name."""
     top = {place[0] for place in folders}
@@ -674,10 +677,18 @@ def _odd_names(folders: list[Place], depth: int) -> Iterator[Finding]:
         if twin[-1] != place[-1]:
             cause = f"The letters of its name are stored in another way than in {_shown(twin)}."
             yield _finding(place, "two spellings", cause)
-        clash = classes.setdefault(unicodedata.normalize("NFC", name.strip().casefold()), name)
+        clash = classes.setdefault(_as_seen(place[-1]), name)
         if clash != name:
-            cause = f"Its name differs from {clash!r} by capital letters or spaces only."
+            cause = (
+                f"Its name differs from {clash!r} by capital letters, or by what cannot be seen."
+            )
             yield _finding(place, "same class twice", cause)
+
+
+def _as_seen(name: str) -> str:
+    """The name without spaces and signs that cannot be seen, in small letters."""
+    letters = unicodedata.normalize("NFC", name.casefold())
+    return "".join(one for one in letters if unicodedata.category(one) not in UNSEEN)
 
 
 def _is_text(name: str) -> bool:

@@ -592,7 +592,7 @@ class TestNames:
         assert report.findings == ()
         assert report.class_names == ("개", "고양이")
 
-    @pytest.mark.parametrize("other", ["Cat", "cat ", " CAT"])
+    @pytest.mark.parametrize("other", ["Cat", "cat ", " CAT", "c at", "cat\u200b", "\u202ecat\xa0"])
     def test_names_that_differ_by_capitals_or_spaces_are_refused(self, photos, other):
         fill(photos, {other: 10}, first=50)
         report = check_folder(photos, set_aside=True)
