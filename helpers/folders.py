@@ -1199,7 +1199,7 @@ def _missing_classes(
         if missing and missing == found:
             yield _empty_part(top, _links_in_words(listing, (top,)))
         elif missing:
-            cause = f"It has no image of {', '.join(sorted(missing))}, and another part has."
+            cause = f"It has no image of {_names(sorted(missing))}, and another part has."
             yield _finding((top,), "different classes", cause)
 
 

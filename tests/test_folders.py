@@ -518,6 +518,12 @@ class TestLayout:
             ("val", "It has no image of dog, hen, and another part has."),
         ]
 
+    def test_of_many_different_classes_the_first_are_named(self, tmp_path):
+        fill(tmp_path / "train", {f"n{number}": 1 for number in range(200)})
+        fill(tmp_path / "test", {"images": 2}, first=200)
+        causes = [f.cause for f in check_folder(tmp_path).problems if f.kind == "different classes"]
+        assert causes[0].startswith("It has no image of n0, n1, n10, n100, n101 and 195 more, and")
+
     def test_the_same_part_twice_is_refused(self, tmp_path):
         for number, part in enumerate(["train", "val", "validation"]):
             fill(tmp_path / part, {"cat": 10, "dog": 10}, first=20 * number)
