@@ -32,7 +32,7 @@ import warnings
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import BrokenExecutor, Executor, Future
 from itertools import starmap
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -659,23 +659,41 @@ def _results(work: Callable, chunks: Iterator[tuple[int, Sequence]], processes: 
 
     # Unlike those of Python itself, the processes of loky do not run the user's script again.
     others = ProcessPoolExecutor(processes - 1)
-    ahead: deque[Future] = deque()  # in order
+    ahead: deque[tuple[Future, tuple]] = deque()  # in order
     try:
         with _deaf_to_interrupts():
-            started = others.submit(os.getpid)
+            started = _begun(others, os.getpid)
         for chunk in chunks:
-            if started.done() and sum(not one.done() for one in ahead) < 2 * (processes - 1):
-                ahead.append(others.submit(work, *chunk))
+            if started.done() and sum(not one.done() for one, _ in ahead) < 2 * (processes - 1):
+                ahead.append((_begun(others, work, *chunk), chunk))
             else:  # they start, or have enough to do
-                ahead.append(Future())
-                ahead[-1].set_result(work(*chunk))
-            while ahead and (ahead[0].done() or len(ahead) > MOST_AHEAD * processes):
-                yield ahead.popleft().result()
+                ahead.append((Future(), chunk))
+                ahead[-1][0].set_result(work(*chunk))
+            while ahead and (ahead[0][0].done() or len(ahead) > MOST_AHEAD * processes):
+                yield _result(work, *ahead.popleft())
         while ahead:
-            yield ahead.popleft().result()
+            yield _result(work, *ahead.popleft())
     finally:
         with _killed_in_silence():
             others.shutdown(kill_workers=True)
+
+
+def _begun(others: Executor, work: Callable, *chunk: object) -> Future:
+    """Another process at work, or one that failed: as in a process of a pool, which may not
+    start any, or where the system gives none."""
+    try:
+        return others.submit(work, *chunk)
+    except Exception as error:
+        failed: Future = Future()
+        failed.set_exception(BrokenExecutor(error))
+        return failed
+
+
+def _result(work: Callable, future: Future, chunk: tuple) -> object:
+    try:
+        return future.result()
+    except BrokenExecutor:  # nobody did it, or the process was killed, such as for its memory
+        return work(*chunk)
 
 
 @contextlib.contextmanager

@@ -22,6 +22,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from made_images import (
     ADOBE,
@@ -781,6 +782,13 @@ def refuse(everywhere_but: int, first: int, items: range) -> None:
         raise FolderError("no")
 
 
+def kill(everywhere_but: int, first: int, items: range) -> range:
+    time.sleep(0.02)
+    if os.getpid() != everywhere_but:
+        psutil.Process().kill()
+    return items
+
+
 MANY = 60_000  # files that are worth several processes: 150 chunks
 
 INTERRUPTED = """
@@ -820,6 +828,23 @@ class TestManyFiles:
         work = partial(refuse, 0 if at_work == "this" else os.getpid())
         with pytest.raises(FolderError, match="^no$"):
             in_processes(work, range(MANY), "try", False, lambda _: None, 0)
+
+    def test_where_other_processes_are_killed_this_one_does_their_work(self, recwarn):
+        results = []
+        work = partial(kill, os.getpid())
+        in_processes(work, range(60), "try", False, results.extend, 4e6)
+        assert results == list(range(60))
+        assert not recwarn.list
+
+    def test_where_none_can_be_started_it_does_all(self, monkeypatch):
+        def refused(*args) -> None:
+            raise OSError(errno.EMFILE, "Too many open files")
+
+        monkeypatch.setattr("loky.ProcessPoolExecutor.submit", refused)
+        results = []
+        in_processes(process_and_items, range(20), "try", False, results.append, 4e6)
+        assert [item for _, items in results for item in items] == list(range(20))
+        assert {process for process, _ in results} == {os.getpid()}
 
     @pytest.mark.parametrize(
         ("count", "at_work"),
