@@ -122,6 +122,7 @@ BRANDS = (
 MAX_PIXELS = 128_000_000  # more is refused unopened: a small file can claim any size
 # But phones make JPEG photos of 200 million pixels, and those can be read at half their size.
 MAX_HALVED_PIXELS = 2 * MAX_PIXELS
+ZEROS = 1024  # bytes, more than a packed picture has in a row
 MAX_BYTES = 1 << 29  # of a JPEG file, to have it in the memory as a whole
 MOST_MEMORY = 1.2e9  # bytes, that a process takes for a picture of MAX_PIXELS
 
@@ -419,6 +420,8 @@ def _by_pillow(file: BinaryIO, content: str, thorough: bool) -> tuple[np.ndarray
 
     if thorough and content == "PNG":
         opened().verify()
+    if thorough and content == "WEBP" and _ends_in_zeros(file):
+        raise Refused("truncated", "Its end is empty, as after a copy that broke off.")
     image = opened()
     halved = content == "JPEG" and _is_photo_to_halve(image)
     if image.width * image.height > MAX_PIXELS and not halved:
@@ -435,6 +438,18 @@ def _by_pillow(file: BinaryIO, content: str, thorough: bool) -> tuple[np.ndarray
     if content in ANIMATED and _is_animated(image):
         more.append(("animated", "It holds several pictures."))
     return pixels, [*remarks, *more]
+
+
+def _ends_in_zeros(file: BinaryIO) -> bool:
+    """Whether the end of a WebP picture holds nothing: its decoder makes something up for that.
+
+    Where the file holds other parts too (VP8X), its end may be one of these.
+    """
+    file.seek(4)
+    head = file.read(12)
+    end = int.from_bytes(head[:4], "little") + 8
+    file.seek(max(end - ZEROS, 0))
+    return end > 2 * ZEROS and head[8:] in (b"VP8 ", b"VP8L") and not any(file.read(ZEROS))
 
 
 def _is_photo_to_halve(image: Image.Image) -> bool:

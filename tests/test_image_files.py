@@ -135,6 +135,8 @@ UNUSABLE = [
     ("a.heic", b"\n<!DOCTYPE html><html>", "no image content"),
     ("a.jpg", ftyp(b"isom", b"mp42"), "no image content"),
     (".a.jpg.icloud", b"bplist00" + bytes(50), "iCloud placeholder"),
+    ("a.webp", encoded(photo(1, 200), "WEBP", quality=95)[:-3000] + bytes(3000), "truncated"),
+    ("a.webp", encoded(NOISE, "WEBP", lossless=True)[:-3000] + bytes(3000), "truncated"),
     ("a.jpg.part", encoded(NOISE, "JPEG")[:-600], "unfinished download"),
     ("a.JPG.crdownload", b"", "unfinished download"),
     ("Unconfirmed 7.crdownload", encoded(NOISE, "PNG")[:-600], "unfinished download"),
@@ -228,6 +230,12 @@ class TestSingleFiles:
     @pytest.mark.parametrize(("width", "height"), [(4, 4), (4, 32), (32, 4), (320, 40)])
     def test_at_the_limits_there_is_nothing_to_say(self, photos, width, height):
         write(photos / "cat" / "new.png", picture(50, (width, height)))
+        assert check_folder(photos).findings == ()
+
+    def test_zeros_behind_the_picture_are_no_fault(self, photos):
+        padded = encoded(photo(1, 200), "WEBP", exif=EXIF.tobytes() + bytes(3000))
+        write(photos / "cat" / "new.webp", padded)
+        write(photos / "dog" / "new.webp", encoded(photo(2, 200), "WEBP") + bytes(3000))
         assert check_folder(photos).findings == ()
 
     def test_what_is_sharp_in_one_colour_is_not_blurred(self, photos):
