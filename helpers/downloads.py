@@ -150,9 +150,10 @@ def _failures_in_words(url: str, path: Path, timeout: float) -> Iterator[None]:
 
     try:
         yield
-    except CourseError:
-        raise
-    except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
+    except (OSError, urllib3.exceptions.HTTPError, ValueError) as error:
+        of_the_host = isinstance(error, requests.RequestException)
+        if isinstance(error, CourseError) or (getattr(error, "errno", None) and not of_the_host):
+            raise
         raise DownloadError(
             f"Expected to download {url}. Received: {_in_words(error, timeout)}. What came is "
             "kept: the next try goes on from there. Or get the file by another way and put it "

@@ -493,6 +493,11 @@ class TestDownload:
         fetch(host.url, path, sha256=digest(host.content), size=len(host.content), timeout=10)
         assert path.read_bytes() == host.content
 
+    def test_a_missing_file_of_certificates(self, path, monkeypatch):
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/there/is/none.pem")
+        with pytest.raises(DownloadError, match=r"Received: .* invalid path: /there/is/none.pem"):
+            fetch("https://127.0.0.1:9/file", path, sha256="0", size=9, timeout=2)
+
     def test_a_host_that_sends_one_to_no_address(self, host, path, part):
         part.write_bytes(CONTENT[:5_000])
         host.redirects, host.elsewhere = 1, "http://[::1"
