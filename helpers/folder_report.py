@@ -110,7 +110,7 @@ KINDS = {
     ),
     "possible leak": (
         NOTE,
-        "Look at them. If they show the same moment, delete those in the training images.",
+        "Look at them. If they show the same moment, keep those of one part, best the test images.",
     ),
     "all alike": (
         NOTE,
