@@ -149,6 +149,7 @@ HEADERS = re.compile("e.|fe|db|c[012]")  # markers that come before all pixels
 # The parts of a file that make the picture; some programs write others with mistakes.
 PNG_NEEDED = frozenset((b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"))
 PNG_COLOURS = {b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"eXIf": 8, b"iCCP": 3}  # bytes, at least
+SRGB_CODE = bytes((1, 13))  # which red, green and blue, and which brightness
 MAX_PROFILE = 1 << 20  # bytes unpacked, more than which Pillow refuses
 JPEG_EXTRAS = {  # what each begins with, and how many bytes it has at least
     0xE0: (b"JFIF\0", 14), 0xE1: (b"Exif\0\0", 6), 0xE2: (b"ICC_PROFILE\0", 14),
@@ -430,6 +431,8 @@ def _by_pillow(file: BinaryIO, content: str, thorough: bool) -> tuple[np.ndarray
         pixels, remarks = _jpeg_pixels(file, image, halved)
     else:
         pixels, remarks = in_srgb(image, opened)
+        if content == "PNG" and not remarks and not image.info.get("icc_profile"):
+            remarks = _coded_colours(file)
     upright, more = _orientation(image)
     if upright:
         swapped, *steps = upright
@@ -438,6 +441,17 @@ def _by_pillow(file: BinaryIO, content: str, thorough: bool) -> tuple[np.ndarray
     if content in ANIMATED and _is_animated(image):
         more.append(("animated", "It holds several pictures."))
     return pixels, [*remarks, *more]
+
+
+def _coded_colours(file: BinaryIO) -> list[Remark]:
+    """What a PNG file says by numbers about its colours, such as of wide or very bright ones."""
+    file.seek(0)
+    head = file.read(TEXT_BYTES).partition(b"IDAT")[0]
+    _, said, code = head.partition(b"cICP")
+    if not said or code[:2] == SRGB_CODE:
+        return []
+    cause = "It says that its colours are others than those of screens (cICP). That was not used."
+    return [("other colours", cause)]
 
 
 def _ends_in_zeros(file: BinaryIO) -> bool:

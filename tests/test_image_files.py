@@ -165,6 +165,7 @@ NOTED = [
     ("a.png", png(COLOURS, 8, 2, chunk(b"gAMA", struct.pack(">I", 100_000))), "other colours"),
     ("a.png", png(COLOURS, 8, 2, chunk(b"cHRM", struct.pack(
         ">8I", 31270, 32900, 68000, 32000, 26500, 69000, 15000, 6000))), "other colours"),
+    ("a.png", png(COLOURS, 8, 2, chunk(b"cICP", bytes((9, 16, 0, 1)))), "other colours"),
     ("a.jpg", encoded(picture(50), "JPEG", exif=INTEROP), "other colours"),
     *((f"a{kind}.{kind.lower()}", encoded(Image.new("RGB", (20, 30), 90), kind), "blank")
       for kind in ("JPEG", "PNG", "WEBP", "BMP", "GIF")),
