@@ -133,6 +133,8 @@ UPRIGHT = {
     2: (False, 1, -1), 3: (False, -1, -1), 4: (False, -1, 1), 5: (True, 1, 1),
     6: (True, 1, -1), 7: (True, -1, -1), 8: (True, -1, 1),
 }  # fmt: skip
+# EXIF data without an entry, as programs write them that found none.
+SAYS_NOTHING = re.compile(rb"(Exif\0\0)?((MM\0\*\0\0\0\x08|II\*\0\x08\0\0\0)\0\0|$)")
 
 # A JPEG file without frills has none but these segments before its pixels: the JFIF header,
 # tables, a comment, the restart interval. What else there is (EXIF, a colour profile, an
@@ -587,7 +589,7 @@ def _orientation(image: Image.Image) -> tuple[tuple[bool, int, int] | None, list
         upright = UPRIGHT.get(exif.get(ORIENTATION))
     except Exception:  # as with decoders; the picture itself is good
         exif, upright = {}, None
-    unread = not exif and len(image.info.get("exif", b"")) > len(b"Exif\0\0")
+    unread = not exif and not SAYS_NOTHING.match(image.info.get("exif", b""))
     cause = "Its EXIF data, which say which side is up, cannot be read."
     return upright, [("damaged EXIF", cause)] if unread else []
 

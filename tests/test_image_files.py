@@ -233,6 +233,15 @@ class TestSingleFiles:
         write(photos / "cat" / "new.png", picture(50, (width, height)))
         assert check_folder(photos).findings == ()
 
+    @pytest.mark.parametrize("kind", ["JPEG", "WEBP", "PNG"])
+    @pytest.mark.parametrize("order", ["<", ">"])
+    def test_exif_data_that_say_nothing_are_no_fault(self, photos, kind, order):
+        """As of Image.save(path, exif=image.getexif()) where there were none."""
+        exif = Image.Exif()
+        exif.endian = order
+        write(photos / "cat" / f"a.{kind.lower()}", encoded(picture(50), kind, exif=exif.tobytes()))
+        assert check_folder(photos).findings == ()
+
     def test_zeros_behind_the_picture_are_no_fault(self, photos):
         padded = encoded(photo(1, 200), "WEBP", exif=EXIF.tobytes() + bytes(3000))
         write(photos / "cat" / "new.webp", padded)
