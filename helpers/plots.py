@@ -78,7 +78,7 @@ MOST_HEATMAPS = 80
 MOST_LINES_NAMED = 40  # in a legend
 MOST_WITH_NUMBERS = 30  # classes of a confusion matrix
 MOST_SPOKEN = 60  # bars
-# With more pixels than these, or larger, a picture is smaller as a PNG than as an SVG.
+# With more pixels than these, or larger, a picture is given as a PNG.
 MOST_SVG_PIXELS, MOST_SVG_BYTES = 300_000, 300_000
 # matplotlib has one set of settings for all threads: two that change and restore it at the same
 # time would leave what one of them has set.
@@ -123,7 +123,7 @@ class Picture:
     def to_html(self) -> str:
         """An <img> element that holds the picture and the description.
 
-        The picture is an SVG, sharp at every size, or a PNG where that is smaller.
+        The picture is an SVG, sharp at every size, or a PNG where an SVG would be large.
         """
         kind, content, note = "svg+xml", *self._svg()
         if not content:
@@ -136,7 +136,7 @@ class Picture:
         return shown + (f"<p>{html.escape(note)}</p>" if note else "")
 
     def _svg(self) -> tuple[bytes, str]:
-        """The picture as an SVG, or b"" where a PNG is smaller; and the note on fonts."""
+        """The picture as an SVG, or b"" where that would be large; and the note on fonts."""
         pixels = sum(
             4_000 + sum(image.get_array().size for image in ax.images) for ax in self.figure.axes
         )
@@ -190,8 +190,6 @@ def _checked_path(path: str | os.PathLike) -> Path:
             "Expected the name of a file that ends in .png, .svg, .pdf, .jpg, .webp or .tif. "
             f"Received: {path}."
         )
-    if checked.is_dir():
-        raise UsageError(f"Expected the name of a file. Received: the folder {path}.")
     return checked
 
 
@@ -212,6 +210,13 @@ def _new_axes(
 
 
 def _one_axes(ax: Axes | None, size: tuple[float, float]) -> Axes:
+    from matplotlib.axes import Axes
+
+    if ax is not None and not isinstance(ax, Axes):
+        raise UsageError(
+            f"Expected one Axes of matplotlib as ax. Received: {_brief(ax)}. Take one out: of a "
+            "figure figure.axes[0], of an array axes[0]; or leave ax out."
+        )
     return _new_axes(size=size)[0] if ax is None else ax
 
 
@@ -494,10 +499,11 @@ def _pixel_range(images: np.ndarray) -> tuple[float, float]:
 
 
 def _titles(titles: Sequence[str] | None, count: int) -> list[str]:
-    listed = isinstance(titles, Iterable) and not isinstance(titles, str)
+    listed = isinstance(titles, Iterable) and getattr(titles, "ndim", 1) > 0
+    listed = listed and not isinstance(titles, str)
     known = [] if titles is None else [*titles] if listed else [titles]
     if len(known) not in (0, count) or isinstance(titles, str):
-        received = _brief(titles) if isinstance(titles, str) or not listed else len(known)
+        received = len(known) if listed else _brief(titles)
         raise UsageError(f"Expected one title an image ({count}), or none. Received: {received}.")
     return [_lines(title) for title in known]
 
@@ -664,7 +670,7 @@ def _checked_matrix(matrix: np.ndarray, cmap: str) -> np.ndarray:
             "Expected a matrix (rows, columns) of at most 30 x 30. "
             f"Received: shape {matrix.shape}. Cut a piece out with matrix[:10, :10]."
         )
-    if cmap not in matplotlib.colormaps:
+    if not isinstance(cmap, str) or cmap not in matplotlib.colormaps:
         raise UsageError(
             f'Expected colours that matplotlib knows, such as "gray". Received: cmap={cmap!r}.'
         )
@@ -867,9 +873,13 @@ def _few_powers(axis: Axis) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-def _dress(ax: Axes, x_label: str, y_label: str, title: str) -> None:
-    """What the axes show and a heading, broken into lines that fit."""
+def _dress(ax: Axes, x_label: str, y_label: str, title: str, beside: float = 0) -> None:
+    """What the axes show and a heading, broken into lines that fit.
+
+    Where names take so many inches beside the Axes, these become narrower when they are drawn.
+    """
     width, height = _inches(ax)
+    width -= max(0, beside - 0.2 * ax.figure.get_figwidth())
     ax.set_xlabel(_wrapped(x_label, width))
     ax.set_ylabel(_wrapped(y_label, height))
     ax.set_title(_wrapped(title, width, STYLE["axes.titlesize"], 3))
@@ -891,7 +901,7 @@ def _name_lines(
 ) -> None:
     """Say which line is which; beside the Axes where many names would lie over the lines."""
     # Handles and names are both given, since matplotlib leaves out a name that begins with _.
-    most = 1 if len(names) > 12 else 2
+    most = 2 if len(names) <= len(COLOURS) else 1
     shown = [_fitted(name, 2.4, SMALL, most) for name in names[:MOST_LINES_NAMED]]
     # Only where the figure makes room for it.
     beside = (beside or len(names) > len(COLOURS)) and ax.figure.get_layout_engine() is not None
@@ -906,6 +916,11 @@ def _name_lines(
     )
     if len(names) > len(shown):
         legend.set_title(_counted(len(shown), len(names), "line"))
+
+
+def _beside(names: Sequence[str]) -> float:
+    """The inches that names take beside the Axes."""
+    return min(max(map(_width, names)) * LETTER / 72, LONGEST_NAME)
 
 
 def _height_for(names: Sequence[str]) -> float:
@@ -947,11 +962,12 @@ def plot_lines(
     few = max(map(len, series)) <= 30
     many = len(names) > len(COLOURS)  # their names stand beside the Axes
     ax = _one_axes(ax, (9, _height_for(names)) if many else (7, 3.6))
-    _dress(ax, x_label, y_label, title)
-    drawn = [
-        ax.plot(at, row, linewidth=2, label=name, **_look(number, markers=few))[0]
-        for number, (name, at, row) in enumerate(zip(names, places, series, strict=True))
-    ]
+    _dress(ax, x_label, y_label, title, _beside(names) + 1.3 if many else 0)
+    drawn = []
+    for number, (name, at, row) in enumerate(zip(names, places, series, strict=True)):
+        marked = np.full(len(row), True) if few else _alone(row)
+        look = _look(number, markers=marked.any())
+        drawn += ax.plot(at, row, linewidth=2, label=name, markevery=marked, **look)
     if log_x:
         ax.set_xscale("log", subs=range(2, 10))
         _few_powers(ax.xaxis)
@@ -963,6 +979,12 @@ def plot_lines(
     spoken = "; ".join(map(_spoken_line, names, places, series, [x_label] * len(names)))
     over = f"{y_label} over {x_label}"
     return _picture(ax, title or over, _sentences(title, over, spoken))
+
+
+def _alone(row: np.ndarray) -> np.ndarray:
+    """Which values have no neighbour that a line could lead to: no line shows them."""
+    there = np.pad(np.isfinite(row), 1)
+    return there[1:-1] & ~there[:-2] & ~there[2:]
 
 
 def _row(values: Iterable[float], what: str) -> np.ndarray:
@@ -1035,7 +1057,7 @@ def plot_journey(
     points = _table(points, 2, "(x, y) of each step")
     x_label, y_label, title = _line(x_label), _line(y_label), _line(title)
     ax = _one_axes(ax, (7.5, max(4.2, _height_for(names))))
-    _dress(ax, x_label, y_label, title)
+    _dress(ax, x_label, y_label, title, _beside(names) + 1.3)
     ax.plot(*points.T, color=COLOURS[0], linestyle=":", linewidth=1.5)
     drawn = []
     for number, (x, y) in enumerate(points, 1):
@@ -1164,7 +1186,7 @@ def plot_bars(
     written = _formatted(lengths, number_format)
     x_label, title, count = _line(x_label), _line(title), len(names)
     ax = _one_axes(ax, (7, min(0.32 * count + 1, TALLEST)))
-    _dress(ax, x_label, "", title)
+    _dress(ax, x_label, "", title, _beside(names) + 0.2)
     finite = np.where(np.isfinite(lengths), lengths, 0)
     # Very thin bars have no gaps between them, which would be drawn as stripes.
     bars = ax.barh(range(count), finite, 0.8 if count <= MOST_SPOKEN else 1, color=COLOURS[0])
@@ -1235,7 +1257,7 @@ def plot_intervals(
         )
     x_label, title = _line(x_label), _line(title)
     ax = _one_axes(None, (7, min(0.45 * len(names) + 1.1, TALLEST)))
-    _dress(ax, x_label, "", title)
+    _dress(ax, x_label, "", title, _beside(names) + 0.2)
     for row, (value, low, high) in enumerate(100 * shares):
         ax.plot([low, high], [row, row], color=COLOURS[0], linewidth=3)
         ax.plot(value, row, marker="o", color=COLOURS[1], markersize=8)
@@ -1335,7 +1357,7 @@ def plot_runs(
     for name, run, history in zip(names, listed, histories, strict=True):
         if not isinstance(history, Mapping):
             raise UsageError(f"Expected a TrainingRun as {name}. Received: {_brief(run)}.")
-        if metric not in history:
+        if not isinstance(metric, str) or metric not in history:
             measured = ", ".join(history) or "none, since no epoch has ended"
             raise UsageError(
                 f"Expected a metric that every run has measured. Received: {metric!r}, and of "
@@ -1363,9 +1385,8 @@ def plot_confusion(evaluation: Evaluation, *, ax: Axes | None = None) -> Picture
     """
     names = [_line(name) or "(no name)" for name in evaluation.split.class_names]
     confusion, count = evaluation.confusion, len(names)
-    longest = max(map(_width, names)) * LETTER / 72
     square = min(max(0.52 * count, 2.2), TALLEST - 3.4)
-    beside = min(longest, LONGEST_NAME)
+    beside = _beside(names)
     ax = _one_axes(ax, (square + beside + 0.9, square + 0.75 * beside + 1.2))
     shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
     numbers = np.argwhere(confusion) if count <= MOST_WITH_NUMBERS else ()

@@ -243,6 +243,13 @@ def test_on_given_axes_it_draws_there_and_nowhere_else(name, evaluation):
     assert figure.axes == [given, other]
 
 
+@pytest.mark.parametrize("name", ON_GIVEN_AXES)
+@pytest.mark.parametrize("several", [Figure(), Figure().subplots(1, 2), "left"])
+def test_what_is_no_axes_is_said_in_words(name, several, evaluation):
+    with pytest.raises(UsageError, match=r"Expected one Axes of matplotlib as ax.* axes\[0\]"):
+        ON_GIVEN_AXES[name](evaluation, several)
+
+
 # -------------------------------------------------------------------------------- Picture
 
 
@@ -315,8 +322,12 @@ class TestPicture:
 
     def test_a_folder_is_no_file(self, tmp_path):
         (tmp_path / "a.png").mkdir()
-        with pytest.raises(UsageError, match="Received: the folder"):
+        with pytest.raises(StorageError, match="Received: a folder of that name"):
             BARS.save(tmp_path / "a.png")
+
+    def test_a_name_that_no_system_takes(self, tmp_path):
+        with pytest.raises(StorageError, match="Choose a shorter name"):
+            BARS.save(tmp_path / f"{'a' * 300}.png")
 
     def test_threads_that_draw_at_once_leave_the_settings_as_they_were(self):
         before = dict(matplotlib.rcParams)
@@ -465,6 +476,25 @@ class TestNames:
             assert all_of_it.y0 <= box.y0 and box.y1 <= all_of_it.y1
         assert ax.get_title().replace("\n", " ") == title
         assert picture.title == title
+
+    def test_long_titles_beside_long_names_stay_in_the_picture(self):
+        names = [f"a rather long name of something {number}" for number in range(11)]
+        labels = {"x_label": LONG, "title": LONG + LONG}
+        for picture in (
+            plot_bars(dict.fromkeys(names, 1), **labels),
+            plot_intervals(dict.fromkeys(names, (0.5, 0.4, 0.6)), **labels),
+            plot_lines([1, 2], dict.fromkeys(names, [1, 2]), y_label="y", **labels),
+            plot_journey(dict.fromkeys(names, (1, 2)), y_label="y", **labels),
+        ):
+            picture.figure.draw_without_rendering()
+            (ax,) = picture.axes
+            for part in filter(None, (ax.title, ax.xaxis.label, ax.get_legend())):
+                box = part.get_window_extent()
+                assert box.x0 >= -1, part
+                assert box.y0 >= -1, part
+                assert box.x1 <= picture.figure.bbox.width + 1, part
+                assert box.y1 <= picture.figure.bbox.height + 1, part
+            assert ax.get_window_extent().height > 0.5 * picture.figure.bbox.height
 
     def test_what_a_reader_draws_later_is_drawn_as_it_is_written(self):
         picture = plot_lines([1, 2], {"a": [1, 1_000]}, x_label="x", y_label="y")
@@ -688,7 +718,7 @@ class TestPlotImages:
     def test_titles_of_other_types(self):
         assert [ax.get_title() for ax in plot_images(GREY, np.array([7, 8, 9])).axes] == list("789")
         assert plot_images(GREY, None, title=None).title == "3 images"
-        for titles in ("cat", 5):
+        for titles in ("cat", 5, np.array(5)):
             with pytest.raises(UsageError, match="Expected one title an image"):
                 plot_images(GREY, titles)
 
@@ -774,9 +804,10 @@ class TestPlotMatrix:
         with pytest.raises(UsageError, match="Expected numbers as a matrix"):
             plot_matrix(matrix)
 
-    def test_colours_of_no_name(self):
-        with pytest.raises(UsageError, match="Received: cmap='grau'"):
-            plot_matrix(np.eye(2), cmap="grau")
+    @pytest.mark.parametrize("cmap", ["grau", ["gray"], matplotlib.colormaps["gray"], None])
+    def test_colours_of_no_name(self, cmap):
+        with pytest.raises(UsageError, match="Expected colours that matplotlib knows"):
+            plot_matrix(np.eye(2), cmap=cmap)
 
     @pytest.mark.parametrize("shape", [(3,), (2, 2, 2), (31, 2), (2, 31), (0, 2)])
     def test_not_a_small_matrix(self, shape):
@@ -1055,6 +1086,17 @@ class TestPlotLines:
         picture = plot_lines([1, 2, 3], lines, x_label="x", y_label="y")
         assert "diverged: 1 throughout, 2 not finite" in picture.description
         assert "never: no finite values" in picture.description
+
+    def test_a_value_that_stands_alone_is_seen(self):
+        often, seldom = np.arange(40.0), np.full(40, np.nan)
+        seldom[[0, 20, 21]] = 30
+        lines = {"often": often, "seldom": seldom, "once": [35]}
+        (ax,) = plot_lines(range(40), lines, x_label="x", y_label="y").axes
+        marked = [
+            np.flatnonzero(line.get_markevery()).tolist() if line.get_marker() != "None" else []
+            for line in ax.lines
+        ]
+        assert marked == [[], [0], [0]]
 
     def test_lines_may_have_positions_of_their_own(self):
         lines, positions = {"slow": [1, 2], "fast": [3]}, {"slow": [10, 20], "fast": [1]}
@@ -1338,6 +1380,7 @@ class TestCurves:
             ([RUN], "val_loss", "Expected a dictionary"),
             ({"a": RUN, "b": SHORT_RUN}, "val_loss", "'val_loss', and of b: loss, accuracy"),
             ({"a": RUN}, "learning_rate", "Received: 'learning_rate'"),
+            ({"a": RUN}, ["loss", "accuracy"], "Received: \\['loss', 'accuracy'\\]"),
             ({"a": None}, "loss", "Expected a TrainingRun as a"),
         ],
     )
