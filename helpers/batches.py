@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from helpers.datasets import Split
-from helpers.errors import MismatchError, UsageError
+from helpers.errors import MismatchError, UsageError, kind_of
 from helpers.files import forget_pages
 from helpers.quiet import quiet_tensorflow
 
@@ -198,6 +198,17 @@ def augmentation_name(change: Augmentation) -> str:
     return getattr(change, "__name__", type(change).__name__)
 
 
+def _check_batch(images: np.ndarray, random: np.random.Generator) -> None:
+    batch = isinstance(images, np.ndarray) and images.ndim == 4
+    if not batch or not isinstance(random, np.random.Generator):
+        received = f"shape {images.shape}" if isinstance(images, np.ndarray) else kind_of(images)
+        raise UsageError(
+            "Expected a batch of images, an array (images, height, width, channels), and a "
+            f"generator of random numbers. Received: {received} and {kind_of(random)}. Give for "
+            "example dataset.train.images[:8] and numpy.random.default_rng(0)."
+        )
+
+
 def flip_sideways(images: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """Mirror about half of the images, left to right.
 
@@ -208,8 +219,12 @@ def flip_sideways(images: np.ndarray, random: np.random.Generator) -> np.ndarray
     Returns:
         An array of the same shape and type.
 
+    Raises:
+        UsageError: not a batch of images, or no generator.
+
     Introduced in lesson 6.
     """
+    _check_batch(images, random)
     flipped = random.random(len(images)) < 0.5
     return np.where(flipped[:, None, None, None], images[:, :, ::-1], images)
 
@@ -224,8 +239,12 @@ def shift(images: np.ndarray, random: np.random.Generator) -> np.ndarray:
     Returns:
         An array of the same shape and type.
 
+    Raises:
+        UsageError: not a batch of images, or no generator.
+
     Introduced in lesson 6.
     """
+    _check_batch(images, random)
     count, height, width, _ = images.shape
     margin = [(0, 0), (MOST_SHIFT, MOST_SHIFT), (MOST_SHIFT, MOST_SHIFT), (0, 0)]
     padded = np.pad(images, margin, mode="reflect")

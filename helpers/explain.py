@@ -191,7 +191,7 @@ def _layers(model: keras.Model, above: str = "") -> Iterator[tuple[str, keras.la
 
 def _layer(model: keras.Model, name: str) -> keras.layers.Layer:
     layers = dict(_layers(model))
-    if name in layers:
+    if isinstance(name, str) and name in layers:
         return layers[name]
     inside = [path for path in layers if path.endswith(f"/{name}")]
     if len(inside) == 1:

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from helpers.datasets import ImageDataset
-from helpers.errors import wrapped
+from helpers.errors import UsageError, kind_of, wrapped
 
 STORE = Path(__file__).with_name("lesson_figures.json")
 LOG_VARIABLE = "COURSE_FIGURES_LOG"  # a file that `make figures` collects the values in
@@ -51,9 +51,21 @@ class LessonFigures:
             unit: "%" for a share from 0 to 1, shown as percent; anything else, or nothing,
                 is written behind the number.
 
+        Raises:
+            UsageError: the value is no number.
+
         Introduced in lesson 1.
         """
-        value = float(value)
+        try:
+            value = float(value)
+        except (TypeError, ValueError, RuntimeError):
+            raise UsageError(
+                f"Expected a number as {name}. Received: {kind_of(value)}. Give one number, such "
+                "as run.validation_accuracy."
+            ) from None
+        if not np.isfinite(value):
+            _say(f"{name}: no number in this run ({value}), so it cannot be compared.")
+            return
         if log := os.environ.get(LOG_VARIABLE):
             with Path(log).open("a", encoding="utf-8") as file:
                 row = [self.lesson, self.dataset, name, value]
@@ -119,7 +131,15 @@ def lesson_figures(lesson: str, dataset: ImageDataset) -> LessonFigures:
         dataset: from `load_dataset`. For one that the lesson was never measured on, each
             figure is stated as this run's alone.
 
+    Raises:
+        UsageError: something else than a dataset is given.
+
     Introduced in lesson 1.
     """
+    if not isinstance(dataset, ImageDataset):
+        raise UsageError(
+            "Expected a dataset, from load_dataset. Received: "
+            f"{kind_of(dataset)}. Give the name of the lesson, then the dataset."
+        )
     stored = json.loads(STORE.read_text(encoding="utf-8"))
-    return LessonFigures(lesson, dataset.name, stored.get(lesson, {}).get(dataset.name, {}))
+    return LessonFigures(lesson, dataset.name, stored.get(str(lesson), {}).get(dataset.name, {}))

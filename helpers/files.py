@@ -15,6 +15,7 @@ import mmap
 import os
 import platform
 import re
+import reprlib
 import secrets
 import shutil
 import time
@@ -44,12 +45,15 @@ def as_path(path: str | os.PathLike) -> Path:
         MissingFileError: it is one of Windows, and this is another system.
     """
     try:
-        path = Path(path)
-    except TypeError:
+        usable = os.fspath(path) and b"\0" not in bytes(Path(path))
+    except (TypeError, UnicodeEncodeError):  # no text, or half a letter
+        usable = False
+    if not usable:
         raise UsageError(
-            f"Expected a path, as text in quotes. Received: {path!r}. Give the name of a file or "
-            'a folder, for example "scratch/photos".'
-        ) from None
+            f"Expected a path, as text in quotes. Received: {reprlib.repr(path)}. Give the name of "
+            'a file or a folder, for example "scratch/photos".'
+        )
+    path = Path(path)
     of_windows = "\\" in str(path) or re.match("[A-Za-z]:/", str(path))
     if of_windows and os.name != "nt" and not os.path.lexists(path):
         raise MissingFileError(
@@ -85,7 +89,7 @@ def storage_errors_in_words(path: Path) -> Iterator[None]:
                 f"Expected a folder for {path}. Received: {error.filename}, where a file is in the "
                 "way, or a link that leads nowhere. Choose another folder."
             ) from error
-        if error.errno == errno.EISDIR:
+        if error.errno in (errno.EISDIR, errno.EBUSY):  # busy: the folder "."
             raise StorageError(
                 f"Expected a file at {path}. Received: a folder of that name. Choose another name."
             ) from error
@@ -133,7 +137,7 @@ def temporary_file(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_leftovers(path)
     unique = f"{os.getpid()}-{_where()}-{secrets.token_hex(4)}"
-    temporary = path.with_name(f".{unique}.part.{path.name}")
+    temporary = path.parent / f".{unique}.part.{path.name}"
     try:
         yield temporary
     finally:

@@ -253,12 +253,12 @@ def _existing_folder(folder: str | os.PathLike) -> Path:
         )
     try:
         root = as_path(folder)
-    except UsageError:
+    except (UsageError, MissingFileError):  # no path at all, or none of this system
+        if isinstance(folder, str | os.PathLike):
+            raise MissingFileError(_missing_in_words(Path(folder))) from None
         raise UsageError(
             f"Expected the path of a folder. Received: {type(folder).__name__}. Give it as text."
         ) from None
-    except MissingFileError:  # it is one of Windows
-        raise MissingFileError(_missing_in_words(Path(folder))) from None
     try:
         mode = os.stat(root).st_mode  # noqa: PTH116, says more than Path.is_dir
     except PermissionError as error:

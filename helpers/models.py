@@ -13,6 +13,7 @@ import numpy as np
 from helpers.datasets import ImageDataset
 from helpers.errors import MismatchError, UsageError, kind_of
 from helpers.quiet import quiet_tensorflow
+from helpers.splits import check_seed
 
 if TYPE_CHECKING:
     import keras
@@ -85,13 +86,14 @@ def build_cnn(dataset: ImageDataset, *, seed: int = 0) -> keras.Model:
             drawn, so that the same seed always gives the same weights.
 
     Raises:
-        UsageError: something else than a dataset is given.
+        UsageError: something else than a dataset is given, or the seed is none.
         MismatchError: the images are smaller than 18 x 18 pixels.
 
     Source: the layers of the "Convolutional Neural Network" tutorial of TensorFlow.
     Introduced in lesson 3.
     """
     check_image_size(dataset)
+    check_seed(seed)
     height, width, channels = dataset.image_shape
     with quiet_tensorflow():
         import keras

@@ -33,6 +33,7 @@ from helpers.errors import UsageError
 from helpers.files import forget_pages
 from helpers.models import check_image_size
 from helpers.quiet import quiet_tensorflow
+from helpers.splits import check_seed
 from helpers.training import TrainingRun, train, what_instead
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ class Recipe:
     label_smoothing: float = 0.0
 
     def __post_init__(self):
-        if self.network not in NETWORKS:
+        if not isinstance(self.network, str) or self.network not in NETWORKS:
             raise UsageError(
                 f"Expected a network out of {', '.join(NETWORKS)}. Received: {self.network!r}. "
                 "Choose one of them."
@@ -160,7 +161,7 @@ class Recipe:
             A compiled model that takes images with values 0 to 255 and gives logits, float32.
 
         Raises:
-            UsageError: something else than a dataset is given.
+            UsageError: something else than a dataset is given, or the seed is none.
             MismatchError: the images are too small for the classic network.
 
         Introduced in lesson 6.
@@ -174,6 +175,7 @@ class Recipe:
 
         if self.network == "classic":
             check_image_size(dataset)
+        check_seed(seed)
         keras.utils.set_random_seed(seed)
         policy = "mixed_bfloat16" if self.bfloat16 and has_fast_bfloat16() else "float32"
         model = keras.Sequential(

@@ -18,6 +18,7 @@ import numpy as np
 from helpers.datasets import ImageDataset
 from helpers.errors import MismatchError, MissingPackageError, UsageError, kind_of
 from helpers.models import check_image_size, check_not_scaled
+from helpers.splits import check_seed
 
 if TYPE_CHECKING:
     import keras
@@ -50,7 +51,7 @@ def build_torch_cnn(dataset: ImageDataset, *, seed: int = 0) -> torch.nn.Sequent
 
     Raises:
         ModuleNotFoundError: PyTorch is not installed; the message says how to install it.
-        UsageError: something else than a dataset is given.
+        UsageError: something else than a dataset is given, or the seed is none.
         MismatchError: the images are smaller than 18 x 18 pixels.
 
     Introduced in lesson 1.
@@ -59,6 +60,7 @@ def build_torch_cnn(dataset: ImageDataset, *, seed: int = 0) -> torch.nn.Sequent
     from torch import nn
 
     check_image_size(dataset)
+    check_seed(seed)
     height, width, channels = dataset.image_shape
     torch.manual_seed(seed)
     # A 3 x 3 convolution takes 2 off each side, a pooling halves it.

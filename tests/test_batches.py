@@ -243,6 +243,24 @@ class TestAugment:
             make_batches(dataset.train, augment=[lambda images, random: None])
 
 
+@pytest.mark.parametrize("change", [flip_sideways, shift])
+@pytest.mark.parametrize(
+    ("images", "random", "received"),
+    [
+        (
+            np.zeros((4, 4, 3), np.uint8),
+            np.random.default_rng(0),
+            r"shape \(4, 4, 3\) and Generator",
+        ),
+        (np.zeros((1, 4, 4, 3), np.uint8), 0, r"shape \(1, 4, 4, 3\) and int"),
+        (None, np.random.default_rng(0), "NoneType and Generator"),
+    ],
+)
+def test_what_is_no_batch_or_no_generator_is_said_in_words(change, images, random, received):
+    with pytest.raises(UsageError, match=f"Expected a batch of images.* Received: {received}"):
+        change(images, random)
+
+
 class TestFlipSideways:
     def test_about_half_are_mirrored(self):
         images = np.arange(2_000 * 2 * 3, dtype=np.uint8).reshape(2_000, 2, 3, 1)

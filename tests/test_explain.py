@@ -116,6 +116,8 @@ class TestWrongArguments:
         message = "Expected the name of a layer: same, flatten.*, logits. Received: 'conv_9'"
         with pytest.raises(ValueError, match=message):
             function(linear_model, IMAGE, "conv_9")
+        with pytest.raises(UsageError, match="Expected the name of a layer"):
+            function(linear_model, IMAGE, ["same"])
 
     @pytest.mark.parametrize(
         "image", [IMAGE[np.newaxis], IMAGE[..., :1], IMAGE[:1]], ids=["batch", "grey", "cut"]

@@ -8,6 +8,7 @@ import math
 import pytest
 
 from helpers import figures, lesson_figures
+from helpers.errors import UsageError
 
 LESSON = "04_training_the_model"
 STORED = {
@@ -126,7 +127,7 @@ def test_a_figure_that_never_moves_has_no_tolerance(stated, capsys):
 
 def test_a_run_that_diverged_does_not_agree(stated, capsys):
     stated.state("test accuracy", math.nan)
-    assert "agrees" not in said(capsys)
+    assert said(capsys) == "test accuracy: no number in this run (nan), so it cannot be compared.\n"
 
 
 @pytest.mark.parametrize("lesson", [LESSON, "01_choosing_a_library"])
@@ -142,6 +143,18 @@ def test_the_figures_of_another_dataset_are_not_used(stated, make_dataset, capsy
 
     lesson_figures(LESSON, replace(make_dataset(), name="pets")).state("test accuracy", 0.85)
     assert said(capsys) == "test accuracy: 85.0 % in this run; none stored for pets\n"
+
+
+@pytest.mark.parametrize("value", [None, "good", [1, 2]])
+def test_what_is_no_number_is_said_in_words(stated, value):
+    with pytest.raises(UsageError, match="Expected a number as loss"):
+        stated.state("loss", value)
+
+
+@pytest.mark.parametrize("given", ["cifar10", None, 3])
+def test_what_is_no_dataset_is_said_in_words(given):
+    with pytest.raises(UsageError, match="Expected a dataset, from load_dataset"):
+        lesson_figures(LESSON, given)
 
 
 def test_what_was_stated_can_be_collected(stated, tmp_path, monkeypatch, capsys):

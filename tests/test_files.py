@@ -42,13 +42,16 @@ def test_a_tilde_is_the_home_folder(monkeypatch, tmp_path):
     assert as_path("~nobody-of-this-name/photos") == Path("~nobody-of-this-name/photos")
 
 
-@pytest.mark.parametrize("asked", [None, 3, 2.5, b"photos", ["photos"]])
+@pytest.mark.parametrize(
+    "asked", [None, 3, 2.5, b"photos", ["photos"], "", "a\0b", "\ud800", Path("a\0b")]
+)
 def test_what_is_no_path_is_said_in_words(asked):
     with pytest.raises(UsageError) as raised:
         as_path(asked)
     assert str(raised.value).startswith(
         f"Expected a path, as text in quotes. Received: {asked!r}. Give the name of a file or"
     )
+    assert len(str(raised.value)) < 200
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there they are paths like any other")
@@ -311,6 +314,15 @@ class TestWrittenWhole:
         ):
             temporary.write_text("new")
         assert names_in(tmp_path) == {"notes.txt"}
+
+    def test_the_folder_that_the_program_runs_in_is_no_file(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        with (
+            pytest.raises(StorageError, match="Received: a folder of that name."),
+            written_whole(Path()) as temporary,
+        ):
+            temporary.write_text("new")
+        assert names_in(tmp_path) == set()
 
 
 WRITER = """

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from helpers import build_cnn, build_torch_cnn, quiet_tensorflow
+from helpers import FAST, build_cnn, build_torch_cnn, quiet_tensorflow
 from helpers.errors import MismatchError, UsageError
 
 with quiet_tensorflow():
@@ -127,6 +127,13 @@ def test_the_seed_decides_the_weights(dataset):
     for a, b in zip(first, same, strict=True):
         np.testing.assert_array_equal(a, b)
     assert not np.array_equal(first[0], other[0])
+
+
+@pytest.mark.parametrize("seed", [None, -1, 2**32, 1.5, "1", True])
+@pytest.mark.parametrize("build", [build_cnn, build_torch_cnn, FAST.build])
+def test_what_is_no_seed_is_said_in_words(dataset, build, seed):
+    with pytest.raises(UsageError, match=f"Expected seed as .* Received: {seed!r}"):
+        build(dataset, seed=seed)
 
 
 def test_the_seed_is_zero_unless_told_otherwise(dataset):

@@ -310,14 +310,14 @@ class TestPicture:
         BARS.save("~/a.png")
         assert (tmp_path / "a.png").exists()
 
-    @pytest.mark.parametrize("path", ["a.docx", "a", "", "png", ".png"])
+    @pytest.mark.parametrize("path", ["a.docx", "a", ".", "png", ".png"])
     def test_a_file_name_that_says_no_format(self, path):
         with pytest.raises(UsageError, match="ends in .png, .svg, .pdf, .jpg, .webp or .tif"):
             BARS.save(path)
 
-    @pytest.mark.parametrize("path", [None, 5])
+    @pytest.mark.parametrize("path", [None, 5, ""])
     def test_no_file_name(self, path):
-        with pytest.raises(UsageError, match=f"Expected a path, .* Received: {path}"):
+        with pytest.raises(UsageError, match=f"Expected a path, .* Received: {path!r}"):
             BARS.save(path)
 
     def test_a_folder_is_no_file(self, tmp_path):

@@ -69,6 +69,7 @@ class TestFields:
         ("field", "value", "words"),
         [
             ("network", "resnet", "classic, compact, wide"),
+            ("network", ["wide"], "classic, compact, wide"),
             ("augment", flip_sideways, "list of functions"),
             ("augment", ("flip",), "list of functions"),
             ("augment", "flip", "list of functions"),
