@@ -140,7 +140,7 @@ class ImageDataset:
         checked = self.report.in_words() if self.report else ""
         return "\n".join(
             [
-                f"ImageDataset {self.name!r}: {self.source}",
+                wrapped(f"ImageDataset {self.name!r}: {self.source}", indent="  "),
                 f"  images      {height} x {width} pixels, {colours}, {self.train.images.dtype}",
                 f"  train       {len(self.train):6,} images",
                 f"  validation  {len(self.validation):6,} images",

@@ -14,7 +14,7 @@ import numpy as np
 
 from helpers.batches import make_batches
 from helpers.datasets import Split
-from helpers.errors import MismatchError, UsageError, kind_of
+from helpers.errors import MismatchError, UsageError, kind_of, wrapped
 from helpers.fit_check import (
     batch_without_training,
     check_arrays,
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     import keras
 
 CALIBRATION_BINS = 10
+LONGEST_NAME = 60  # letters, in the table: the numbers beside it then stay in 88
 # What a probability that was rounded to 0 may have been, and what is left of one rounded to 1.
 SMALLEST = float(np.finfo(np.float32).smallest_subnormal)
 SMALLEST_REST = float(np.finfo(np.float32).epsneg / 2)
@@ -114,7 +115,10 @@ class Evaluation:
 
     def __repr__(self) -> str:
         low, high = self.interval
-        names = self.split.class_names
+        names = [
+            name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 20]}…{name[-19:]}"
+            for name in (" ".join(name.split()) for name in self.split.class_names)
+        ]
         width = max(len(name) for name in names)
         rows = [
             f"  {name:<{width}}  {100 * recall:6.1f} %  {100 * precision:6.1f} %"
@@ -122,7 +126,11 @@ class Evaluation:
         ]
         return "\n".join(
             [
-                f"Evaluation on {len(self.split):,} {self.split.name} images, {self.split.source}",
+                wrapped(
+                    f"Evaluation on {len(self.split):,} {self.split.name} images, "
+                    f"{self.split.source}",
+                    indent="  ",
+                ),
                 f"  accuracy {100 * self.accuracy:.1f} %, 95 % interval "
                 f"{100 * low:.1f} to {100 * high:.1f} %; cross-entropy {self.loss:.3f}",
                 f"  {'':<{width}}    recall  precision",

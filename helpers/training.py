@@ -152,7 +152,7 @@ class TrainingRun:
         if self.stopped:
             # The rest was printed when it stopped.
             lines.append(f"  {self.stopped.partition(':')[0]}")
-        return "\n".join(lines)
+        return wrapped("\n".join(lines), indent="  ")
 
 
 def _best_epoch(history: Mapping[str, Sequence[float]]) -> int:

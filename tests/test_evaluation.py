@@ -151,6 +151,14 @@ class TestWorkedByHand:
             "  owl     0.0 %     nan %",
         ]
 
+    def test_long_names_and_sources_stay_within_a_page(self, result):
+        names = ("x" * 120 + "end", "first\nsecond", "word " * 40)
+        split = replace(result.split, class_names=names, source="images from a folder " * 9)
+        shown = repr(replace(result, split=split)).splitlines()
+        assert max(map(len, shown)) <= 88
+        assert "…" + "x" * 16 + "end    66.7 %" in "\n".join(shown)
+        assert sum(line.startswith("  first second ") for line in shown) == 1
+
 
 class TestEdges:
     def test_a_class_without_images_has_no_recall(self, answers):

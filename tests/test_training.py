@@ -295,6 +295,8 @@ class TestTrainingRun:
             "  lowest validation loss in epoch 2",
         ]
         assert run.validation_accuracy == 0.575  # after the last epoch, not the best
+        of_a_folder = repr(replace(run, source="images from the folder my photos of last summer"))
+        assert max(map(len, of_a_folder.splitlines())) <= 88
 
     def test_a_run_that_diverged_names_the_best_of_the_epochs_before(self):
         nan = float("nan")
