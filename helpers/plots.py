@@ -471,7 +471,11 @@ def _checked_images(images: np.ndarray) -> np.ndarray:
         raise UsageError(
             "Expected images of shape (images, height, width, 1 or 3), at least one. "
             f"Received: {checked.shape if checked.ndim else _brief(images)}. "
-            "One image alone becomes a batch with images[:1]."
+            + (
+                "images[..., numpy.newaxis] gives grey ones a channel."
+                if checked.ndim == 3 and checked.shape[-1] not in (1, 3)
+                else "One image becomes a batch with image[numpy.newaxis]."
+            )
         )
     return checked if checked.dtype.kind in "biuf" else _numbers(checked, "pixels")
 
@@ -493,8 +497,8 @@ def _pixel_range(images: np.ndarray) -> tuple[float, float]:
             return black, white
     raise UsageError(
         "Expected pixels from 0 to 255, from 0 to 1 or from -1 to 1. Received: "
-        f"{images.dtype} from {_number(low)} to {_number(high)}. Bring them to 0 to 1 first: "
-        "(images - images.min()) / (images.max() - images.min())."
+        f"{images.dtype} from {_number(low)} to {_number(high)}. Bring them to 0 to 1: after "
+        "images = images.astype(float), (images - images.min()) / (images.max() - images.min())."
     )
 
 
@@ -1254,6 +1258,12 @@ def plot_intervals(
         raise UsageError(
             f"Expected shares from 0 to 1. Received: {_number(np.nanmin(shares))} to "
             f"{_number(np.nanmax(shares))}. Divide percent by 100."
+        )
+    value, low, high = shares.T
+    if np.any((value < low) | (value > high)):
+        raise UsageError(
+            "Expected (value, low, high), with the value between the other two. Received: "
+            f"{_brief(measured)}. accuracy_interval gives low and high."
         )
     x_label, title = _line(x_label), _line(title)
     ax = _one_axes(None, (7, min(0.45 * len(names) + 1.1, TALLEST)))

@@ -38,7 +38,7 @@ IN_FILE = {
 }
 IN_ENVIRONMENT = {
     "KERAS_BACKEND": ("tensorflow", ""),
-    "KERAS_NNX_ENABLED": ("0", "false", ""),
+    "KERAS_NNX_ENABLED": ("0", "false", "False", ""),
     "KERAS_MAX_EPOCHS": (),
     "KERAS_MAX_STEPS_PER_EPOCH": (),
 }
@@ -127,7 +127,7 @@ def keras_faults() -> Iterator[str]:
         return
     for name, fitting in IN_ENVIRONMENT.items():
         value = os.environ.get(name, "" if fitting else None)
-        if value is not None and value.lower() not in fitting:
+        if value is not None and value not in fitting:
             yield (
                 f"The environment variable {name} is {value!r}: remove it where it is set, then "
                 "start JupyterLab again."

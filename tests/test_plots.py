@@ -647,6 +647,9 @@ def shown_image(ax) -> np.ndarray:
     return np.asarray(ax.images[0].get_array())
 
 
+BATCH = "One image becomes a batch with image[numpy.newaxis]."
+
+
 class TestPlotImages:
     @pytest.mark.parametrize("images", [GREY, COLOUR])
     def test_the_pixels_are_the_images(self, images):
@@ -696,7 +699,7 @@ class TestPlotImages:
         ],
     )
     def test_pixels_of_another_range(self, values, received):
-        with pytest.raises(UsageError, match=f"Received: {received}. Bring them to 0 to 1 first"):
+        with pytest.raises(UsageError, match=f"Received: {received}. Bring them to 0 to 1: after"):
             plot_images(np.resize(values, (1, 2, 2, 1)))
 
     @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -740,13 +743,19 @@ class TestPlotImages:
         assert picture.title == "3 images"
         assert len(picture.axes) == 3, "no more columns than images"
 
-    @pytest.mark.parametrize("shape", [(6, 8, 1), (3, 6, 8), (3, 6, 8, 2), (0, 6, 8, 1)])
-    def test_not_a_batch_of_images(self, shape):
+    @pytest.mark.parametrize(
+        ("shape", "advice"),
+        [
+            *((shape, BATCH) for shape in [(6, 8, 1), (6, 8, 3), (3, 6, 8, 2), (0, 6, 8, 1)]),
+            ((3, 6, 8), "images[..., numpy.newaxis] gives grey ones a channel."),
+        ],
+    )
+    def test_not_a_batch_of_images(self, shape, advice):
         with pytest.raises(ValueError) as refused:
             plot_images(np.zeros(shape))
         assert str(refused.value) == (
             "Expected images of shape (images, height, width, 1 or 3), at least one. "
-            f"Received: {shape}. One image alone becomes a batch with images[:1]."
+            f"Received: {shape}. {advice}"
         )
 
     def test_not_one_title_an_image(self):
@@ -1288,6 +1297,7 @@ def test_intervals_are_drawn_in_percent():
         ({}, "at least one name"),
         ({"a": (0.5, 0.4)}, "Expected 3 numbers"),
         ({"a": None}, "Expected 3 numbers"),
+        ({"a": (0.4, 0.5, 0.6)}, "the value between the other two"),
         ({"a": (90, 85, 95)}, "Expected shares from 0 to 1. Received: 85 to 95"),
     ],
 )

@@ -252,7 +252,7 @@ class TestKerasSettings:
     @pytest.mark.parametrize(
         ("name", "value"),
         [
-            *(("KERAS_BACKEND", value) for value in ("jax", "torch", "theano")),
+            *(("KERAS_BACKEND", value) for value in ("jax", "torch", "TensorFlow")),
             ("KERAS_NNX_ENABLED", "True"),
             *(("KERAS_MAX_EPOCHS", value) for value in ("1", "x", "")),
             ("KERAS_MAX_STEPS_PER_EPOCH", "5"),
