@@ -60,7 +60,8 @@ def make_batches(
 
     Raises:
         UsageError: something else than a split is given, or a number is out of range.
-        MismatchError: an augmentation gives back another shape or type than it was given.
+        MismatchError: not one label an image, or an augmentation gives back another shape or
+            type than it was given.
 
     Introduced in lesson 2; `augment` in lesson 6.
     """
@@ -126,6 +127,11 @@ def _check_split(split: Split) -> None:
                 f"Expected a NumPy array as the {name} of a split. Received: "
                 f"{type(array).__name__}. numpy.asarray({name}) makes one."
             )
+    if split.labels.shape != split.images.shape[:1]:
+        raise MismatchError(
+            "Expected one label an image. Received: images of shape "
+            f"{split.images.shape}, labels of shape {split.labels.shape}. Change both together."
+        )
 
 
 def check_whole_number(name: str, value: int, least: int) -> None:

@@ -102,8 +102,20 @@ class Split:
         return len(self.images)
 
     def class_counts(self) -> dict[str, int]:
-        """How many images each class has, in the order of the labels."""
-        counts = np.bincount(self.labels, minlength=len(self.class_names))
+        """How many images each class has, in the order of the labels.
+
+        Raises:
+            UsageError: the labels are not one whole number an image, each of a class.
+        """
+        labels, classes = np.asarray(self.labels), len(self.class_names)
+        whole = labels.ndim == 1 and (labels.dtype.kind in "iu" or not labels.size)
+        if not whole or np.any((labels < 0) | (labels >= classes)):
+            raise UsageError(
+                f"Expected a whole number from 0 to {classes - 1} an image as its label. Received: "
+                f"labels of shape {labels.shape}, type {labels.dtype}: {str(labels)[:60]}. "
+                "Labels count the class names from 0."
+            )
+        counts = np.bincount(labels.astype(int), minlength=classes)
         return {name: int(count) for name, count in zip(self.class_names, counts, strict=True)}
 
     def __repr__(self) -> str:

@@ -53,6 +53,14 @@ def check_fit(model: keras.Model, dataset: ImageDataset) -> None:
             "Expected a Keras model, then a dataset: train(model, dataset). Received: "
             f"{kind_of(model)} and {kind_of(dataset)}."
         )
+    check_splits(dataset)
+    _check_outputs(model, dataset)
+    for split in (dataset.train, dataset.validation):
+        check_pixels(model, split)
+
+
+def check_splits(dataset: ImageDataset) -> None:
+    """Raise an error in words where `dataset` has nothing that can be trained on."""
     for split in (dataset.train, dataset.validation):
         if not isinstance(split, Split):
             raise UsageError(
@@ -66,9 +74,6 @@ def check_fit(model: keras.Model, dataset: ImageDataset) -> None:
         )
     for split in (dataset.train, dataset.validation):
         check_arrays(split, dataset.image_shape, len(dataset.class_names))
-    _check_outputs(model, dataset)
-    for split in (dataset.train, dataset.validation):
-        check_pixels(model, split)
 
 
 def check_image_shape(model: keras.Model, image_shape: tuple[int, ...]) -> None:

@@ -31,6 +31,7 @@ from helpers.batches import Augmentation, augmentation_name, check_functions, fl
 from helpers.datasets import ImageDataset
 from helpers.errors import UsageError
 from helpers.files import forget_pages
+from helpers.fit_check import check_splits
 from helpers.models import check_image_size
 from helpers.quiet import quiet_tensorflow
 from helpers.splits import check_seed
@@ -162,7 +163,7 @@ class Recipe:
 
         Raises:
             UsageError: something else than a dataset is given, or the seed is none.
-            MismatchError: the images are too small for the classic network.
+            MismatchError: the images are too small for the classic network, or there are none.
 
         Introduced in lesson 6.
         """
@@ -175,6 +176,7 @@ class Recipe:
 
         if self.network == "classic":
             check_image_size(dataset)
+        check_splits(dataset)
         check_seed(seed)
         keras.utils.set_random_seed(seed)
         policy = "mixed_bfloat16" if self.bfloat16 and has_fast_bfloat16() else "float32"

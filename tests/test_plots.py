@@ -9,6 +9,7 @@ import io
 import re
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from types import SimpleNamespace
@@ -1264,6 +1265,13 @@ class TestPlotBars:
     def test_no_format_of_a_number(self, number_format):
         with pytest.raises(UsageError, match="Expected a number_format"):
             plot_bars({"a": 1}, x_label="s", number_format=number_format)
+
+    @pytest.mark.parametrize(
+        "labels", [LABELS - 1, LABELS + 9, LABELS / 2, np.eye(3)[LABELS], LABELS.astype(str)]
+    )
+    def test_counts_of_what_are_no_labels(self, labels):
+        with pytest.raises(UsageError, match="Expected a whole number from 0 to 2 an image"):
+            plot_class_counts(replace(SPLIT, labels=labels))
 
     def test_counts_of_no_split(self):
         with pytest.raises(UsageError, match="Expected a split"):

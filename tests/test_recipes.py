@@ -365,6 +365,15 @@ class TestWholeRecipe:
         assert model.output_shape == (None, len(dataset.class_names))
 
 
+@pytest.mark.parametrize("recipe", [CLASSIC, FAST])
+def test_what_cannot_be_measured_is_said_in_words(dataset, recipe):
+    train = dataset.train
+    for images, words in ((train.images[:0], "images to train on"), (train.images[..., 0], "both")):
+        split = replace(train, images=images, labels=train.labels[: len(images)])
+        with pytest.raises(MismatchError, match=words):
+            recipe.build(replace(dataset, train=split))
+
+
 def test_the_classic_network_says_the_smallest_size(dataset):
     with pytest.raises(MismatchError, match="18 x 18"):
         CLASSIC.build(replace(dataset, image_shape=(5, 7, dataset.image_shape[2])))
