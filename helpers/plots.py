@@ -708,7 +708,7 @@ def plot_feature_maps(
             f"{maps.shape}. A dense layer's numbers have no places: draw them with plot_bars."
         )
     height, width, count = maps.shape
-    columns = _whole(columns, "columns", 40)
+    columns = min(_whole(columns, "columns", 40), count)
     channels = np.moveaxis(maps, -1, 0)[: min(MOST_IMAGES, 40 * columns)]
     kind, places = ("filter", "weights") if filters else ("feature map", "places")
     shown = _counted(len(channels), count, kind)
@@ -977,7 +977,7 @@ def plot_lines(
         _few_powers(ax.xaxis)
         _plain_numbers(ax.xaxis)
     elif few and all((at == at.round()).all() for at in places):
-        ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     if len(names) > 1:
         _name_lines(ax, drawn, names)
     spoken = "; ".join(map(_spoken_line, names, places, series, [x_label] * len(names)))

@@ -843,6 +843,9 @@ class TestPlotFeatureMaps:
             "6 feature maps of 4 by 5 places, bright where the filter answers; dark everywhere: 1."
         )
 
+    def test_few_take_no_more_room_than_they_need(self):
+        assert len(plot_feature_maps(RANDOM.random((4, 5, 2))).axes) == 2
+
     def test_each_is_scaled_by_itself(self):
         maps = np.stack([np.eye(3), 10 * np.eye(3)], axis=-1)
         limits = [ax.images[0].get_clim() for ax in plot_feature_maps(maps).axes[:2]]
@@ -1184,8 +1187,10 @@ class TestPlotLines:
 
     def test_epochs_are_whole_numbers(self):
         picture = plot_lines([1, 2], {"a": [1, 2]}, x_label="epoch", y_label="y")
-        picture.to_html()
-        assert all(float(tick).is_integer() for tick in picture.axes[0].get_xticks())
+        one_epoch = plots.live_curves({"loss": (2.0,), "accuracy": (0.5,)}, 1)
+        for ax in (*picture.axes, *one_epoch.axes):
+            ax.figure.draw_without_rendering()
+            assert all(float(tick).is_integer() for tick in ax.get_xticks())
 
     def test_the_title_may_be_left_out(self):
         picture = plot_lines([1], {"a": [1]}, x_label="epoch", y_label="loss")
