@@ -163,6 +163,11 @@ def _batch_of_one(model: keras.Model, image: np.ndarray) -> np.ndarray:
             "Its layers can be seen only with all of them."
         )
     image = np.asarray(image)
+    if not (np.issubdtype(image.dtype, np.number) or image.dtype == bool):
+        raise UsageError(
+            f"Expected an image of numbers. Received: type {image.dtype}. "
+            "Give a row of dataset.test.images."
+        )
     expected = (None,) * 3 if takes is None else takes[1:]
     fits = image.ndim == len(expected) and all(
         size in (None, given) for size, given in zip(expected, image.shape, strict=True)
@@ -173,11 +178,6 @@ def _batch_of_one(model: keras.Model, image: np.ndarray) -> np.ndarray:
         raise UsageError(
             f"Expected one image of shape {shown}. Received: {image.shape}. "
             "Take one out of a batch with images[0]."
-        )
-    if not (np.issubdtype(image.dtype, np.number) or image.dtype == bool):
-        raise UsageError(
-            f"Expected an image of numbers. Received: type {image.dtype}. "
-            "Give a row of dataset.test.images."
         )
     return image[np.newaxis]
 

@@ -329,6 +329,8 @@ class TestInWords:
     def test_text_for_an_image(self, flat, function):
         with pytest.raises(UsageError, match="Expected an image of numbers"):
             function(flat, np.full((12, 12, 3), "dark"), "c")
+        with pytest.raises(UsageError, match="Expected an image of numbers"):
+            function(flat, "c", np.zeros((12, 12, 3)))  # the other way round
 
     def test_any_size_still_means_an_image(self, function):
         with pytest.raises(UsageError, match="any x any x 3 pixels and channels. Received: \\(12,"):
