@@ -83,6 +83,8 @@ MOST_SVG_PIXELS, MOST_SVG_BYTES = 300_000, 300_000
 # matplotlib has one set of settings for all threads: two that change and restore it at the same
 # time would leave what one of them has set.
 SETTINGS = threading.RLock()
+# Characters that XML forbids: with one of them a browser shows nothing of an SVG.
+NOT_IN_SVG = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 FORMATS = ("png", "svg", "pdf", "jpg", "jpeg", "webp", "tif", "tiff")
 
 
@@ -235,6 +237,7 @@ def _line(text: object) -> str:
     if text is None:
         return ""
     known = str(text).encode("utf-8", "replace").decode()  # file names may hold half letters
+    known = NOT_IN_SVG.sub(" ", known)
     visible = (" " if unicodedata.category(letter) == "Cc" else letter for letter in known)
     return " ".join("".join(visible).split())
 
@@ -362,6 +365,8 @@ def _as_written(artist: Artist) -> None:
                 axis.set_minor_formatter(NullFormatter())
     for text in artist.findobj(Text):
         text.set_parse_math(False)
+        if NOT_IN_SVG.search(text.get_text()):
+            text.set_text(NOT_IN_SVG.sub(" ", text.get_text()))
 
 
 def _letters_without_font(figure: Figure) -> frozenset[str]:
@@ -369,10 +374,10 @@ def _letters_without_font(figure: Figure) -> frozenset[str]:
     from matplotlib.text import Text
 
     letters = {letter for text in figure.findobj(Text) for letter in text.get_text()}
-    # Marks and joiners come with the letter that they belong to.
-    return frozenset(
-        letter for letter in letters - _usual_font()[1] if unicodedata.category(letter)[0] in "LNSP"
-    )
+    # Marks and joiners come with the letter that they belong to. Cn: Python does not know it, as
+    # the newest emoji.
+    kinds = {letter: unicodedata.category(letter) for letter in letters - _usual_font()[1]}
+    return frozenset(letter for letter, kind in kinds.items() if kind[0] in "LNSP" or kind == "Cn")
 
 
 def _fonts_with(letters: frozenset[str]) -> tuple[list[str], frozenset[str]]:
@@ -434,7 +439,7 @@ def _font_note(missing: frozenset[str]) -> str:
         script = unicodedata.name(letter, "").split(" ")[0]
         if script in ("CJK", "HANGUL", "HIRAGANA", "KATAKANA", "FULLWIDTH", "IDEOGRAPHIC"):
             kinds.add("Noto Sans CJK")
-        elif unicodedata.category(letter)[0] == "S":
+        elif unicodedata.category(letter)[0] == "S" or not script:
             kinds.add("Noto Emoji")
         else:
             kinds.add(f"Noto Sans {script.title()}".strip())

@@ -356,6 +356,15 @@ class TestPicture:
         assert "sans-serif" in texts["images"]
         assert not [text for text in drawn.iter() if "date" in text.tag]
 
+    @pytest.mark.parametrize("letter", ["\uffff", "\ufffe", "\x07", "\x0b", "\ud800"])
+    def test_an_svg_can_be_read_whatever_the_names_and_titles(self, letter):
+        picture = plot_bars({f"a{letter}b": 1}, x_label="x", title=letter)
+        picture.axes[0].set_ylabel(f"a {letter} reader's own")
+        (image,) = Images(picture.to_html()).found
+        content = base64.b64decode(image["src"].partition(",")[2])
+        texts = {text.text for text in ElementTree.fromstring(content).iter(f"{{{SVG}}}text")}
+        assert "a   reader's own" in texts
+
     @pytest.mark.parametrize("side", [16, 400])
     def test_it_is_a_png_where_an_svg_would_be_larger(self, side):
         noise = RANDOM.integers(0, 256, (2, side, side, 3), dtype=np.uint8)
@@ -514,7 +523,8 @@ class TestLetters:
     @pytest.mark.parametrize(
         ("name", "font"),
         [("고양이", "Noto Sans CJK"), ("猫", "Noto Sans CJK"), ("ねこ", "Noto Sans CJK"),
-         ("แมว", "Noto Sans Thai"), ("बिल्ली", "Noto Sans Devanagari"), ("🐈", "Noto Emoji")],
+         ("แมว", "Noto Sans Thai"), ("बिल्ली", "Noto Sans Devanagari"), ("🐈", "Noto Emoji"),
+         ("\U0001fa77", "Noto Emoji")],  # a heart that Python 3.11 does not know yet
     )  # fmt: skip
     def test_what_no_font_has_is_said_once(self, monkeypatch, capsys, tmp_path, name, font):
         monkeypatch.setattr(plots, "_every_font", lambda: iter(()))
