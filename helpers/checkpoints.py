@@ -76,8 +76,10 @@ class CheckpointFolder:
                     f"Expected a folder for the checkpoints. Received: {self}, where a file is in "
                     "the way. Choose another name."
                 ) from None
-            strangers = sorted(path.name for path in self.folder.iterdir() if not _is_ours(path))
-            if strangers:
+            names = sorted(path.name for path in self.folder.iterdir())
+            strangers = [name for name in names if not name.startswith(".")]
+            # Beside checkpoints they do no harm: what a viewer or a synchronised folder leaves.
+            if strangers and not any(map(NAME.fullmatch, names)):
                 raise CheckpointError(
                     "Expected an empty folder, or that of an earlier training, for the "
                     f"checkpoints. Received: {self}, which holds {strangers[0]!r}. "
@@ -146,10 +148,6 @@ class CheckpointFolder:
         """All checkpoints, the oldest first."""
         files = [path for path in self.folder.iterdir() if NAME.fullmatch(path.name)]
         return sorted(files, key=lambda path: (int(NAME.fullmatch(path.name)[1]), path.name))
-
-
-def _is_ours(path: Path) -> bool:
-    return bool(NAME.fullmatch(path.name)) or path.name.startswith(".")
 
 
 def _remove(path: Path) -> None:

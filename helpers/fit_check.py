@@ -30,6 +30,7 @@ LARGEST_BATCH_WITHOUT_TRAINING = 500  # images; no weights change, so larger is 
 IMAGES_TO_ASK = 32  # where only the numbers of a model tell what they are
 BINARY_ACCURACY = 'keras.metrics.BinaryAccuracy("accuracy", threshold={})'
 KERAS_CHOOSES = ("crossentropy", "ce")  # names of losses: Keras takes the one that fits
+OWN = "own"  # a loss that is none of Keras'
 BYTES_WITHOUT_TRAINING = 256e6  # for the outputs of all layers, so that large images fit too
 # Of what the outputs of all layers take, for one batch: the outputs, what flows back, and
 # room to work in. Measured with benchmarks/batch_memory.py.
@@ -230,13 +231,11 @@ def look_like_probabilities(outputs: np.ndarray) -> bool:
 
 
 def _check_labels_of_loss(model: keras.Model, binary: bool) -> None:
-    import keras
-
     kind = _loss_kind(model)
     # Of the losses of Keras, all others want other labels. What a loss of the user's own wants
     # is not known.
-    known = {"none", *map(_plain, dir(keras.losses))}
-    if kind in known and "sparse" not in kind and not binary and not wants_one_hot(model):
+    known = kind not in (OWN, "crossentropy")
+    if known and "sparse" not in kind and not binary and not wants_one_hot(model):
         raise MismatchError(
             f"Expected a loss for one label out of several. Received: {_loss_name(model)}. "
             "Compile with loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True)."
@@ -313,11 +312,17 @@ def _loss_name(model: keras.Model) -> str:
 
 
 def _loss_kind(model: keras.Model) -> str:
-    """What the loss is, whatever name of its own it was given, such as "binarycrossentropy"."""
+    """What the loss is, whatever name of its own it was given, such as "binarycrossentropy".
+
+    A function of the user's own may have any name; a class made from one of Keras' is its kind.
+    """
     loss = _loss(model)
     if loss is None or isinstance(loss, str):
         return "none" if loss is None else "crossentropy"
-    return _plain(getattr(loss, "__name__", type(loss).__name__))
+    function = getattr(loss, "fn", loss)
+    if str(function.__module__).partition(".")[0] != "keras":
+        return OWN
+    return _plain(getattr(function, "__name__", type(function).__name__))
 
 
 def _accuracy(model: keras.Model, binary: bool) -> object:

@@ -24,6 +24,7 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -33,6 +34,7 @@ from helpers.batches import (
     Augmentation,
     augmentation_name,
     check_augmentations,
+    check_functions,
     check_whole_number,
     make_batches,
 )
@@ -77,6 +79,10 @@ FORMAT = 2  # of what is noted about a training; 1 did not say what functions do
 PYTHON = ".".join(platform.python_version_tuple()[:2])
 LONGEST_ERROR = 600  # characters, of an error in the words of another library
 LONGEST_VALUE = 30  # characters, of what is quoted where a training is refused as another one
+
+# Folder -> with what its training was begun, and the same as it was when that ended here: some
+# functions count, remember, or draw random numbers of their own.
+_left_as: dict[Path, tuple[dict, dict]] = {}
 
 
 @dataclass(frozen=True, eq=False)
@@ -228,6 +234,9 @@ def train(
     with quiet_tensorflow():
         import keras
 
+    check_functions(augment)
+    # Before anything calls them, which may change what they hold.
+    functions = {} if resume is None else _functions(model, augment)
     keras.utils.set_random_seed(settings["seed"])
     check_fit(model, dataset)
     if not model.compiled:
@@ -241,7 +250,7 @@ def train(
     check_batch_size(model, settings["batch_size"], len(dataset.train))
     folder = None if resume is None else CheckpointFolder(as_path(resume))
     with folder.locked() if folder else contextlib.nullcontext():
-        training = _Training(model, dataset, settings, augment, epochs, folder)
+        training = _Training(model, dataset, settings, augment, epochs, folder, functions)
         with _interrupts_held_back(training):
             training.begin()
             if not training.over:
@@ -325,8 +334,10 @@ class _Training:
         augment: Sequence[Augmentation],
         epochs: int,
         folder: CheckpointFolder | None,
+        functions: Mapping[str, Any],
     ):
         self.model, self.dataset, self.epochs, self.folder = model, dataset, int(epochs), folder
+        self.functions = functions  # as they were at first
         self.settings = settings  # batch_size, patience, seed
         self.augment = tuple(augment)
         self.interrupted = False
@@ -384,6 +395,8 @@ class _Training:
         first = found.facts.get("first_weights")
         self.kept, self.seconds = found, found.facts["seconds"]
         self.lasting["first_weights"] = first
+        if _format_and_python(found.facts) == _format_and_python(self.lasting):
+            self.lasting["begun_with"] = found.facts["begun_with"]
         self.go_back()
         how = "All is trained already:" if self.over else "Going on after"
         print(f"{how} epoch {found.epoch} of {self.epochs}, kept in {self.folder}.")
@@ -442,6 +455,10 @@ class _Training:
             self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
             if self.settings["patience"] is not None:
                 _assign(self.model.variables, _part(self.kept.arrays, "best"))
+        if self.folder:
+            begun = self.lasting["begun_with"]
+            now = {**begun, **_functions(self.model, self.augment)}
+            _left_as[self.folder.folder.resolve()] = begun, now
         history = {name: tuple(values) for name, values in self.history.items()}
         return TrainingRun(
             MappingProxyType(history), self.seconds, self.settings["batch_size"],
@@ -547,23 +564,25 @@ def _no_word_of_tracing() -> Iterator[None]:
 
 
 def _make_metrics(model: keras.Model, dataset: ImageDataset) -> None:
-    """Use loss and metrics once, on one image, so that their variables are there.
+    """Use loss and metrics once, on a few images, so that their variables are there.
 
     Keras would make them in the first step, and trace that step twice because of it. That takes
     a second.
     """
     import tensorflow as tf
 
-    one = tf.data.Dataset.from_tensors((dataset.train.images[:1], dataset.train.labels[:1]))
-    images, labels = next(iter(_labelled_for(model, one, dataset)))
+    # Not as many as classes, and not one: then labels and answers of other shapes fit by chance.
+    few = slice(3 if len(dataset.class_names) == 2 else 2)
+    batch = tf.data.Dataset.from_tensors((dataset.train.images[few], dataset.train.labels[few]))
+    images, labels = next(iter(_labelled_for(model, batch, dataset)))
     try:
         answers = model(images, training=False)
         model.compute_loss(images, labels, answers)
         model.compute_metrics(images, labels, answers)
     except Exception as error:  # of a layer, a loss or a metric of the user's own
         raise MismatchError(
-            "Expected a model whose layers, loss and metrics take an image of the dataset and "
-            f"its label. Received: {_in_its_own_words(error)}. Mend what failed, then train again."
+            "Expected a model whose layers, loss and metrics take images of the dataset and their "
+            f"labels. Received: {_in_its_own_words(error)}. Mend what failed, then train again."
         ) from error
     model.reset_metrics()
 
@@ -756,19 +775,32 @@ def _begun_with(training: _Training) -> dict[str, Any]:
         "compiled": without_names(compile_config(model), {}),
         "weights": [[*variable.shape] for variable in model.variables],
         "weight types": " ".join(sorted({variable.dtype for variable in model.variables})),
-        "own code": own_code(model),
         "optimizer weights": str([variable.shape for variable in model.optimizer.variables]),
         **{name: settings[name] for name in ("batch_size", "patience", "seed")},
         **({"augment": ", ".join(map(augmentation_name, augment))} if augment else {}),
-        "augmentation": {
-            f"{augmentation_name(change)}{f' {number}' if number else ''}": described(change)
-            for number, change in enumerate(augment)
-        },
+        **training.functions,
         "class names": ", ".join(map(repr, dataset.class_names)),
         "training images": _digest(dataset.train),
         "validation images": _digest(dataset.validation),
     }
     return json.loads(json.dumps(facts))  # as it comes back from a file
+
+
+def _functions(model: keras.Model, augment: Sequence[Augmentation]) -> dict[str, Any]:
+    """What the reader's own functions and objects do and hold at this moment."""
+    descriptions = {
+        "own code": own_code(model),
+        "augmentation": {
+            f"{augmentation_name(change)}{f' {number}' if number else ''}": described(change)
+            for number, change in enumerate(augment)
+        },
+    }
+    return json.loads(json.dumps(descriptions))
+
+
+def _format_and_python(facts: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Each Python has instructions of its own, in which code cannot be compared."""
+    return facts.get("format"), facts["versions"].get("python", PYTHON)
 
 
 def _digest(split: Split) -> str:
@@ -782,17 +814,18 @@ def _check_same(
     found: Checkpoint, begun_with: Mapping[str, Any], epochs: int, folder: CheckpointFolder
 ) -> None:
     before, now = dict(_leaves(found.facts["begun_with"])), dict(_leaves(begun_with))
+    begun, left = _left_as.get(folder.folder.resolve(), ({}, {}))
+    left = dict(_leaves(left)) if begun == found.facts["begun_with"] else before
     keys = {**before, **now}
     if found.facts.get("format") != FORMAT:  # of what was not noted then nothing can be said
         keys = {key: None for key in now if key in before}
-    # Each Python has instructions of its own, in which code cannot be compared.
-    same_python = found.facts["versions"].get("python", PYTHON) == PYTHON
+    same_python = _format_and_python(found.facts)[1] == PYTHON
     changed = [
         key
         for key in keys
-        if before.get(key) != now.get(key) and (same_python or not key.endswith(" code"))
+        if now.get(key) not in (before.get(key), left.get(key))
+        and (same_python or not key.endswith(" code"))
     ]
-
     if changed:
         shown = [
             f"{key.replace('compiled ', '').replace(' config', '')}: "

@@ -350,6 +350,7 @@ class TestCompiled:
             (keras.losses.KLDivergence(), "kl_divergence"),
             (keras.losses.BinaryCrossentropy(), "binary_crossentropy"),
             (None, "None"),
+            (type("Mine", (keras.losses.MeanSquaredError,), {})(), "mean_squared_error"),
         ],
     )
     def test_a_loss_that_wants_other_labels(self, dataset, loss, named):
@@ -366,6 +367,7 @@ class TestCompiled:
             keras.losses.categorical_crossentropy,
             keras.losses.CategoricalCrossentropy(label_smoothing=0.1, name="mine"),
             keras.losses.CategoricalHinge(),
+            type("Mine", (keras.losses.CategoricalCrossentropy,), {})(),
         ],
     )
     def test_a_loss_that_wants_one_number_a_class_gets_them(self, dataset, loss):
@@ -406,6 +408,15 @@ class TestCompiled:
     )
     def test_losses_for_whole_numbers_and_those_of_ones_own(self, dataset, loss):
         check_fit(compiled(dense(activation="softmax"), loss), dataset)
+
+    @pytest.mark.parametrize("name", ["loss", "mse", "get", "weighted_crossentropy"])
+    def test_a_loss_of_ones_own_may_have_any_name(self, dataset, name):
+        def own(labels, outputs):
+            cross_entropy = keras.losses.sparse_categorical_crossentropy
+            return cross_entropy(labels, outputs, from_logits=True)
+
+        own.__name__ = name
+        check_fit(compiled(dense(), own), dataset)
 
     @pytest.mark.parametrize(
         "metrics",

@@ -839,6 +839,14 @@ class TestAnotherTraining:
         assert files_of(tmp_path) == {"notes.txt": b"mine"}
         assert bits_of(model) == weights
 
+    def test_other_files_that_came_later_do_no_harm(self, small, tmp_path):
+        kept_by(as_built(random_model), small, tmp_path)
+        copy = next(tmp_path.glob("epoch_00001_*")).stem + " (1).npz"
+        for name in ("notes.txt", "desktop.ini", copy):
+            (tmp_path / name).write_text("mine")
+        assert go(as_built(random_model), small, tmp_path, epochs=2).epochs == 2
+        assert {"notes.txt", "desktop.ini", copy} < files_of(tmp_path).keys()
+
 
 def kept_by(model, small, folder, **options) -> None:
     """One epoch in the folder, as the options have it."""
@@ -888,6 +896,28 @@ class TestTheSameFunctions:
             CheckpointError, match=r"\(augmentation Brighter holds times: 9, not 1\)"
         ):
             go(as_built(random_model), small, tmp_path, augment=[Brighter(9)])
+
+    def test_what_changes_while_it_is_trained_is_no_other_one(self, small, tmp_path):
+        """It goes on in the same notebook, and in a new one, but not with other numbers in it."""
+
+        def make(factor=1):
+            held, numbers = {"factor": factor}, np.random.default_rng(factor)
+
+            def augmentation(images, random):
+                held["calls"] = held.get("calls", 0) + 1
+                held[held["calls"]] = numbers.random()
+                return images
+
+            return augmentation
+
+        same = make()
+        for epochs in (1, 2):
+            assert go(as_built(random_model), small, tmp_path, epochs=epochs, augment=[same])
+        with pytest.raises(CheckpointError, match="augmentation augmentation encloses"):
+            go(as_built(random_model), small, tmp_path, epochs=3, augment=[make(2)])
+        training._left_as.clear()  # as in a new notebook
+        run = go(as_built(random_model), small, tmp_path, epochs=3, augment=[make()])
+        assert run.epochs == 3
 
     @pytest.mark.parametrize("part", ["lambda", "layer", "loss"])
     def test_own_code_in_the_model(self, small, tmp_path, part):
@@ -1433,6 +1463,15 @@ class TestWhatFailsLate:
         model.add(keras.layers.Dense(3))
         model.compile("adam", own_loss, metrics=["accuracy"])
         with pytest.raises(MismatchError, match=r"Received: .*OwnError: not with me\. Mend what f"):
+            go(model, small)
+
+    @pytest.mark.parametrize("metric", [keras.metrics.Precision, keras.metrics.MeanSquaredError])
+    def test_a_metric_for_other_labels_too(self, small, metric):
+        model = keras.Sequential([keras.Input((9, 9, 1)), keras.layers.Flatten()])
+        model.add(keras.layers.Dense(3))
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile("adam", loss, metrics=["accuracy", metric()])
+        with pytest.raises(MismatchError, match=r"Incompatible shapes: \[.*Mend what failed"):
             go(model, small)
 
     def test_the_model_can_be_trained_afterwards(self, small, reference):
