@@ -83,7 +83,8 @@ def quiet_tensorflow() -> Iterator[None]:
         os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     # There is one error stream for all threads: a second one waits until the first has it back.
     with _one_at_a_time:
-        if "tensorflow" in sys.modules or sys.stderr is None:  # None: nobody would see it
+        nobody_sees = getattr(sys.stderr, "closed", sys.stderr is None)
+        if "tensorflow" in sys.modules or nobody_sees:
             yield
             return
         with contextlib.suppress(ImportError):  # most have none
@@ -95,7 +96,11 @@ def quiet_tensorflow() -> Iterator[None]:
 @contextlib.contextmanager
 def _error_stream_hidden() -> Iterator[None]:
     sys.stderr.flush()
-    with tempfile.TemporaryFile() as hidden:
+    with contextlib.ExitStack() as opened:
+        try:
+            hidden = opened.enter_context(tempfile.TemporaryFile())
+        except OSError:  # nowhere to write: an error then has its own words only
+            hidden = opened.enter_context(Path(os.devnull).open("r+b"))
         error_stream = os.dup(2)
         try:
             os.dup2(hidden.fileno(), 2)
@@ -137,8 +142,12 @@ def keras_faults() -> Iterator[str]:
 
 
 def _keras_file() -> Path:
-    home = Path.home() if os.access(Path.home(), os.W_OK) else Path("/tmp")
-    return Path(os.environ.get("KERAS_HOME", home / ".keras"), "keras.json").expanduser()
+    path = Path(os.environ.get("KERAS_HOME", "~/.keras"))
+    with contextlib.suppress(RuntimeError):  # a user without a home
+        path = path.expanduser()
+    if "KERAS_HOME" not in os.environ and not os.access(path.parent, os.W_OK):
+        path = Path("/tmp/.keras")
+    return path / "keras.json"
 
 
 def _faults_in_file(path: Path) -> Iterator[str]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import io
 import json
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
@@ -111,6 +114,25 @@ def test_once_tensorflow_is_there_nothing_is_hidden(capfd, monkeypatch):
     with quiet_tensorflow():
         log_from_c(b"shown")
     assert capfd.readouterr().err == "shown"
+
+
+def test_a_closed_error_stream_is_none(monkeypatch):
+    closed = io.StringIO()
+    closed.close()
+    monkeypatch.setattr(sys, "stderr", closed)
+    with quiet_tensorflow():
+        pass
+
+
+def test_without_a_folder_for_temporary_files(capfd, monkeypatch):
+    def none(*arguments, **options):
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", none)
+    with quiet_tensorflow():
+        os.write(2, b"log\n")
+    os.write(2, b"after\n")
+    assert capfd.readouterr().err == "after\n"
 
 
 def test_without_an_error_stream_nothing_has_to_be_hidden(monkeypatch):
@@ -252,7 +274,7 @@ class TestKerasSettings:
     @pytest.mark.parametrize(
         ("name", "value"),
         [
-            *(("KERAS_BACKEND", value) for value in ("jax", "torch", "TensorFlow")),
+            *(("KERAS_BACKEND", value) for value in ("jax", "torch", "theano", "TensorFlow")),
             ("KERAS_NNX_ENABLED", "True"),
             *(("KERAS_MAX_EPOCHS", value) for value in ("1", "x", "")),
             ("KERAS_MAX_STEPS_PER_EPOCH", "5"),
@@ -293,6 +315,13 @@ class TestKerasSettings:
         (tmp_path / ".keras").mkdir()
         self.file(tmp_path / ".keras", {"floatx": "float16"})
         assert str(tmp_path / ".keras" / "keras.json") in self.refused()
+
+    def test_a_user_without_a_home(self, monkeypatch):
+        monkeypatch.delenv("KERAS_HOME")
+        monkeypatch.delenv("HOME")
+        monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)  # as for a number in a container
+        with quiet_tensorflow():
+            pass
 
     @pytest.mark.parametrize(
         ("name", "value", "usual"),
