@@ -1,7 +1,7 @@
 """What a trained network sees: feature maps and Grad-CAM. Introduced in lessons 3 and 5.
 
 Both listen to a layer while the model answers, so the model is neither taken apart nor copied. They
-work for every model that Keras can call: also for a layer of a model inside the model, for
+work for every model that Keras can train: also for a layer of a model inside the model, for
 images of any size, and for a class of one's own.
 """
 
@@ -10,17 +10,19 @@ from __future__ import annotations
 import contextlib
 import difflib
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from helpers.errors import UsageError
 from helpers.fit_check import cause_in_words
+from helpers.model_graph import are_probabilities, before_probabilities
 from helpers.quiet import quiet_tensorflow
 
 if TYPE_CHECKING:
     import keras
+    import tensorflow as tf
 
 MOST_NAMES = 30  # of layers in a message; a large network has hundreds
 
@@ -42,8 +44,8 @@ def feature_maps(model: keras.Model, image: np.ndarray, layer_name: str) -> np.n
     """
     batch = _batch_of_one(model, image)
     with _listening(_layer(model, layer_name)) as heard:
-        _answer(model, batch)
-    return _places(heard, layer_name).numpy()[0]
+        answer = _answer(model, batch)
+    return _places(heard, answer, layer_name).numpy()[0]
 
 
 def grad_cam(
@@ -53,8 +55,8 @@ def grad_cam(
 
     The feature maps of the layer are added up, each weighted by how strongly the logit of
     the class rises with it, on average over the map; what is negative becomes 0. Where the model
-    ends in a softmax or a sigmoid, the logits before it are taken: of a network that is very
-    sure, the probabilities hardly rise with anything.
+    ends in a softmax or a sigmoid, whatever made it, the logits before it are taken: of a network
+    that is very sure, the probabilities hardly rise with anything.
 
     Args:
         model: a Keras model that gives one number a class, on the TensorFlow backend. One that
@@ -76,23 +78,29 @@ def grad_cam(
     Source: Selvaraju et al., "Grad-CAM", ICCV 2017, https://arxiv.org/abs/1610.02391.
     Introduced in lesson 5.
     """
-    import tensorflow as tf
-
     batch = _batch_of_one(model, image)
     layer = _layer(model, layer_name)
-    with tf.GradientTape() as tape, _logits_instead_of_probabilities(model):
-        with _listening(layer, tape.watch) as heard:
-            answer = _answer(model, batch)
-        maps = _places(heard, layer_name)
-        score = _score(_one_number_a_class(answer), class_index)
-    slopes = tape.gradient(score, heard[-1])  # (1, height, width, channels)
-    if slopes is None:
-        raise UsageError(
-            f"Expected a layer that the answer of the model depends on. Received: {layer_name!r}, "
-            "whose output goes elsewhere. Choose a layer on the way to the output."
-        )
+    import tensorflow as tf
+
+    def look(images: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        with _listening(layer) as heard:
+            answer = _one_number_a_class(_answer(model, images))
+        maps = _places(heard, answer, layer_name)
+        slopes = tf.gradients(_score(answer, class_index), heard[-1])[0]
+        if slopes is None:
+            raise UsageError(
+                "Expected a layer that the answer of the model depends on. Received: "
+                f"{layer_name!r}, whose output goes elsewhere. Choose a layer on the way to the "
+                "output."
+            )
+        return answer, maps, tf.cast(slopes, tf.float32)  # (1, height, width, channels) each
+
+    # As a graph: in it stands what comes before a softmax or sigmoid, whatever made it.
+    images = tf.constant(batch)
+    look = tf.function(look, autograph=False).get_concrete_function(images)
+    answer, maps, slopes = look(images)
     _check_not_saturated(answer.numpy(), slopes.numpy())
-    weights = tf.reduce_mean(tf.cast(slopes, tf.float32), axis=(1, 2))  # one weight a map
+    weights = tf.reduce_mean(slopes, axis=(1, 2))  # one weight a map
     heat = tf.nn.relu(tf.einsum("bhwc,bc->hw", maps, weights)).numpy()
     if not np.isfinite(heat).all():
         raise UsageError(
@@ -102,15 +110,18 @@ def grad_cam(
     return heat / heat.max() if heat.max() > 0 else heat
 
 
-def _score(logits: np.ndarray, class_index: int | None) -> Any:
-    """The number that rises when the model speaks for the class."""
+def _score(answer: tf.Tensor, class_index: int | None) -> tf.Tensor:
+    """The number that rises when the model speaks for the class, in a graph."""
     import tensorflow as tf
 
+    logits = before_probabilities(answer)
+    if logits.shape[1] == 1 and logits is answer and are_probabilities(answer) is not False:
+        logits = tf.where((answer >= 0) & (answer <= 1), answer - 0.5, answer)
     if logits.shape[1] == 1:  # one number for two classes: that of the second
         logits = tf.concat([-logits, logits], axis=1)
     classes = logits.shape[1]
     if class_index is None:
-        class_index = int(np.argmax(logits[0]))
+        return tf.reduce_max(logits[0])
     whole = isinstance(class_index, int | np.integer) and not isinstance(class_index, bool)
     if not whole or not 0 <= class_index < classes:
         raise UsageError(
@@ -205,14 +216,17 @@ def _layer(model: keras.Model, name: str) -> keras.layers.Layer:
     raise UsageError(f"Expected the name of a layer: {', '.join(names)}. Received: {name!r}.")
 
 
-def _places(heard: list, name: str) -> Any:
+def _places(heard: list, answer: Any, name: str) -> Any:
     """What was heard of a layer, float32 (1, height, width, channels)."""
     import tensorflow as tf
 
-    if not heard:
+    # What TensorFlow compiles by itself is heard in a graph of its own, or not at all.
+    graph = getattr(heard[-1], "graph", None) if heard else None
+    if not heard or graph not in (None, getattr(answer, "graph", None)):
         raise UsageError(
             f"Expected a layer that is used when the model answers. Received: {name!r}, which "
-            "is not. Choose another layer."
+            "is not, or only in a function under @tf.function. Choose another layer, or take "
+            "@tf.function away."
         )
     shape = getattr(heard[-1], "shape", None)
     if shape is None or len(shape) != 4:
@@ -241,57 +255,19 @@ def _answer(model: keras.Model, batch: np.ndarray) -> Any:
 
 
 @contextlib.contextmanager
-def _calls(layer: keras.layers.Layer, changed: Callable) -> Iterator[None]:
-    """Have a layer answer with `changed(its own call, inputs, ...)` for a moment.
+def _listening(layer: keras.layers.Layer) -> Iterator[list]:
+    """A list that gets what the layer gives, each time it is called.
 
     Keras has no hooks as PyTorch has them. `call` is the public method that a layer is made by.
     """
-    own = layer.call
-    layer.call = lambda *inputs, **options: changed(own, *inputs, **options)
+    heard, own = [], layer.call
+
+    def listen(*inputs: Any, **options: Any) -> Any:
+        heard.append(own(*inputs, **options))
+        return heard[-1]
+
+    layer.call = listen
     try:
-        yield
+        yield heard
     finally:
         del layer.call  # the one of its class comes back
-
-
-@contextlib.contextmanager
-def _listening(layer: keras.layers.Layer, watch: Callable = lambda output: None) -> Iterator[list]:
-    """A list that gets what the layer gives, each time it is called."""
-    heard = []
-
-    def listen(own: Callable, *inputs: Any, **options: Any) -> Any:
-        output = own(*inputs, **options)
-        watch(output)
-        heard.append(output)
-        return output
-
-    with _calls(layer, listen):
-        yield heard
-
-
-def _output_layer(model: keras.Model) -> keras.layers.Layer:
-    """The layer that gives the model's answer."""
-    layers = model.layers
-    gives = [layer for layer in layers if layer.name in getattr(model, "output_names", ())]
-    last = (gives or layers)[-1]
-    return _output_layer(last) if getattr(last, "layers", ()) else last
-
-
-@contextlib.contextmanager
-def _logits_instead_of_probabilities(model: keras.Model) -> Iterator[None]:
-    """Leave a last softmax or sigmoid out for a moment."""
-    import keras
-
-    last = _output_layer(model)
-    activation = getattr(last, "activation", None)
-    if isinstance(last, keras.layers.Softmax):
-        with _calls(last, lambda own, inputs, *others, **options: inputs):
-            yield
-    elif activation in (keras.activations.softmax, keras.activations.sigmoid):
-        last.activation = keras.activations.linear
-        try:
-            yield
-        finally:
-            last.activation = activation
-    else:
-        yield

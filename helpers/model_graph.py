@@ -22,13 +22,16 @@ HAVE_WEIGHTS = {
     "MatMul", "BatchMatMul", "BatchMatMulV2", "Einsum", "Conv2D",
     "DepthwiseConv2dNative",
 }  # fmt: skip
-GIVE_LOGITS = HAVE_WEIGHTS | {"FusedBatchNormV3", "Relu", "LogSoftmax"}
+GIVE_LOGITS = HAVE_WEIGHTS | {
+    "FusedBatchNormV3", "LogSoftmax", "Relu", "LeakyRelu", "Elu", "Selu", "Softplus",
+}  # fmt: skip
 # A part, a mean or a sum of probabilities, or of logits, still is one.
 TAKE_ONE = {
     "Identity", "Cast", "Reshape", "Squeeze", "ExpandDims", "Transpose", "StridedSlice", "Mean",
-    "Max", "AvgPool", "MaxPool",
+    "Max", "AvgPool", "MaxPool", "Sum", "GatherV2", "IdentityN",
 }  # fmt: skip
 TAKE_SEVERAL = {"BiasAdd", "AddV2", "AddN", "Sub", "Mul", "RealDiv", "ConcatV2", "Pack"}
+KEEP_NUMBERS = {"Identity", "Cast", "Reshape", "Squeeze", "ExpandDims"}
 HOLD_NUMBERS = {"Const", "Placeholder", "ReadVariableOp"}
 
 
@@ -46,21 +49,38 @@ def ending(model: keras.Model, images: np.ndarray) -> Ending:
     seen: list[tf.Tensor] = []
     if _traced(model, images, lambda pixels, answers: seen.append(answers) or answers) is None:
         return Ending()
-    kinds = {operation.type for operation in _sources(seen[0].op)}
-    probabilities = None
-    if kinds & GIVE_LOGITS:
-        probabilities = False
-    elif kinds and kinds <= GIVE_PROBABILITIES:
-        probabilities = True
     last = seen[0].op.type
     # Keras turns 16-bit answers into others before it looks.
     in_reach = last in GIVE_PROBABILITIES and seen[0].dtype.name == "float32"
-    return Ending(last, seen[0].shape[-1], probabilities, in_reach)
+    return Ending(last, seen[0].shape[-1], are_probabilities(seen[0]), in_reach)
+
+
+def are_probabilities(answers: tf.Tensor) -> bool | None:
+    """Whether the answers of a model are probabilities, by its graph; None: that does not tell."""
+    kinds = {operation.type for operation in _sources(answers.op)}
+    if kinds & GIVE_LOGITS:
+        return False
+    return True if kinds and kinds <= GIVE_PROBABILITIES else None
 
 
 def before_the_end(model: keras.Model, images: np.ndarray) -> Callable[[tf.Tensor], tf.Tensor]:
     """A function of a batch that leaves out the model's last operation, a softmax or sigmoid."""
     return _traced(model, images, lambda pixels, answers: answers.op.inputs[0])
+
+
+def before_probabilities(answers: tf.Tensor) -> tf.Tensor:
+    """In a graph: what a last softmax or sigmoid is given, of the shape of `answers`.
+
+    `answers` themselves where the model does not end in one.
+    """
+    import tensorflow as tf
+
+    tensor = answers
+    while tensor.op.type in KEEP_NUMBERS:
+        tensor = tensor.op.inputs[0]
+    if tensor.op.type not in GIVE_PROBABILITIES:
+        return answers
+    return tf.reshape(tensor.op.inputs[0], tf.shape(answers))
 
 
 def pixel_scale(model: keras.Model, images: np.ndarray) -> float | None:
@@ -108,12 +128,15 @@ def _traced(
 
 def _sources(operation: tf.Operation) -> Iterator[tf.Operation]:
     """The operations that decide what kind of numbers come out of `operation`."""
-    if operation.type in HOLD_NUMBERS:
-        return
-    followed = list(operation.inputs) if operation.type in TAKE_SEVERAL else []
-    if operation.type in TAKE_ONE:
-        followed = [operation.inputs[0]]
-    if not followed:
-        yield operation
-    for tensor in followed:
-        yield from _sources(tensor.op)
+    waiting, seen = [operation], set()
+    while waiting:
+        operation = waiting.pop()
+        if operation.name in seen or operation.type in HOLD_NUMBERS:
+            continue
+        seen.add(operation.name)
+        if operation.type in TAKE_SEVERAL:
+            waiting += [tensor.op for tensor in operation.inputs]
+        elif operation.type in TAKE_ONE:
+            waiting.append(operation.inputs[0].op)
+        else:
+            yield operation

@@ -10,6 +10,7 @@ from helpers.errors import UsageError
 
 with quiet_tensorflow():
     import keras
+    import tensorflow as tf
 
 # One image of 2 x 2 pixels with two channels; the layer "same" hands it on unchanged.
 CHANNEL_1 = np.array([[1, 2], [3, 4]], np.float32)
@@ -226,6 +227,12 @@ def _ends(flat: keras.Model) -> list[keras.Model]:
     ways = [
         keras.Model(flat.inputs[0], keras.layers.Softmax()(flat.outputs[0])),
         keras.Model(flat.inputs[0], keras.layers.Activation("softmax")(flat.outputs[0])),
+        keras.Model(flat.inputs[0], keras.ops.softmax(flat.outputs[0])),
+        keras.Model(flat.inputs[0], keras.layers.Lambda(tf.nn.softmax)(flat.outputs[0])),
+        keras.Model(
+            flat.inputs[0],
+            keras.layers.Reshape((3,))(keras.layers.Activation(tf.nn.softmax)(flat.outputs[0])),
+        ),
         keras.Model(flat.inputs[0], probabilities(logits.input)),
     ]
     probabilities.set_weights(logits.get_weights())
@@ -245,7 +252,10 @@ def test_a_softmax_at_the_end_is_left_out(flat, photo):
         np.testing.assert_array_equal(model(photo[None]), before)  # it is as it was
 
 
-@pytest.mark.parametrize("activation", [None, "sigmoid"])
+@pytest.mark.parametrize(
+    "activation",
+    [None, "sigmoid", tf.nn.sigmoid, "silu", lambda x: (1 + keras.ops.tanh(x)) / 2],
+)
 def test_one_number_for_two_classes_speaks_for_the_second(activation):
     model = keras.Sequential(
         [
@@ -294,6 +304,19 @@ class TestInWords:
     def test_a_layer_without_places(self, flat, photo, function, layer):
         with pytest.raises(UsageError, match="Expected a layer whose output has places"):
             function(flat, photo, layer)
+
+    @pytest.mark.parametrize("warm", [False, True])
+    def test_a_layer_in_a_compiled_function(self, photo, function, warm):
+        class Compiled(OwnClass):
+            @tf.function
+            def call(self, images):
+                return super().call(images)
+
+        model = Compiled()
+        if warm:
+            model(photo[None])
+        with pytest.raises(UsageError, match="only in a function under @tf.function"):
+            function(model, photo, "c")
 
     def test_two_layers_of_one_name(self, flat, photo, function):
         image = keras.Input((12, 12, 3))
@@ -346,7 +369,8 @@ class TestGradCamInWords:
         weights, biases = flat.get_layer("logits").get_weights()
         sure = keras.models.clone_model(flat)
         sure.set_weights([*flat.get_weights()[:-2], 10_000 * weights, biases])
-        model = keras.Model(sure.inputs[0], keras.ops.softmax(sure.outputs[0]))
+        one = keras.layers.Softmax()(sure.outputs[0])
+        model = keras.Model(sure.inputs[0], keras.layers.Average()([one, one]))
         with pytest.raises(UsageError, match="Expected logits, or a softmax as the last layer"):
             grad_cam(model, photo, "c")
 

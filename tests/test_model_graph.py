@@ -61,11 +61,23 @@ PROBABILITIES = {
             [layers.Dense(3, activation="softmax")(features) for _ in range(2)]
         )
     ),
+    "a weighted sum": lambda: made(
+        lambda features: ops.sum(
+            layers.Dense(4, activation="softmax")(features)[:, :, None]
+            * ops.stack([layers.Dense(3, activation="softmax")(features) for _ in range(4)], 1),
+            axis=1,
+        )
+    ),
     "16 bits": lambda: row(layers.Dense(3, activation="softmax", dtype="mixed_float16")),
 }
 LOGITS = {
     "linear": lambda: row(layers.Dense(3)),
     "no bias": lambda: row(layers.Dense(3, use_bias=False)),
+    "SiLU": lambda: row(layers.Dense(3, activation="silu")),
+    "LeakyReLU": lambda: row(layers.Dense(3), layers.LeakyReLU()),
+    "some of more": lambda: made(
+        lambda features: ops.take(layers.Dense(5)(features), [0, 1, 2], 1)
+    ),
     "ReLU": lambda: row(layers.Dense(3, activation="relu")),
     "log of softmax": lambda: row(layers.Dense(3, activation="log_softmax")),
     "scaled": lambda: row(layers.Dense(3), layers.Rescaling(0.125)),
@@ -79,7 +91,6 @@ LOGITS = {
 UNKNOWN = {
     "softmax by hand": lambda: made(softmax_by_hand),
     "tanh": lambda: row(layers.Dense(3, activation="tanh")),
-    "SiLU": lambda: row(layers.Dense(3, activation="silu")),
 }
 
 
