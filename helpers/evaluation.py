@@ -26,6 +26,7 @@ from helpers.fit_check import (
 )
 from helpers.model_graph import Ending, before_the_end, ending
 from helpers.plots import Picture, plot_calibration, plot_confusion, plot_mistakes
+from helpers.training import no_word_of_tracing
 
 if TYPE_CHECKING:
     import keras
@@ -267,7 +268,8 @@ def _answers(model: keras.Model, split: Split, end: Ending) -> np.ndarray:
         logits = before_the_end(model, split.images)
         outputs = np.concatenate([logits(images).numpy() for images, _ in batches])
     else:
-        outputs = np.asarray(model.predict(batches, verbose=0))
+        with no_word_of_tracing():
+            outputs = np.asarray(model.predict(batches, verbose=0))
     _check_shape(outputs.shape, split)
     if not np.isfinite(outputs).all():
         broken = outputs[~np.isfinite(outputs)]

@@ -476,7 +476,7 @@ def _fit(training: _Training, progress: bool) -> None:
     shown = _Progress(training) if progress else None
     anew = ", with another folder" if training.folder else ""  # this one is for these settings
     try:
-        with _no_word_of_tracing():
+        with no_word_of_tracing():
             model.fit(
                 train_batches,
                 validation_data=validation_batches,
@@ -544,7 +544,7 @@ def _in_its_own_words(error: Exception) -> str:
 
 
 @contextlib.contextmanager
-def _no_word_of_tracing() -> Iterator[None]:
+def no_word_of_tracing() -> Iterator[None]:
     """Keep TensorFlow from warning of graphs that are made too often.
 
     It counts those of all models of a session together. After a few trainings with few steps

@@ -274,6 +274,13 @@ class TestEdges:
             evaluate(answers([(broken, 0, 0), (1, 0, 0)]), split_of([0, 1]))
 
 
+def test_many_models_are_no_function_that_is_traced_too_often(caplog):
+    """TensorFlow counts the graphs of all models together, and warns of the fifth."""
+    for _ in range(6):
+        evaluate(network(3), looked_at(3))
+    assert not caplog.messages
+
+
 def test_a_real_model_is_asked_about_every_image(dataset):
     """Against Keras' own accuracy and loss."""
     import keras

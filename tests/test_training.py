@@ -211,7 +211,7 @@ def test_many_short_trainings_are_no_function_that_is_traced_too_often(small, ca
     """TensorFlow counts the graphs of all models together, and warns of the fifth."""
     warning = "5 out of the last 5 calls to <function f> triggered tf.function retracing."
     logger = tensorflow_logger()
-    with caplog.at_level("WARNING", logger="tensorflow"), training._no_word_of_tracing():
+    with caplog.at_level("WARNING", logger="tensorflow"), training.no_word_of_tracing():
         logger.warning(warning)
         logger.warning("another matter")
     logger.warning(warning)
