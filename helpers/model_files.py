@@ -55,9 +55,18 @@ MEMBERS = (CONFIG, METADATA, WEIGHTS)
 
 MOST_TEXT = 10_000_000  # bytes of config.json; a ResNet50, with 177 layers, has 0.2 million
 MOST_EXPANSION = 100  # of the weights; Keras packs nothing, and weights hardly shrink
-# Some layers and metrics make a list of that length while they are only described.
 LARGEST_NUMBER = 10_000_000
-COUNTS = ("seed", "steps", "object_id", "salt", "value")  # these may be any numbers
+MOST_THRESHOLDS = 1_000_000  # of all metrics, which make lists of them while they are described
+DEEPEST = 100  # groups of arrays inside each other; h5py takes ever longer to find the next
+COUNTS = (
+    "seed",
+    "steps",
+    "boundaries",
+    "scale",
+    "object_id",
+    "salt",
+    "value",
+)  # these may be any numbers
 # How often Keras may call a layer while it builds the model, about 1 ms each.
 MOST_CALLS = 100_000
 # What an optimizer keeps for each weight: 2 numbers in Adam, 3 in Adam with amsgrad.
@@ -185,8 +194,11 @@ def _check_loads(written: Path, path: Path) -> None:
         if isinstance(why, _Unknown):
             advice = (
                 "Register it, and again before you load it: "
-                f"keras.saving.register_keras_serializable()({why.name})."
+                f"keras.saving.register_keras_serializable()({why.name}). One of TensorFlow's or "
+                'NumPy\'s own is not registered: take that of Keras, by its name, such as "relu".'
             )
+        elif advice == FROM_STRANGER:
+            advice = "Build it without that."
         elif why.kind is DamagedFileError:
             advice = "Use another layer; where it is your own, look at its get_config and build."
         raise UsageError(
@@ -223,7 +235,7 @@ def _check_model(model: object, path: object) -> None:
 
 
 def _path_to_save(path: str | os.PathLike) -> Path:
-    path = _as_path(path)
+    path = as_path(path)
     if path.is_dir():
         raise UsageError(
             f"Expected the path of a file to write. Received: {path}, which is a folder. "
@@ -235,15 +247,6 @@ def _path_to_save(path: str | os.PathLike) -> Path:
             f"The format is that of Keras, whatever the name: write {path.stem}{ENDING}."
         )
     return path.with_suffix(ENDING)
-
-
-def _as_path(path: object) -> Path:
-    if not isinstance(path, str | os.PathLike) or "\0" in str(path):
-        raise UsageError(
-            f"Expected the path of a model file. Received: {path!r}. "
-            'Give a path in quotes, for example "scratch/cnn.keras".'
-        )
-    return as_path(path)
 
 
 # ------------------------------------------------------------------------------- loading
@@ -335,7 +338,7 @@ def _load(path: Path, version: str, optimizer_arrays: int) -> keras.Model:
 
 
 def _path_to_load(path: str | os.PathLike) -> Path:
-    path = _as_path(path)
+    path = as_path(path)
     with_ending = path.with_suffix(ENDING) if path.suffix == "" and path.name else path
     try:
         for candidate in (with_ending, path):
@@ -582,13 +585,21 @@ def _check_config(config: bytes) -> bool:
     """
     import keras
 
+    thresholds = []
+
+    def note(part: dict) -> dict:
+        thresholds.append(part.get("num_thresholds"))
+        return part
+
     try:
-        model = json.loads(config)
+        model = json.loads(config, object_hook=note)
     except (ValueError, RecursionError) as error:
         raise _damage(f"one whose {CONFIG} cannot be read ({_short(error)})") from error
     if not (isinstance(model, dict) and "class_name" in model):
         raise _damage(f"one whose {CONFIG} describes no model")
     own = list(_own_parts(model, (keras.Model,), "model"))
+    if sum(number for number in thresholds if isinstance(number, int)) > MOST_THRESHOLDS:
+        raise _Refused("one that asks for more than a million thresholds", FROM_STRANGER)
     if _calls(model) > MOST_CALLS:
         raise _Refused("one that calls its layers too often to be built", FROM_STRANGER)
     return bool(own)
@@ -631,7 +642,9 @@ def _own_parts_of_object(part: dict, kind: tuple, key: str) -> Iterator[dict]:
 
 
 def _check_setting(key: str, value: object) -> None:
-    """Refuse the two settings that ask for more than they name."""
+    """Refuse the settings that ask for more than they name."""
+    if key == "dtype" and isinstance(value, str) and re.search(r"\d{4}", value):
+        raise _Refused(f"one that asks for numbers of type {value[:50]!r}", FROM_STRANGER)
     if key == "vocabulary" and isinstance(value, str):  # words in a list are no path
         raise _Refused("one that asks for a file of this computer", FROM_STRANGER)
     if key.endswith("activation") and isinstance(value, dict) and "value" in value:
@@ -788,7 +801,13 @@ def _check_weights(weights: bytes) -> int:
 
     links, unpacked, optimizer_arrays = {}, 0, 0
     with h5py.File(io.BytesIO(weights), "r") as file:
-        file.visititems_links(links.__setitem__)
+
+        def note(name: str, link: object) -> bool | None:
+            links[name] = link
+            return name.count("/") > DEEPEST or None  # True: no further
+
+        if file.visititems_links(note):
+            raise _Refused(f"weights more than {DEEPEST} groups deep", FROM_STRANGER)
         for name, link in links.items():
             found = file[name] if type(link) is h5py.HardLink else None
             if isinstance(found, h5py.Dataset) and _lies_here(found):

@@ -212,7 +212,7 @@ class TestSaving:
 
     @pytest.mark.parametrize("path", [None, 3, "a\0b"])
     def test_what_is_no_path_is_refused(self, model, path):
-        with pytest.raises(UsageError, match="Expected the path of a model file"):
+        with pytest.raises(UsageError, match="Expected a path, as text in quotes"):
             save_model(model, path)
 
     def test_a_model_without_weights_is_refused(self, tmp_path):
@@ -574,6 +574,7 @@ class TestOwn:
         message = str(caught.value)
         assert f"one with {name!r}" in message
         assert f"keras.saving.register_keras_serializable()({name})" in message
+        assert "One of TensorFlow's or NumPy's own is not registered" in message
         assert "save_weights(" in message
         assert (tmp_path / "cnn.keras").read_bytes() == b"old"
         with registered(thing):
@@ -647,6 +648,11 @@ class TestSaidWhileSaving:
         image = keras.Input((1,), dtype="string")
         before = keras.Model(image, layers.StringLookup(vocabulary=["cat", "dog"])(image))
         assert load_model(save_model(before, tmp_path / "cnn")).built
+
+    def test_a_number_that_is_too_large_is_not_called_a_strangers(self, tmp_path):
+        image = keras.Input((2,))
+        with pytest.raises(UsageError, match="20,000,000. Build it without that. Nothing was"):
+            save_model(keras.Model(image, image * 20_000_000), tmp_path / "cnn")
 
     def test_its_weights_can_be_kept_as_it_says(self, tmp_path):
         stranger, _ = strangers()
@@ -799,7 +805,7 @@ class TestOtherKindsOfFiles:
 
     @pytest.mark.parametrize("path", [None, 3, b"cnn", "a\0b"])
     def test_what_is_no_path(self, path):
-        with pytest.raises(UsageError, match="Expected the path of a model file"):
+        with pytest.raises(UsageError, match="Expected a path, as text in quotes"):
             load_model(path)
 
     def test_a_name_too_long(self, tmp_path):
@@ -1340,8 +1346,28 @@ class TestWeights:
         with contextlib.suppress(CourseError):
             load_model(self.changed(good, write, inside_itself))
 
+    def test_groups_in_groups_without_end_are_refused(self, good, write):
+        path = self.changed(good, write, lambda group: group.create_group("/".join("g" * 150)))
+        refused(path, ModelFileError, "more than 100 groups deep")
+
 
 class TestMemory:
+    def test_more_thresholds_than_anyone_needs_are_refused(self, write_config):
+        metrics = [layer("AUC", "keras.metrics", name=n, num_thresholds=600_000) for n in "ab"]
+        path = write_config(lambda config: config["compile_config"].update(metrics=metrics))
+        refused(path, ModelFileError, "more than a million thresholds")
+
+    def test_numbers_of_many_bytes_are_refused(self, write_config):
+        array = layer("__numpy__", "builtins", value=[1], dtype="S1000000000")
+        array["config"].pop("name", None)
+        constant = layer("Constant", "keras.initializers", value=array)
+        path = write_config(
+            lambda config: config["config"]["layers"][-1]["config"].update(
+                kernel_initializer=constant
+            )
+        )
+        refused(path, ModelFileError, "numbers of type 'S1000000000'")
+
     def test_a_number_of_billions_is_refused(self, write_config):
         path = write_config(
             lambda config: config["config"]["layers"][-1]["config"].update(units=10**10)
