@@ -140,7 +140,7 @@ def _is_part(thing: Any) -> bool:
 
 
 def _of_own(thing: Any) -> Any:
-    """Of Keras' objects the class alone, with plain numbers and text: the rest are its weights."""
+    """Of Keras' objects the class, with plain numbers, text and arrays: the rest are weights."""
     if not hasattr(thing, "get_config"):
         return described(thing)
     import keras
@@ -148,12 +148,25 @@ def _of_own(thing: Any) -> Any:
     keras_own = keras.Sequential()
     keras_own.compile()
     not_own = {*vars(keras_own), *vars(keras.layers.Layer())}
-    plain = {
-        name: value
+    own = {
+        name: _plain(value)
         for name, value in vars(thing).items()
-        if isinstance(value, int | float | str) and name not in not_own and name[0] != "_"
+        if name not in not_own and name[0] != "_"
     }
-    return {"class": described(type(thing)), "holds": described(plain)}
+    own = {name: value for name, value in own.items() if value is not None}
+    return {"class": described(type(thing)), "holds": described(own)}
+
+
+def _plain(value: Any) -> Any:
+    """The plain part of a value: None stands for layers, weights and the like."""
+    import tensorflow as tf
+
+    if isinstance(value, dict):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple | set):  # Keras makes kinds of its own of them
+        return [*map(_plain, value)]
+    plain = int | float | str | np.ndarray | np.generic | tf.Tensor
+    return value if isinstance(value, plain) else None
 
 
 # ------------------------------------------------------------------------- one description

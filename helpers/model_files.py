@@ -58,15 +58,8 @@ MOST_EXPANSION = 100  # of the weights; Keras packs nothing, and weights hardly 
 LARGEST_NUMBER = 10_000_000
 MOST_THRESHOLDS = 1_000_000  # of all metrics, which make lists of them while they are described
 DEEPEST = 100  # groups of arrays inside each other; h5py takes ever longer to find the next
-COUNTS = (
-    "seed",
-    "steps",
-    "boundaries",
-    "scale",
-    "object_id",
-    "salt",
-    "value",
-)  # these may be any numbers
+# These may be any numbers.
+COUNTS = ("seed", "steps", "boundaries", "scale", "object_id", "salt", "value")
 # How often Keras may call a layer while it builds the model, about 1 ms each.
 MOST_CALLS = 100_000
 # What an optimizer keeps for each weight: 2 numbers in Adam, 3 in Adam with amsgrad.
@@ -282,6 +275,11 @@ def load_model(path: str | os.PathLike) -> keras.Model:
             version, copy = contents.version, _packed(contents, Path(folder))
             del contents
             return _load(copy, version, optimizer_arrays)
+    except FileNotFoundError as error:  # of the module tempfile
+        raise StorageError(
+            "Expected a folder for temporary files, for a private copy of the model. Received: "
+            "none where anything may be written. Set TMPDIR to a folder that is yours."
+        ) from error
     except _Refused as why:
         safely = " that can be loaded safely" if why.kind is ModelFileError else ""
         raise why.kind(

@@ -86,7 +86,8 @@ def before_probabilities(answers: tf.Tensor) -> tf.Tensor:
 def pixel_scale(model: keras.Model, images: np.ndarray) -> float | None:
     """How far what reaches the first weights rises where every pixel rises by 1.
 
-    1 / 255 for a model that begins with Rescaling(1 / 255); None where it cannot be seen.
+    1 / 255 for a model that begins with Rescaling(1 / 255); None where it cannot be seen. Where
+    the model takes a mean away that is far from 0, its share of that.
     """
 
     def what_reaches_weights(pixels: tf.Tensor, answers: tf.Tensor) -> tf.Tensor:
@@ -101,7 +102,9 @@ def pixel_scale(model: keras.Model, images: np.ndarray) -> float | None:
     dark, bright = (
         traced(tf.fill((1, *images.shape[1:]), tf.cast(value, images.dtype))) for value in (0, 1)
     )
-    return float(tf.reduce_max(tf.abs(tf.cast(bright, "float32") - tf.cast(dark, "float32"))))
+    dark, bright = tf.cast(dark, "float32"), tf.cast(bright, "float32")
+    rise, offset = tf.reduce_max(tf.abs(bright - dark)), tf.reduce_max(tf.abs(dark))
+    return float(rise / tf.maximum(offset, 1.0))
 
 
 def _traced(

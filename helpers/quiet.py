@@ -46,6 +46,7 @@ IN_USE = {
     "backend": ("tensorflow",),
     "image_data_format": ("channels_last",),
     "floatx": ("float32", "float64"),
+    "dtype_policy": ("float32", "float64", "bfloat16", "mixed_bfloat16", "mixed_float16"),
     "max_epochs": (None,),
     "max_steps_per_epoch": (None,),
 }
@@ -124,7 +125,8 @@ def keras_faults() -> Iterator[str]:
         import keras
 
         for name, fitting in IN_USE.items():
-            if (value := getattr(keras.config, name)()) not in fitting:
+            value = getattr(keras.config, name)()
+            if (value := getattr(value, "name", value)) not in fitting:  # a policy has a name
                 yield (
                     f"{name} is {value!r} instead of {fitting[0]!r}: restart the kernel. "
                     "check_setup() then says where that is set, if not by your own code."

@@ -288,13 +288,39 @@ class TestOwnCode:
                     self.by = by
 
                 def call(self, inputs):
-                    return inputs * factor + self.by
+                    return inputs * factor
 
             return own_code(self.model(Own(by)))
 
         assert noted(2, 1) == noted(2, 1)
         assert noted(2, 1) != noted(3, 1)
         assert noted(2, 1) != noted(2, 2)
+        for one, other in (([1], [2]), ((1,), (2,)), ({"a": [1]}, {"a": [2]}), ({1}, {2})):
+            assert noted(2, one) == noted(2, one) != noted(2, other)
+        for kind in (np.array, np.float32, keras.ops.convert_to_tensor):
+            assert noted(2, kind(1.0)) == noted(2, kind(1.0)) != noted(2, kind(2.0))
+
+    def test_a_model_class_of_ones_own(self):
+        def noted(sizes):
+            class Own(keras.Model):
+                def __init__(self):
+                    super().__init__()
+                    self.sizes, self.parts = sizes, [keras.layers.Dense(size) for size in sizes]
+
+                def call(self, inputs):
+                    for part in self.parts:
+                        inputs = part(inputs)
+                    return inputs
+
+            model = Own()
+            model(np.zeros((1, 4)))
+            before = own_code(model)
+            model.compile("sgd", "mse")
+            model.fit(np.ones((8, 4)), np.zeros((8, sizes[-1])), verbose=0)
+            assert own_code(model) == before
+            return before
+
+        assert noted([2, 3]) == noted([2, 3]) != noted([2, 4])
 
     def test_it_stays_the_same_while_the_model_is_trained(self):
         loss = made("def change(labels, outputs): return (outputs[:, 0] - labels) ** 2")

@@ -1246,6 +1246,14 @@ class TestSizesThatLie:
     def test_what_cannot_be_unpacked_piece_by_piece_is_refused(self, write, packing):
         refused(write({}, packing=packing), ModelFileError, "packed in an unusual way")
 
+    def test_without_a_folder_for_the_private_copy(self, write, monkeypatch):
+        def none(*arguments, **options):
+            raise FileNotFoundError(2, "No usable temporary directory found")
+
+        monkeypatch.setattr("tempfile.TemporaryDirectory", none)
+        with pytest.raises(StorageError, match="Set TMPDIR to a folder that is yours"):
+            load_model(write({}))
+
     def test_a_file_that_changes_after_the_check_is_loaded_as_it_was(
         self, model, tmp_path, monkeypatch
     ):

@@ -157,7 +157,9 @@ class TestPixelScale:
             (lambda: scaled_by(), 1),
             (lambda: scaled_by(layers.Rescaling(1 / 255)), 1 / 255),
             (lambda: scaled_by(layers.Rescaling(1 / 127.5, offset=-1)), 1 / 127.5),
-            (lambda: scaled_by(layers.Normalization(mean=120, variance=50**2)), 1 / 50),
+            (lambda: scaled_by(layers.Normalization(mean=120, variance=50**2)), 1 / 120),
+            (lambda: scaled_by(layers.Normalization(mean=0.5, variance=0.25)), 2),
+            (lambda: scaled_by(layers.Lambda(lambda images: images - 120)), 1 / 120),
             (lambda: scaled_by(layers.RandomFlip(), layers.RandomZoom(0.1),
                                layers.ZeroPadding2D(1), layers.Rescaling(1 / 255)), 1 / 255),
             (lambda: keras.Sequential([keras.Input(SHAPE), scaled_by(layers.Rescaling(1 / 255))]),
@@ -166,7 +168,8 @@ class TestPixelScale:
             (lambda: scaled_by(layers.Lambda(lambda images: images / 255)), 1 / 255),
             (OwnScaling, 1 / 255),
         ],
-        ids=["none", "rescaling", "to -1..1", "normalised", "augmented", "nested", "back",
+        ids=["none", "rescaling", "to -1..1", "normalised", "of 0..1", "mean taken away",
+             "augmented", "nested", "back",
              "lambda", "model class"],
     )  # fmt: skip
     def test_it_is_what_the_layers_say(self, make, scale):

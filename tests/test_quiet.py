@@ -327,6 +327,7 @@ class TestKerasSettings:
         ("name", "value", "usual"),
         [
             ("floatx", "float16", "float32"),
+            ("dtype_policy", "float16", "float32"),
             ("image_data_format", "channels_first", "channels_last"),
             ("max_epochs", 3, None),
             ("max_steps_per_epoch", 3, None),
