@@ -12,7 +12,7 @@ import math
 import re
 import warnings
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -327,8 +327,7 @@ def _loss_kind(model: keras.Model) -> str:
 
 def _accuracy(model: keras.Model, binary: bool) -> object:
     """The metric of a compiled model that the curves show, as `compile_config` gives it."""
-    metrics = compile_config(model).get("metrics") or []
-    metrics = metrics if isinstance(metrics, list) else [metrics]
+    metrics = list(_flat(compile_config(model).get("metrics") or []))
     names = [_name(metric) for metric in metrics]
     sparse = [name for name in map(_kind, metrics) if "sparse" in _plain(name)]
     if wants_one_hot(model) and sparse:
@@ -349,6 +348,17 @@ def _accuracy(model: keras.Model, binary: bool) -> object:
             'Compile with metrics=["accuracy"]: Keras then finds the one that fits.'
         )
     return accuracy
+
+
+def _flat(metrics: Any) -> Iterator[object]:
+    """One metric after the other, in whatever lists and dictionaries of outputs they stand."""
+    if isinstance(metrics, dict) and "class_name" not in metrics:
+        metrics = list(metrics.values())
+    if not isinstance(metrics, list | tuple):
+        yield metrics
+        return
+    for inner in metrics:
+        yield from _flat(inner)
 
 
 def _check_cut(accuracy: object, probabilities: bool) -> None:

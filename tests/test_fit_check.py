@@ -409,6 +409,15 @@ class TestCompiled:
     def test_losses_for_whole_numbers_and_those_of_ones_own(self, dataset, loss):
         check_fit(compiled(dense(activation="softmax"), loss), dataset)
 
+    @pytest.mark.parametrize(
+        "metrics", [("accuracy",), [["accuracy"]], {"out": "accuracy"}, {"out": ["accuracy"]}]
+    )
+    def test_metrics_in_any_form_that_keras_takes(self, dataset, metrics):
+        model = dense(name="out", activation="softmax")
+        model.compile("sgd", "sparse_categorical_crossentropy", metrics=metrics)
+        run = train(model, dataset, epochs=1, progress=False)
+        assert {"accuracy", "val_accuracy"} < set(run.history)
+
     @pytest.mark.parametrize("name", ["loss", "mse", "get", "weighted_crossentropy"])
     def test_a_loss_of_ones_own_may_have_any_name(self, dataset, name):
         def own(labels, outputs):
