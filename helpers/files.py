@@ -89,7 +89,7 @@ def storage_errors_in_words(path: Path) -> Iterator[None]:
                 f"Expected a folder for {path}. Received: {error.filename}, where a file is in the "
                 "way, or a link that leads nowhere. Choose another folder."
             ) from error
-        if error.errno in (errno.EISDIR, errno.EBUSY):  # busy: the folder "."
+        if error.errno == errno.EISDIR:
             raise StorageError(
                 f"Expected a file at {path}. Received: a folder of that name. Choose another name."
             ) from error
@@ -137,7 +137,7 @@ def temporary_file(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_leftovers(path)
     unique = f"{os.getpid()}-{_where()}-{secrets.token_hex(4)}"
-    temporary = path.parent / f".{unique}.part.{path.name}"
+    temporary = path.with_name(f".{unique}.part.{path.name}")
     try:
         yield temporary
     finally:

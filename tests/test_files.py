@@ -315,15 +315,6 @@ class TestWrittenWhole:
             temporary.write_text("new")
         assert names_in(tmp_path) == {"notes.txt"}
 
-    def test_the_folder_that_the_program_runs_in_is_no_file(self, tmp_path, monkeypatch):
-        monkeypatch.chdir(tmp_path)
-        with (
-            pytest.raises(StorageError, match="Received: a folder of that name."),
-            written_whole(Path()) as temporary,
-        ):
-            temporary.write_text("new")
-        assert names_in(tmp_path) == set()
-
 
 WRITER = """
 import sys
