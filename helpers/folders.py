@@ -932,10 +932,11 @@ TOGETHER = 1 << 15  # pixels at once: with more, the system spends its time on g
 NOT_LARGE = 32_000  # numbers of a picture
 # How far apart they may be, in grey levels, root mean square over the thumbnail: this share of
 # what each usually differs by from those around it. Where all look alike, as X-rays do, it is
-# little, and where they do not, much; a class may hold some of both. Of Fashion-MNIST (22,000),
-# all copies saved as JPEG of quality 50 to 95, as WebP or at twice the size are found, 9 in 10 at
-# three quarters, and half of those at half the size (14 x 14); of photos all. 19 other pairs are.
-USUAL_SHARE = 0.3
+# little, and where they do not, much; a class may hold some of both. benchmarks/near_twins.py:
+# of Fashion-MNIST every copy is found that was saved as JPEG or WebP or at twice the size, 84 to
+# 100 % at three quarters, 46 to 88 % at half (14 x 14), least where there are most; and of
+# 22,000 different pictures 7 are paired, of 200 one at most.
+USUAL_SHARE = 0.25
 AROUND = 32
 LEAST_NEAR, MOST_NEAR = 1.0, 12.0
 NEAR_SHARE = 0.25  # of the thumbnail's contrast, at most

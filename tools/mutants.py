@@ -150,10 +150,10 @@ def tests_of(module: str, lists: dict) -> list[str]:
 
 
 class Reach(NamedTuple):
-    """What the tests of a module do without a fault."""
+    """What a file of tests does without a fault."""
 
     seconds: float
-    tests: dict[int, set[str]]  # line of the module -> those that come by it
+    tests: dict[tuple[str, int], set[str]]  # (module, line) -> those that come by it
 
 
 class Copy:
@@ -175,31 +175,35 @@ class Copy:
             )
         except subprocess.TimeoutExpired:
             return False
-        if run.returncode not in (0, 1, 2):  # passed, failed, could not even be imported
+        # Passed, failed, could not be imported; 4 says that of tests that are named one by one.
+        if run.returncode not in (0, 1, 2, 4):
             sys.exit(run.stdout.decode() + run.stderr.decode())
         return run.returncode == 0
 
-    def reach(self, module: str) -> Reach:
-        """Run the tests of a module without a fault, and note which of its lines each runs."""
+    def reach(self, tests: str) -> Reach:
+        """Run a file of tests without a fault, and note which lines each test runs."""
         started = time.monotonic()
-        noting = ("--cov=helpers", "--cov-context=test", "--cov-report=")
-        if not self.passes(*tests_of(module, self.lists), *noting):
-            sys.exit(f"The tests of {module} fail without a fault.")
+        if not self.passes(tests, "--cov=helpers", "--cov-context=test", "--cov-report="):
+            sys.exit(f"{tests} fails without a fault.")
         noted = coverage.CoverageData(self.folder / ".coverage")
         noted.read()
-        lines = noted.contexts_by_lineno(str(self.folder / "helpers" / f"{module}.py"))
         # "tests/test_a.py::test_b[1]|run", and "" for what an import runs
-        tests = {
-            at: {re.split(r"[\[|]", test)[0] for test in by} - {""} for at, by in lines.items()
+        reached = {
+            (Path(file).stem, line): {re.split(r"[\[|]", test)[0] for test in by} - {""}
+            for file in noted.measured_files()
+            for line, by in noted.contexts_by_lineno(file).items()
         }
-        return Reach(time.monotonic() - started, tests)
+        return Reach(time.monotonic() - started, reached)
 
-    def catches(self, fault: Fault, reach: Reach) -> bool:
+    def catches(self, fault: Fault, reaches: list[Reach]) -> bool:
         """Whether a test fails with the fault in its module."""
-        near = sorted(set().union(*(reach.tests.get(line, ()) for line in fault.lines)))
+        places = [(fault.module, line) for line in fault.lines]
+        near = sorted(
+            set().union(*(reach.tests.get(place, ()) for reach in reaches for place in places))
+        )
         path = self.folder / "helpers" / f"{fault.module}.py"
         path.write_text(fault.source, encoding="utf-8")
-        limit = 60 + 5 * reach.seconds
+        limit = 60 + 5 * sum(reach.seconds for reach in reaches)
         try:
             # All of them last: a line may count in a process that nothing is noted of.
             every = tests_of(fault.module, self.lists)
@@ -211,7 +215,8 @@ class Copy:
 def run(faults: list[Fault], lists: dict) -> float:
     """Try every fault, print those that no test catches; give back the share that is caught."""
     free: Queue[Copy] = Queue()
-    modules = sorted({fault.module for fault in faults})
+    tests = {fault.module: tests_of(fault.module, lists) for fault in faults}
+    files = sorted({file for some in tests.values() for file in some})
 
     def with_a_copy(method: Callable, *values: object) -> object:
         copy = free.get()
@@ -224,11 +229,10 @@ def run(faults: list[Fault], lists: dict) -> float:
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(COPIES) as pool:
         for number in range(COPIES):
             free.put(Copy(Path(folder, str(number)), lists))
-        reaches = pool.map(partial(with_a_copy, Copy.reach), modules)
-        reach = dict(zip(modules, reaches, strict=True))
-        outcomes = pool.map(
-            partial(with_a_copy, Copy.catches), faults, [reach[fault.module] for fault in faults]
-        )
+        reaches = pool.map(partial(with_a_copy, Copy.reach), files)
+        reach = dict(zip(files, reaches, strict=True))
+        of_its_module = [[reach[file] for file in tests[fault.module]] for fault in faults]
+        outcomes = pool.map(partial(with_a_copy, Copy.catches), faults, of_its_module)
         for number, (fault, caught) in enumerate(zip(faults, outcomes, strict=True), 1):
             survived += not caught
             outcome = "caught  " if caught else "SURVIVED"
