@@ -241,7 +241,8 @@ class TestTheFolder:
     @pytest.mark.parametrize(
         "stranger", ["notes.txt", "epoch_00003.npz", "epoch_00003_5891b5b522d5df08 (1).npz"]
     )
-    def test_the_files_of_others_are_not_touched(self, folder, stranger):
+    def test_the_files_of_others_are_not_touched(self, tmp_path, stranger):
+        folder = CheckpointFolder(tmp_path)
         (folder.folder / stranger).write_text("mine")
         before = content_of(folder.folder)
         with pytest.raises(CheckpointError) as raised, folder.locked():
