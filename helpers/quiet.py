@@ -131,6 +131,7 @@ def keras_faults() -> Iterator[str]:
                     f"{name} is {value!r} instead of {fitting[0]!r}: restart the kernel. "
                     "check_setup() then says where that is set, if not by your own code."
                 )
+                return  # to ask for the policy would make one of floatx, which stays
         return
     for name, fitting in IN_ENVIRONMENT.items():
         value = os.environ.get(name, "" if fitting else None)
