@@ -25,11 +25,19 @@ from helpers.fit_check import (
     wants_logits,
 )
 from helpers.model_graph import Ending, before_the_end, ending
-from helpers.plots import Picture, plot_calibration, plot_confusion, plot_mistakes
+from helpers.plots import (
+    MOST_IMAGES,
+    Picture,
+    plot_calibration,
+    plot_confusion,
+    plot_mistakes,
+    whole_number,
+)
 from helpers.training import no_word_of_tracing
 
 if TYPE_CHECKING:
     import keras
+    from matplotlib.axes import Axes
 
 CALIBRATION_BINS = 10
 LONGEST_NAME = 60  # letters, in the table: the numbers beside it then stay in 88
@@ -102,17 +110,26 @@ class Evaluation:
         """The probability of that class, float (images,)."""
         return self.probabilities.max(axis=1)
 
-    def plot_confusion(self) -> Picture:
-        """Draw the confusion matrix."""
-        return plot_confusion(self)
+    def plot_confusion(self, *, ax: Axes | None = None) -> Picture:
+        """Draw the confusion matrix, on a figure of its own where no `ax` is given."""
+        return plot_confusion(self.confusion, self.split, ax=ax)
 
     def plot_mistakes(self, count: int = 10) -> Picture:
-        """Show the most confident mistakes."""
-        return plot_mistakes(self, count)
+        """Show the most confident mistakes, 1 to 256; fewer where there are fewer.
 
-    def plot_calibration(self) -> Picture:
-        """Draw how often the model is right against how sure it is."""
-        return plot_calibration(self)
+        Raises:
+            UsageError: no mistakes, or not such a count.
+        """
+        worst = self.mistakes[: whole_number(count, "count", MOST_IMAGES)]
+        return plot_mistakes(self.split, worst, self.predictions, self.confidences)
+
+    def plot_calibration(self, *, smallest_group: int = 20, ax: Axes | None = None) -> Picture:
+        """Draw how often the model is right against how sure it is.
+
+        Groups of fewer images are not drawn, since their share right is chance; the description
+        still has them.
+        """
+        return plot_calibration(self.calibration, self.split, smallest_group=smallest_group, ax=ax)
 
     def __repr__(self) -> str:
         low, high = self.interval

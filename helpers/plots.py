@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from matplotlib.lines import Line2D
 
     from helpers.datasets import Split
-    from helpers.evaluation import Evaluation
+    from helpers.evaluation import Calibration
     from helpers.training import TrainingRun
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#602E00", "#7D00DF", "#000000")
@@ -292,7 +292,7 @@ def _brief(value: object) -> str:
     return textwrap.shorten(f"{type(value).__name__} {value!r}", 80, placeholder=" ...")
 
 
-def _whole(value: int, name: str, most: int) -> int:
+def whole_number(value: int, name: str, most: int) -> int:
     if not isinstance(value, Integral) or isinstance(value, bool) or not 1 <= value <= most:
         raise UsageError(
             f"Expected a whole number from 1 to {most} as {name}. Received: {value!r}."
@@ -590,7 +590,7 @@ def plot_images(
     """
     images = _checked_images(images)
     titles, title, count = _titles(titles, len(images)), _lines(title), len(images)
-    columns = min(_whole(columns, "columns", 40), count)
+    columns = min(whole_number(columns, "columns", 40), count)
     images = images[: min(MOST_IMAGES, 40 * columns)]
     low, high = _pixel_range(images)
     shown = _counted(len(images), count, "image")
@@ -713,7 +713,7 @@ def plot_feature_maps(
             f"{maps.shape}. A dense layer's numbers have no places: draw them with plot_bars."
         )
     height, width, count = maps.shape
-    columns = min(_whole(columns, "columns", 40), count)
+    columns = min(whole_number(columns, "columns", 40), count)
     channels = np.moveaxis(maps, -1, 0)[: min(MOST_IMAGES, 40 * columns)]
     kind, places = ("filter", "weights") if filters else ("feature map", "places")
     shown = _counted(len(channels), count, kind)
@@ -1291,14 +1291,6 @@ def plot_intervals(
 # -------------------------------------------------------------- training and its evaluation
 
 
-def plot_run(run: TrainingRun) -> Picture:
-    """Draw the learning curves of a run: loss on the left, accuracy on the right.
-
-    Introduced in lesson 4.
-    """
-    return live_curves(run.history, run.epochs)
-
-
 def _draw_curves(left: Axes, right: Axes, history: Mapping[str, Sequence[float]]) -> None:
     for ax, metric, label, scale in (
         (left, "loss", "cross-entropy", 1),
@@ -1316,7 +1308,9 @@ def _draw_curves(left: Axes, right: Axes, history: Mapping[str, Sequence[float]]
 
 
 def live_curves(history: Mapping[str, Sequence[float]], epochs: int) -> Picture:
-    """The learning curves so far, with room for all `epochs`; `train` redraws them.
+    """The learning curves so far, loss on the left and accuracy on the right.
+
+    There is room for all `epochs`: `train` redraws them as they grow.
 
     Introduced in lesson 4.
     """
@@ -1391,15 +1385,20 @@ def plot_runs(
     )
 
 
-def plot_confusion(evaluation: Evaluation, *, ax: Axes | None = None) -> Picture:
-    """Draw the confusion matrix: a row a true class, a column a predicted one.
+def plot_confusion(confusion: np.ndarray, split: Split, *, ax: Axes | None = None) -> Picture:
+    """Draw a confusion matrix: a row a true class, a column a predicted one.
 
     Of more than 30 classes only the colours are drawn, and as many names as can be read.
 
+    Args:
+        confusion: int (classes, classes), how many images of each true and predicted class.
+        split: whose images they are.
+        ax: the Axes to draw on; a figure of its own where it is left out.
+
     Introduced in lesson 5.
     """
-    names = [_line(name) or "(no name)" for name in evaluation.split.class_names]
-    confusion, count = evaluation.confusion, len(names)
+    names = [_line(name) or "(no name)" for name in split.class_names]
+    count = len(names)
     square = min(max(0.52 * count, 2.2), TALLEST - 3.4)
     beside = _beside(names)
     ax = _one_axes(ax, (square + beside + 0.9, square + 0.75 * beside + 1.2))
@@ -1412,14 +1411,13 @@ def plot_confusion(evaluation: Evaluation, *, ax: Axes | None = None) -> Picture
     every = _name_places(ax.xaxis, names, inches, **across)
     _name_places(ax.yaxis, names, inches)
     part = f" (1 name in {every} is written)" * (every > 1)
-    title = f"Confusion matrix, {len(evaluation.split):,} {evaluation.split.name} images"
+    title = f"Confusion matrix, {len(split):,} {split.name} images"
     ax.set_xlabel(f"predicted class{part}")
     ax.set_ylabel(f"true class{part}")
     ax.set_title(_wrapped(title, inches, STYLE["axes.titlesize"]))
     left_out = "Too many classes for numbers: the darker, the larger the share of a true class"
-    spoken = (
-        f"Confusion matrix of {count:,} classes, {_percent(evaluation.accuracy)} on the diagonal"
-    )
+    right = np.trace(confusion) / confusion.sum()
+    spoken = f"Confusion matrix of {count:,} classes, {_percent(right)} on the diagonal"
     return _picture(
         ax, "confusion matrix",
         _sentences(
@@ -1439,55 +1437,57 @@ def _worst_confusions(confusion: np.ndarray, names: Sequence[str]) -> str:
     return f"Most frequent mistakes: {', '.join(spoken) or 'none'}"
 
 
-def plot_mistakes(evaluation: Evaluation, count: int = 10) -> Picture:
-    """Show the most confident mistakes: what it is, what the network said, how sure it was.
+def plot_mistakes(
+    split: Split, mistakes: np.ndarray, predictions: np.ndarray, confidences: np.ndarray
+) -> Picture:
+    """Show mistakes: what each image is, what the network said, how sure it was.
 
     Args:
-        evaluation: from `evaluate`.
-        count: how many to show, 1 to 256; fewer where there are fewer mistakes.
+        split: the images and their true classes.
+        mistakes: the indices of those to show, the first first.
+        predictions: int (images,), the class that the network gave each image of the split.
+        confidences: float (images,), how sure it was, 0 to 1.
 
     Raises:
-        UsageError: no mistakes, or not such a count.
+        UsageError: no mistakes.
 
     Introduced in lesson 5.
     """
-    worst = evaluation.mistakes[: _whole(count, "count", MOST_IMAGES)]
-    if not len(worst):
+    if not len(mistakes):
         raise UsageError(
             "Expected at least one mistake to show. Received: an evaluation with none."
         )
-    split = evaluation.split
     titles = [
         f"is {_line(split.class_names[split.labels[index]])}\n"
-        f"said {_line(split.class_names[evaluation.predictions[index]])}\n"
-        f"{100 * evaluation.confidences[index]:.1f} % sure"
-        for index in worst
+        f"said {_line(split.class_names[predictions[index]])}\n"
+        f"{100 * confidences[index]:.1f} % sure"
+        for index in mistakes
     ]
     columns = 5
-    low, high = _pixel_range(np.stack([split.images[index] for index in worst]))
-    axes = _grid(-(-len(worst) // columns), columns, 1.85, titles=titles)
-    for ax, index in zip(axes, worst, strict=False):
+    low, high = _pixel_range(np.stack([split.images[index] for index in mistakes]))
+    axes = _grid(-(-len(mistakes) // columns), columns, 1.85, titles=titles)
+    for ax, index in zip(axes, mistakes, strict=False):
         _draw_image(ax, split.images[index], low, high)
     spoken = "; ".join(text.replace("\n", ", ") for text in titles)
     return _picture(axes, "the most confident mistakes", f"The most confident mistakes: {spoken}.")
 
 
 def plot_calibration(
-    evaluation: Evaluation, *, smallest_group: int = 20, ax: Axes | None = None
+    calibration: Calibration, split: Split, *, smallest_group: int = 20, ax: Axes | None = None
 ) -> Picture:
     """Draw how often the network is right against how sure it says it is.
 
     Args:
-        evaluation: from `evaluate`.
+        calibration: of an evaluation.
+        split: of which images.
         smallest_group: groups of fewer images are not drawn, since their share right is
             chance; the description still has them.
         ax: the Axes to draw on; a figure of its own where it is left out.
 
     Introduced in lesson 5.
     """
-    calibration = evaluation.calibration
     ax = _one_axes(ax, (5.4, 4.2))
-    title = f"Calibration, {len(evaluation.split):,} {evaluation.split.name} images"
+    title = f"Calibration, {len(split):,} {split.name} images"
     _dress(ax, "how sure the network is (%)", "how often it is right (%)", title)
     ax.plot([0, 100], [0, 100], color=GREY, linestyle=":", label="as sure as right")
     drawn = calibration.counts >= smallest_group

@@ -289,7 +289,7 @@ def _features(recipe: Recipe, dataset: ImageDataset, policy: str) -> list[keras.
     side = min(dataset.image_shape[:2])
     made: list[keras.Layer] = []
     if network.whitening:
-        made += _whitening(recipe, dataset, network, policy)
+        made += _whitening(dataset, network.whitening, network.activation, policy)
         side = -(-side // 2)
     for number, channels in enumerate(network.channels, 1):
         pool = number <= network.pools and side >= 4
@@ -391,19 +391,19 @@ def _patches(images: np.ndarray, size: int) -> np.ndarray:
 
 
 def _whitening(
-    recipe: Recipe, dataset: ImageDataset, network: _Network, policy: str
+    dataset: ImageDataset, directions: int, activation: str, policy: str
 ) -> list[keras.Layer]:
     """A first convolution that is measured, not learned, and halves the image."""
     from keras import layers
 
-    kernel = whitening_kernel(dataset, network.whitening)
+    kernel = whitening_kernel(dataset, directions)
     convolution = layers.Conv2D(
         kernel.shape[-1], kernel.shape[0], strides=2, padding="same", use_bias=False,
         trainable=False, dtype=policy, name="whiten",
     )  # fmt: skip
     convolution.build((None, *dataset.image_shape))
     convolution.set_weights([kernel])
-    return [convolution, layers.Activation(network.activation, dtype=policy, name="act_whiten")]
+    return [convolution, layers.Activation(activation, dtype=policy, name="act_whiten")]
 
 
 # ---------------------------------------------------------------------------------- bfloat16

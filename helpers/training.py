@@ -64,7 +64,7 @@ from helpers.fit_check import (
     gives_probabilities,
     wants_one_hot,
 )
-from helpers.plots import Picture, live_curves, plot_run
+from helpers.plots import Picture, live_curves
 from helpers.quiet import quiet_tensorflow
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ class TrainingRun:
 
     def plot(self) -> Picture:
         """Draw the learning curves."""
-        return plot_run(self)
+        return live_curves(self.history, self.epochs)
 
     def __repr__(self) -> str:
         lines = [

@@ -12,7 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
-from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import matplotlib
@@ -92,12 +91,11 @@ EVERY_PLOT = {
     "plot_bars": lambda _: plot_bars({"a": 1, "b": 2}, x_label="images"),
     "plot_class_counts": lambda _: plot_class_counts(SPLIT),
     "plot_intervals": lambda _: plot_intervals({"a": (0.5, 0.4, 0.6)}, x_label="accuracy (%)"),
-    "plot_run": lambda _: plots.plot_run(RUN),
     "live_curves": lambda _: plots.live_curves({}, 5),
     "plot_runs": lambda _: plot_runs({"SGD": RUN, "Adam": SHORT_RUN}, "loss"),
-    "plot_confusion": lambda evaluation: plots.plot_confusion(evaluation),
-    "plot_mistakes": lambda evaluation: plots.plot_mistakes(evaluation),
-    "plot_calibration": lambda evaluation: plots.plot_calibration(evaluation),
+    "plot_confusion": lambda evaluation: evaluation.plot_confusion(),
+    "plot_mistakes": lambda evaluation: evaluation.plot_mistakes(),
+    "plot_calibration": lambda evaluation: evaluation.plot_calibration(),
 }
 # Those that show images or squares of numbers: no axis to label, and so no ticks.
 WITHOUT_AXES = {
@@ -111,8 +109,8 @@ ON_GIVEN_AXES = {
     "plot_bars": lambda _, ax: plot_bars({"a": 1, "b": 2}, x_label="images", ax=ax),
     "plot_class_counts": lambda _, ax: plot_class_counts(SPLIT, ax=ax),
     "plot_runs": lambda _, ax: plot_runs({"SGD": RUN}, "loss", ax=ax),
-    "plot_confusion": lambda evaluation, ax: plots.plot_confusion(evaluation, ax=ax),
-    "plot_calibration": lambda evaluation, ax: plots.plot_calibration(evaluation, ax=ax),
+    "plot_confusion": lambda evaluation, ax: evaluation.plot_confusion(ax=ax),
+    "plot_calibration": lambda evaluation, ax: evaluation.plot_calibration(ax=ax),
 }
 
 
@@ -405,11 +403,7 @@ def named_pictures(names) -> dict[str, Picture]:
     count = len(names)
     images = np.resize(GREY, (count, 6, 8, 1))
     split = Split("test", images, np.arange(count), names, "a test")
-    wrong = SimpleNamespace(
-        split=split, confusion=np.ones((count, count), int), accuracy=0.5,
-        mistakes=np.arange(count), predictions=np.arange(count)[::-1],
-        confidences=np.full(count, 0.9),
-    )  # fmt: skip
+    every, sure = np.arange(count), np.full(count, 0.9)
     by_name = dict(zip(names, range(count), strict=True))
     return {
         "images": plot_images(images, names),
@@ -420,8 +414,8 @@ def named_pictures(names) -> dict[str, Picture]:
         "bars": plot_bars(by_name, x_label="x"),
         "class counts": plot_class_counts(split),
         "intervals": plot_intervals(dict.fromkeys(names, (0.5, 0.4, 0.6)), x_label="x"),
-        "confusion": plots.plot_confusion(wrong),
-        "mistakes": plots.plot_mistakes(wrong, count),
+        "confusion": plots.plot_confusion(np.ones((count, count), int), split),
+        "mistakes": plots.plot_mistakes(split, every, every[::-1], sure),
     }
 
 
@@ -578,14 +572,13 @@ class TestManyThings:
     """However much there is, a picture can be drawn and read."""
 
     @staticmethod
-    def evaluated(count: int) -> SimpleNamespace:
+    def split_of(count: int) -> Split:
         names = tuple(f"class number {number}" for number in range(count))
-        split = Split("test", np.zeros((1, 1)), np.zeros(1, int), names, "")
-        return SimpleNamespace(split=split, confusion=np.eye(count, dtype=int), accuracy=1.0)
+        return Split("test", np.zeros((1, 1)), np.zeros(1, int), names, "")
 
     @pytest.mark.parametrize("count", [1, 2, 30, 31, 100])
     def test_a_confusion_matrix(self, count):
-        picture = plots.plot_confusion(self.evaluated(count))
+        picture = plots.plot_confusion(np.eye(count, dtype=int), self.split_of(count))
         (ax,) = picture.axes
         assert megabytes(picture) < 12
         assert max(picture.figure.get_size_inches()) <= 14
@@ -1351,7 +1344,7 @@ def test_numbers_are_written_as_people_write_them(value, written):
 
 class TestCurves:
     def test_a_run(self):
-        picture = plots.plot_run(RUN)
+        picture = RUN.plot()
         left, right = picture.axes
         assert [line.get_ydata().tolist() for line in left.lines] == [[2, 1, 0.5], [1.8, 0.9, 1.1]]
         np.testing.assert_allclose(
@@ -1367,7 +1360,7 @@ class TestCurves:
         )
 
     def test_a_run_without_validation(self):
-        picture = plots.plot_run(SHORT_RUN)
+        picture = SHORT_RUN.plot()
         assert [len(ax.lines) for ax in picture.axes] == [1, 1]
         assert "validation" not in picture.description
 
@@ -1428,7 +1421,7 @@ class TestCurves:
 
 class TestConfusion:
     def test_rows_are_the_true_classes(self, evaluation):
-        (ax,) = plots.plot_confusion(evaluation).axes
+        (ax,) = evaluation.plot_confusion().axes
         np.testing.assert_allclose(shown_image(ax), [[2 / 3, 1 / 3, 0], [0, 1, 0], [1, 0, 0]])
         written = {text.get_position(): text.get_text() for text in ax.texts}
         # (column, row): an owl (row 2) was taken for a cat (column 0)
@@ -1439,18 +1432,15 @@ class TestConfusion:
         assert ax.get_title().split() == ["Confusion", "matrix,", "6", "validation", "images"]
 
     def test_words(self, evaluation):
-        description = plots.plot_confusion(evaluation).description
+        description = evaluation.plot_confusion().description
         assert description.startswith("Confusion matrix of 3 classes, 66.7 % on the diagonal.")
         _, mistakes = description.split("Most frequent mistakes: ")
         assert set(mistakes[:-1].split(", ")) == {"1 owl taken for cat", "1 cat taken for dog"}
 
     def test_the_most_frequent_mistakes_come_first(self):
         confusion = np.array([[9, 1, 0, 5], [4, 9, 0, 0], [0, 0, 0, 0], [0, 7, 0, 9]])
-        made_up = SimpleNamespace(
-            split=Split("test", np.zeros((44, 1)), np.zeros(44, int), tuple("abcd"), ""),
-            confusion=confusion, accuracy=27 / 44,
-        )  # fmt: skip
-        description = plots.plot_confusion(made_up).description
+        split = Split("test", np.zeros((44, 1)), np.zeros(44, int), tuple("abcd"), "")
+        description = plots.plot_confusion(confusion, split).description
         assert "mistakes: 7 d taken for b, 5 a taken for d, 4 b taken for a." in description
 
     def test_every_number_can_be_read(self):
@@ -1462,20 +1452,19 @@ class TestConfusion:
             rows = confusion[start : start + 25]
             square[: len(rows), :2] = rows
             split = Split("test", np.zeros((1, 1)), np.zeros(1, int), names[:25], "")
-            made_up = SimpleNamespace(split=split, confusion=square, accuracy=0.5)
-            (ax,) = plots.plot_confusion(made_up).axes
+            (ax,) = plots.plot_confusion(square, split).axes
             colours = matplotlib.colormaps["Blues"](shown_image(ax))
             for text in ax.texts:
                 column, row = text.get_position()
                 assert contrast(text.get_color(), colours[row, column, :3]) >= 4.5
 
     def test_no_mistakes(self, perfect):
-        assert "Most frequent mistakes: none." in plots.plot_confusion(perfect).description
+        assert "Most frequent mistakes: none." in perfect.plot_confusion().description
 
 
 class TestMistakes:
     def test_the_most_confident_first(self, evaluation):
-        picture = plots.plot_mistakes(evaluation)
+        picture = evaluation.plot_mistakes()
         titles = [ax.get_title() for ax in picture.axes if ax.get_title()]
         assert titles == ["is owl\nsaid cat\n81.2 % sure", "is cat\nsaid dog\n62.5 % sure"]
         np.testing.assert_array_equal(shown_image(picture.axes[0]), SPLIT.images[5, ..., 0])
@@ -1486,22 +1475,22 @@ class TestMistakes:
         )
 
     def test_as_many_as_asked_for(self, evaluation):
-        assert "dog" not in plots.plot_mistakes(evaluation, 1).description
+        assert "dog" not in evaluation.plot_mistakes(1).description
 
     @pytest.mark.parametrize("count", [0, -1, 2.5, None, 10_000])
     def test_no_such_count(self, evaluation, count):
         with pytest.raises(UsageError, match="a whole number from 1 to 256 as count"):
-            plots.plot_mistakes(evaluation, count)
+            evaluation.plot_mistakes(count)
 
     def test_none_to_show(self, perfect):
         message = "Expected at least one mistake to show. Received: an evaluation with none"
         with pytest.raises(ValueError, match=message):
-            plots.plot_mistakes(perfect)
+            perfect.plot_mistakes()
 
 
 class TestCalibration:
     def test_how_sure_against_how_right(self, evaluation):
-        picture = plots.plot_calibration(evaluation, smallest_group=1)
+        picture = evaluation.plot_calibration(smallest_group=1)
         (ax,) = picture.axes
         diagonal, network = ax.lines
         assert np.array_equal(diagonal.get_xdata(), diagonal.get_ydata())
@@ -1511,11 +1500,11 @@ class TestCalibration:
         assert ax.get_ylabel() == "how often it is right (%)"
 
     def test_groups_too_small_to_say_anything_are_not_drawn(self, evaluation):
-        (ax,) = plots.plot_calibration(evaluation, smallest_group=2).axes
+        (ax,) = evaluation.plot_calibration(smallest_group=2).axes
         np.testing.assert_allclose(ax.lines[1].get_xdata(), [75, 84.375])
 
     def test_words(self, evaluation):
-        assert plots.plot_calibration(evaluation).description == (
+        assert evaluation.plot_calibration().description == (
             "How sure the network is and how often right: 50.0 % sure, 100.0 % right of 1; "
             "62.5 % sure, 0.0 % right of 1; 75.0 % sure, 100.0 % right of 2; "
             "84.4 % sure, 50.0 % right of 2."
