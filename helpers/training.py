@@ -365,7 +365,9 @@ class _Training:
             self.lasting = {
                 "format": FORMAT,
                 "versions": _surroundings(self.model),
-                "begun_with": _begun_with(self),
+                "begun_with": _begun_with(
+                    self.model, self.dataset, self.settings, self.augment, self.functions
+                ),
                 "first_weights": self.weights_digest(_copies("model", self.model.variables)),
             }
         found, useless = self.folder.newest(_is_whole) if self.folder else (None, [])
@@ -760,10 +762,14 @@ def _say_what_differs(found: Checkpoint, lasting: Mapping[str, Any]) -> None:
         print(f"What cannot be looked into was not compared with before: {'; '.join(unknown)}.")
 
 
-def _begun_with(training: _Training) -> dict[str, Any]:
+def _begun_with(
+    model: keras.Model,
+    dataset: ImageDataset,
+    settings: Mapping[str, Any],
+    augment: Sequence[Augmentation],
+    functions: Mapping[str, Any],
+) -> dict[str, Any]:
     """What a training must have in common with the one that it continues."""
-    model, dataset, settings = training.model, training.dataset, training.settings
-    augment = training.augment
     try:
         with warnings.catch_warnings():  # Keras warns of what could not be loaded from a file
             warnings.simplefilter("ignore")
@@ -778,7 +784,7 @@ def _begun_with(training: _Training) -> dict[str, Any]:
         "optimizer weights": str([variable.shape for variable in model.optimizer.variables]),
         **{name: settings[name] for name in ("batch_size", "patience", "seed")},
         **({"augment": ", ".join(map(augmentation_name, augment))} if augment else {}),
-        **training.functions,
+        **functions,
         "class names": ", ".join(map(repr, dataset.class_names)),
         "training images": _digest(dataset.train),
         "validation images": _digest(dataset.validation),
