@@ -94,10 +94,8 @@ def make_batches(
         """Runs as plain Python, in a thread of the pipeline."""
         images = split.images[chosen]
         forget_pages(split.images)  # a folder's images lie in a file: the memory stays flat
-        if augment:
-            random = np.random.default_rng([seed, this_epoch, number])
-            images = _augmented(images, random, augment)
-        return images, split.labels[chosen]
+        random = np.random.default_rng([seed, this_epoch, number])
+        return _augmented(images, random, augment), split.labels[chosen]
 
     def with_shapes(images, labels):
         return tf.ensure_shape(images, (None, *image_shape)), tf.ensure_shape(labels, (None,))
