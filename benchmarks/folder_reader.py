@@ -57,7 +57,7 @@ def with_helpers(folder: str, data_dir: str) -> tuple[Epoch, Epoch, Epoch]:
     import sklearn.model_selection  # noqa: F401
 
     from helpers import load_dataset
-    from helpers.files import forget_pages
+    from helpers.basics.files import forget_pages
 
     loaded = []
 
@@ -299,7 +299,7 @@ def main() -> None:
     # Only now: they load TensorFlow, and a child's peak memory begins with that of its parent.
     from machine import processor
 
-    from helpers.setup_check import usable_cores
+    from helpers.lessons.setup_check import usable_cores
 
     result |= {
         "processor": processor(),

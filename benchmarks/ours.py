@@ -24,7 +24,8 @@ def recipe(recipe_name: str, name: str, seed: str, epochs: str, mirrored: str = 
 
     `mirrored`: whether their mirror images are asked about too.
     """
-    from helpers import evaluate, load_dataset, recipes
+    from helpers import evaluate, load_dataset
+    from helpers.recipes import recipe as recipes
 
     dataset = load_dataset(name)
     chosen = getattr(recipes, recipe_name).but(epochs=int(epochs))
@@ -83,7 +84,7 @@ def _trained(chosen, dataset, callback, seed: int = 0) -> tuple:
 def training_speed(name: str, images: str, batch_size: str) -> dict:
     """Training images a second of the classic net with the helpers."""
     from helpers import Split, load_dataset
-    from helpers.recipes import CLASSIC
+    from helpers.recipes.recipe import CLASSIC
 
     dataset = load_dataset(name)
     train, count = dataset.train, int(images)
@@ -117,7 +118,8 @@ def evaluation_speed(name: str) -> dict:
 
 def waiting(recipe_name: str, name: str, steps: str) -> dict:
     """The share of a training step in which the model waits for its images."""
-    from helpers import load_dataset, make_batches, recipes
+    from helpers import load_dataset, make_batches
+    from helpers.recipes import recipe as recipes
 
     dataset = load_dataset(name)
     chosen = getattr(recipes, recipe_name)

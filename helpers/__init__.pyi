@@ -1,16 +1,16 @@
 # The public names and where they live: read by helpers/__init__.py and by editors.
 
-from .batches import flip_sideways, make_batches, shift
-from .datasets import ImageDataset, Split, load_dataset
-from .errors import CourseError
-from .evaluation import Evaluation, accuracy_interval, evaluate
-from .explain import feature_maps, grad_cam
-from .figures import lesson_figures
-from .folder_report import FolderReport
-from .folders import check_folder
-from .model_files import load_model, save_model
-from .models import build_cnn
-from .plots import (
+from .basics.errors import CourseError
+from .basics.quiet import quiet_tensorflow
+from .datasets.batches import flip_sideways, make_batches, shift
+from .datasets.load import ImageDataset, Split, load_dataset
+from .folders.check import check_folder
+from .folders.report import FolderReport
+from .lessons.figures import lesson_figures
+from .lessons.setup_check import check_setup
+from .model_files.load import load_model, save_model
+from .models.cnn import build_cnn
+from .pictures.picture import (
     Picture,
     plot_bars,
     plot_class_counts,
@@ -24,11 +24,11 @@ from .plots import (
     plot_matrix,
     plot_runs,
 )
-from .quiet import quiet_tensorflow
-from .recipes import ACCURATE, CLASSIC, FAST, Recipe, has_fast_bfloat16
-from .setup_check import check_setup
-from .torch_twin import build_torch_cnn, copy_weights, to_torch, train_torch
-from .training import TrainingRun, train
+from .recipes.recipe import ACCURATE, CLASSIC, FAST, Recipe, has_fast_bfloat16
+from .results.evaluation import Evaluation, accuracy_interval, evaluate
+from .results.explain import feature_maps, grad_cam
+from .torch_twin.network import build_torch_cnn, copy_weights, to_torch, train_torch
+from .training.fit import TrainingRun, train
 
 __all__ = [
     "ACCURATE",

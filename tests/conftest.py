@@ -14,7 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from helpers import ImageDataset, Split, datasets, prepared
+from helpers import ImageDataset, Split
+from helpers.datasets import load as datasets
+from helpers.datasets import prepared
 
 os.environ.setdefault("MPLBACKEND", "agg")  # no test opens a window
 sys.path.append(str(Path(__file__).parent))  # for made_images

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from helpers import Split, flip_sideways, make_batches, quiet_tensorflow, shift
-from helpers.errors import MismatchError, UsageError
+from helpers.basics.errors import MismatchError, UsageError
 
 with quiet_tensorflow():
     import keras

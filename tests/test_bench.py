@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers import recipes
+from helpers.recipes import recipe as recipes
 
 BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
 RESULTS = BENCHMARKS / "results"

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from helpers.checkpoints import Checkpoint, CheckpointFolder
-from helpers.errors import CheckpointError, StorageError
+from helpers.basics.errors import CheckpointError, StorageError
+from helpers.training.checkpoints import Checkpoint, CheckpointFolder
 
 NOBODY = 65534
 
@@ -311,7 +311,7 @@ class TestTheFolder:
 HOLDER = """
 import sys, time
 from pathlib import Path
-from helpers.checkpoints import CheckpointFolder
+from helpers.training.checkpoints import CheckpointFolder
 with CheckpointFolder(Path(sys.argv[1])).locked():
     print("locked", flush=True)
     sys.stdin.read()

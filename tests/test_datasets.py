@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from helpers import ImageDataset, Split, check_folder, datasets, load_dataset
-from helpers.errors import FolderError, UsageError
+from helpers import ImageDataset, Split, check_folder, load_dataset
+from helpers.basics.errors import FolderError, UsageError
+from helpers.datasets import load as datasets
 
 RECORDS = 20  # images in each of the made-up CIFAR-10 files; the official ones have 10,000
 TEN_CLASSES = np.arange(RECORDS) % 10

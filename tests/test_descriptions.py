@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from helpers import flip_sideways, quiet_tensorflow, shift
-from helpers.descriptions import NOT_COMPARED, described, own_code
+from helpers.training.descriptions import NOT_COMPARED, described, own_code
 
 with quiet_tensorflow():
     import keras
@@ -183,7 +183,7 @@ def test_a_description_is_what_a_file_can_hold():
 def test_every_process_gives_the_same():
     """Python orders a set of words differently in each, unless told otherwise."""
     code = (
-        "import json\nfrom helpers.descriptions import described\n"
+        "import json\nfrom helpers.training.descriptions import described\n"
         "words = {'a', 'b', 'c', 'd'}\n"
         "class Own:\n    words = frozenset(words)\n    def __call__(self, i, r):\n"
         "        return i if 'x' in {'f', 'g', 'h'} else words\n"

@@ -31,9 +31,10 @@ import filelock
 import numpy as np
 import pytest
 
-from helpers import ImageDataset, datasets, load_dataset
-from helpers.downloads import OVERLAP, fetch, one_at_a_time
-from helpers.errors import DamagedFileError, DownloadError, MissingFileError, StorageError
+from helpers import ImageDataset, load_dataset
+from helpers.basics.errors import DamagedFileError, DownloadError, MissingFileError, StorageError
+from helpers.datasets import load as datasets
+from helpers.datasets.downloads import OVERLAP, fetch, one_at_a_time
 
 ROOT = Path(datasets.__file__).parent.parent
 CONTENT = np.random.default_rng(0).bytes(300_000)
@@ -945,7 +946,7 @@ class TestCommandLine:
 FORKING = """
 import json, os, signal, sys, threading, time
 import filelock, psutil, requests, tqdm.auto, urllib3
-from helpers import datasets
+from helpers.datasets import load as datasets
 
 os.fsync = lambda descriptor: None  # what was written outlives a process, only not a machine
 STEPS = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "shutil.rmtree"}

@@ -7,8 +7,9 @@ import sys
 
 import pytest
 
-from helpers import CourseError, errors
-from helpers.errors import StorageError, UsageError, wrapped
+from helpers import CourseError
+from helpers.basics import errors
+from helpers.basics.errors import StorageError, UsageError, wrapped
 
 KINDS = {
     "UsageError": ValueError,
@@ -108,7 +109,7 @@ class TestInIPython:
 
     def test_what_led_to_it_is_not_shown_twice(self, shown):
         cell = (
-            "from helpers.errors import StorageError\ntry:\n    1 / 0\n"
+            "from helpers.basics.errors import StorageError\ntry:\n    1 / 0\n"
             "except ZeroDivisionError as error:\n    raise StorageError('The words.') from error"
         )
         assert shown(cell)[-1] == "StorageError: The words."

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from helpers import build_cnn, feature_maps, grad_cam, quiet_tensorflow
-from helpers.errors import UsageError
+from helpers.basics.errors import UsageError
 
 with quiet_tensorflow():
     import keras

@@ -7,8 +7,9 @@ import math
 
 import pytest
 
-from helpers import figures, lesson_figures
-from helpers.errors import UsageError
+from helpers import lesson_figures
+from helpers.basics.errors import UsageError
+from helpers.lessons import figures
 
 LESSON = "04_training_the_model"
 STORED = {

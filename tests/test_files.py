@@ -18,11 +18,9 @@ import numpy as np
 import psutil
 import pytest
 
-from helpers import files
-from helpers.checkpoints import CheckpointFolder
-from helpers.downloads import one_at_a_time
-from helpers.errors import MissingFileError, StorageError, UsageError
-from helpers.files import (
+from helpers.basics import files
+from helpers.basics.errors import MissingFileError, StorageError, UsageError
+from helpers.basics.files import (
     as_path,
     check_free_space,
     file_lock,
@@ -31,6 +29,8 @@ from helpers.files import (
     storage_errors_in_words,
     written_whole,
 )
+from helpers.datasets.downloads import one_at_a_time
+from helpers.training.checkpoints import CheckpointFolder
 
 NOBODY = 65534
 
@@ -319,7 +319,7 @@ class TestWrittenWhole:
 WRITER = """
 import sys
 from pathlib import Path
-from helpers.files import written_whole
+from helpers.basics.files import written_whole
 path = Path(sys.argv[1])
 number = 0
 while True:

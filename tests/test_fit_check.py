@@ -11,9 +11,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from helpers import ImageDataset, build_cnn, fit_check, memory, quiet_tensorflow, train
-from helpers.errors import MismatchError, NotEnoughMemoryError, UsageError
-from helpers.fit_check import batch_without_training, bytes_an_image, check_batch_size, check_fit
+from helpers import ImageDataset, build_cnn, quiet_tensorflow, train
+from helpers.basics import memory
+from helpers.basics.errors import MismatchError, NotEnoughMemoryError, UsageError
+from helpers.models import fit_check
+from helpers.models.fit_check import (
+    batch_without_training,
+    bytes_an_image,
+    check_batch_size,
+    check_fit,
+)
 
 with quiet_tensorflow():
     import keras

@@ -13,8 +13,9 @@ import pytest
 from made_images import encoded, fill, photo, picture, write
 from PIL import Image
 
-from helpers import check_folder, folder_report
-from helpers.errors import FolderError
+from helpers import check_folder
+from helpers.basics.errors import FolderError
+from helpers.folders import report as folder_report
 
 LARGE = picture(70, (200, 200))
 

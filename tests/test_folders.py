@@ -19,9 +19,11 @@ import pytest
 from made_images import NOISE, encoded, fill, found, photo, picture, state, write
 from PIL import Image
 
-from helpers import check_folder, folder_report, folders, load_dataset
-from helpers.errors import FolderError, MissingFileError, NotEnoughMemoryError, UsageError
-from helpers.folders import cut_parts, read_images
+from helpers import check_folder, load_dataset
+from helpers.basics.errors import FolderError, MissingFileError, NotEnoughMemoryError, UsageError
+from helpers.folders import check as folders
+from helpers.folders import report as folder_report
+from helpers.folders.check import cut_parts, read_images
 
 
 def paths(images) -> list[str]:

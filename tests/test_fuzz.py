@@ -19,9 +19,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from helpers import CourseError, check_folder, datasets, load_dataset
-from helpers.checkpoints import Checkpoint, CheckpointFolder
-from helpers.folders import read_images
+from helpers import CourseError, check_folder, load_dataset
+from helpers.datasets import load as datasets
+from helpers.folders.check import read_images
+from helpers.training.checkpoints import Checkpoint, CheckpointFolder
 
 FUZZ = int(os.environ.get("FUZZ", "1"))
 SEED = int(os.environ.get("FUZZ_SEED", "0"))

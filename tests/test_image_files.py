@@ -41,10 +41,13 @@ from made_images import (
 )
 from PIL import Image, ImageCms, ImageFile, ImageFilter
 
-from helpers import check_folder, folder_report, image_colours, image_files, load_dataset
-from helpers.errors import FolderError
-from helpers.folders import read_images
-from helpers.image_files import in_processes
+from helpers import check_folder, load_dataset
+from helpers.basics.errors import FolderError
+from helpers.folders import report as folder_report
+from helpers.folders.check import read_images
+from helpers.photos import colours as image_colours
+from helpers.photos import decode as image_files
+from helpers.photos.decode import in_processes
 
 
 def png_of(size: int) -> bytes:
@@ -811,7 +814,7 @@ MANY = 60_000  # files that are worth several processes: 150 chunks
 
 INTERRUPTED = """
 import os, time
-from helpers.image_files import in_processes
+from helpers.photos.decode import in_processes
 
 def work(first, items):
     time.sleep(0.05)

@@ -23,8 +23,8 @@ import numpy as np
 import pytest
 
 from helpers import ImageDataset, Split, quiet_tensorflow, train
-from helpers.checkpoints import Checkpoint, CheckpointFolder
-from helpers.files import written_whole
+from helpers.basics.files import written_whole
+from helpers.training.checkpoints import Checkpoint, CheckpointFolder
 
 KILLS = int(os.environ.get("KILLS", "16"))
 EPOCHS = 12

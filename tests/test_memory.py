@@ -10,8 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from helpers import memory
-from helpers.memory import available_memory, usable_cores
+from helpers.basics import memory
+from helpers.basics.memory import available_memory, usable_cores
 
 MEGABYTE = 1_000_000
 HUGE = 9_223_372_036_854_771_712  # what the first version of cgroups says for "no limit"
@@ -186,7 +186,7 @@ def test_a_process_may_be_allowed_less():
     code = """
 import resource
 import numpy, psutil
-from helpers.memory import available_memory
+from helpers.basics.memory import available_memory
 room = 500_000_000
 most = psutil.Process().memory_info().vms + room
 resource.setrlimit(resource.RLIMIT_AS, (most, most))

@@ -34,8 +34,8 @@ import pytest
 import tensorflow
 from keras import layers
 
-from helpers import memory, model_files
-from helpers.errors import (
+from helpers.basics import memory
+from helpers.basics.errors import (
     CourseError,
     DamagedFileError,
     MissingFileError,
@@ -43,7 +43,8 @@ from helpers.errors import (
     StorageError,
     UsageError,
 )
-from helpers.model_files import load_model, save_model
+from helpers.model_files import load as model_files
+from helpers.model_files.load import load_model, save_model
 
 PROJECT = Path(model_files.__file__).resolve().parent.parent
 IMAGES = np.random.default_rng(0).integers(0, 256, (16, 12, 12, 1), dtype=np.uint8)
@@ -281,7 +282,7 @@ SAVES_WITHOUT_END = """
 import os, sys
 import numpy as np
 import keras
-from helpers.model_files import save_model
+from helpers.model_files.load import save_model
 
 for line in sys.stdin:
     child = os.fork()
@@ -1445,8 +1446,8 @@ class TestMemory:
 
 MEASURES_REFUSALS = """
 import resource, sys
-from helpers.errors import CourseError
-from helpers.model_files import load_model
+from helpers.basics.errors import CourseError
+from helpers.model_files.load import load_model
 
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024

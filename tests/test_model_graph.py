@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from helpers import build_cnn, quiet_tensorflow
-from helpers.model_graph import Ending, before_the_end, ending, pixel_scale
+from helpers.models.graph import Ending, before_the_end, ending, pixel_scale
 
 with quiet_tensorflow():
     import keras

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from helpers import FAST, build_cnn, build_torch_cnn, quiet_tensorflow
-from helpers.errors import MismatchError, UsageError
+from helpers.basics.errors import MismatchError, UsageError
 
 with quiet_tensorflow():
     import keras

@@ -41,9 +41,9 @@ from helpers import (
     plot_lines,
     plot_matrix,
     plot_runs,
-    plots,
 )
-from helpers.errors import StorageError, UsageError
+from helpers.basics.errors import StorageError, UsageError
+from helpers.pictures import picture as plots
 
 SVG = "http://www.w3.org/2000/svg"
 RANDOM = np.random.default_rng(0)

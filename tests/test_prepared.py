@@ -19,9 +19,11 @@ import pytest
 from made_images import encoded, fill, found, picture, state, write
 from PIL import Image
 
-from helpers import ImageDataset, check_folder, folders, load_dataset, prepared
-from helpers.errors import FolderError, NotEnoughMemoryError
-from helpers.folders import cut_parts, read_images
+from helpers import ImageDataset, check_folder, load_dataset
+from helpers.basics.errors import FolderError, NotEnoughMemoryError
+from helpers.datasets import prepared
+from helpers.folders import check as folders
+from helpers.folders.check import cut_parts, read_images
 
 ROOT = Path(prepared.__file__).parent.parent
 SIZE = (16, 16)
@@ -447,7 +449,8 @@ class TestNoPlace:
 PROGRAM = """
 import sys
 from pathlib import Path
-from helpers import load_dataset, prepared
+from helpers import (load_dataset)
+from helpers.datasets import prepared
 prepared.PREPARED = Path(sys.argv[2])
 print("ready", flush=True)
 dataset = load_dataset(sys.argv[1], image_size=(16, 16))
@@ -533,8 +536,9 @@ def test_a_file_that_changes_while_it_is_looked_at_is_read_anew_the_next_time(
 GROWTH = """
 import resource, sys
 from pathlib import Path
-from helpers import load_dataset, prepared
-from helpers.files import forget_pages
+from helpers import (load_dataset)
+from helpers.datasets import prepared
+from helpers.basics.files import forget_pages
 prepared.PREPARED = Path(sys.argv[2])
 dataset = load_dataset(sys.argv[1], image_size=(96, 96))
 for split in (dataset.train, dataset.validation, dataset.test):

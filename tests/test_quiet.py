@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from helpers import CourseError, build_cnn, check_setup, quiet, quiet_tensorflow
-from helpers.errors import UsageError
+from helpers import CourseError, build_cnn, check_setup, quiet_tensorflow
+from helpers.basics import quiet
+from helpers.basics.errors import UsageError
 
 
 @pytest.fixture(autouse=True)
@@ -166,7 +167,7 @@ def test_the_log_level_is_set_unless_the_user_chose_one(monkeypatch):
 
 COURSE_IN_SHORT = """
 import numpy as np
-from helpers import ImageDataset, Split, build_cnn, evaluate, feature_maps, grad_cam, train
+from helpers import (ImageDataset, Split, build_cnn, evaluate, feature_maps, grad_cam, train)
 images, labels, names = np.zeros((8, 18, 18, 1), np.uint8), np.arange(8) % 2, ("a", "b")
 splits = [Split(name, images, labels, names, "zeros") for name in ("train", "validation", "test")]
 dataset = ImageDataset("zeros", *splits, names, (18, 18, 1), "zeros")

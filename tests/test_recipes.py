@@ -21,13 +21,13 @@ from helpers import (
     flip_sideways,
     load_model,
     quiet_tensorflow,
-    recipes,
     save_model,
     shift,
     train,
 )
-from helpers.errors import MismatchError, UsageError
-from helpers.recipes import has_fast_bfloat16, whitening_kernel
+from helpers.basics.errors import MismatchError, UsageError
+from helpers.recipes import recipe as recipes
+from helpers.recipes.recipe import has_fast_bfloat16, whitening_kernel
 
 with quiet_tensorflow():
     import keras

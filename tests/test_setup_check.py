@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from helpers import check_setup, setup_check
-from helpers.datasets import FASHION_MNIST_FILE
-from helpers.torch_twin import INSTALL_TORCH
+from helpers import check_setup
+from helpers.datasets.load import FASHION_MNIST_FILE
+from helpers.lessons import setup_check
+from helpers.torch_twin.network import INSTALL_TORCH
 
 
 @pytest.fixture

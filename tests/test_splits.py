@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from helpers.splits import split_by_class
+from helpers.folders.cut import split_by_class
 
 
 class TestSplit:

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from helpers import build_cnn, build_torch_cnn, copy_weights, make_batches, to_torch, train_torch
-from helpers.errors import MismatchError, UsageError
-from helpers.quiet import quiet_tensorflow
-from helpers.torch_twin import INSTALL_TORCH
+from helpers.basics.errors import MismatchError, UsageError
+from helpers.basics.quiet import quiet_tensorflow
+from helpers.torch_twin.network import INSTALL_TORCH
 
 needs_torch = pytest.mark.skipif(
     importlib.util.find_spec("torch") is None, reason="PyTorch is not installed"

@@ -19,17 +19,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from helpers import (
-    TrainingRun,
-    checkpoints,
-    flip_sideways,
-    quiet_tensorflow,
-    shift,
-    train,
-    training,
-)
-from helpers.checkpoints import CheckpointFolder
-from helpers.errors import CheckpointError, MismatchError, StorageError, UsageError, wrapped
+from helpers import TrainingRun, flip_sideways, quiet_tensorflow, shift, train
+from helpers.basics.errors import CheckpointError, MismatchError, StorageError, UsageError, wrapped
+from helpers.training import checkpoints
+from helpers.training import fit as training
+from helpers.training.checkpoints import CheckpointFolder
 
 with quiet_tensorflow():
     import keras
@@ -1607,7 +1601,7 @@ class TestArguments:
 
 BEGIN = """
 import numpy as np
-from helpers import ImageDataset, Split, train, quiet_tensorflow
+from helpers import (ImageDataset, Split, train, quiet_tensorflow)
 with quiet_tensorflow():
     import keras
 names, random = ("a", "b", "c"), np.random.default_rng(0)

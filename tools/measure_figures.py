@@ -24,7 +24,7 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
-from helpers.recipes import BFLOAT16_VARIABLE, has_fast_bfloat16
+from helpers.recipes.recipe import BFLOAT16_VARIABLE, has_fast_bfloat16
 
 PROJECT = Path(__file__).resolve().parent.parent
 STORE = PROJECT / "helpers" / "lesson_figures.json"

@@ -1,0 +1,116 @@
+"""Check that everything the lessons need is here. Used by the first notebook."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import sys
+import tempfile
+from dataclasses import dataclass
+
+from helpers.basics.errors import wrapped
+from helpers.basics.memory import usable_cores
+from helpers.basics.quiet import keras_faults
+from helpers.datasets.load import DATA_DIR, FASHION_MNIST_FILE
+from helpers.datasets.prepared import PREPARED
+from helpers.torch_twin.network import INSTALL_TORCH
+
+OLDEST_PYTHON, NEWEST_PYTHON = (3, 11), (3, 13)
+PACKAGES = ("tensorflow", "keras", "torch", "numpy", "scikit-learn", "matplotlib", "jupyterlab")
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at: what, how it is, and what to do where it is not well."""
+
+    what: str
+    found: str
+    to_do: str = ""
+
+
+@dataclass(frozen=True)
+class SetupReport:
+    """Everything that was looked at. Shows itself as a table of words.
+
+    Attributes:
+        checks: one `Check` a row; one with a `to_do` needs the reader.
+    """
+
+    checks: tuple[Check, ...]
+
+    @property
+    def ready(self) -> bool:
+        """Whether the lessons can be started."""
+        return not any(check.to_do for check in self.checks)
+
+    def __repr__(self) -> str:
+        rows = [
+            wrapped(f"  {check.what:<14}{check.found}", indent=" " * 16) for check in self.checks
+        ]
+        to_do = [
+            wrapped(f"  {check.what}: {check.to_do}", indent="    ")
+            for check in self.checks
+            if check.to_do
+        ]
+        verdict = ["To do:", *to_do] if to_do else ["Everything is here. Go on to lesson 1."]
+        return "\n".join([*rows, "", *verdict])
+
+
+def check_setup() -> SetupReport:
+    """Look at Python, the packages, the processor, the data and what may be written.
+
+    It does not use the network, and tells which settings of Keras the course does not work with.
+
+    Introduced in the notebook 00_start_here.
+    """
+    checks = [_check_python(), *map(_check_package, PACKAGES)]
+    checks.append(Check("processor", f"{usable_cores()} cores, {platform.machine()}"))
+    checks += [_check_data(), _check_writing()]
+    checks += [Check("settings", "Keras is not as it comes", fault) for fault in keras_faults()]
+    cifar10 = "here" if (DATA_DIR / "cifar10").is_dir() else "not here, and not needed"
+    checks.append(Check("CIFAR-10", cifar10))
+    return SetupReport(tuple(checks))
+
+
+def _check_python() -> Check:
+    found = platform.python_version()
+    if not OLDEST_PYTHON <= sys.version_info[:2] <= NEWEST_PYTHON:
+        return Check("Python", found, "use Python 3.11, 3.12 or 3.13, then run `make lab` again")
+    return Check("Python", found)
+
+
+def _check_package(name: str) -> Check:
+    for distribution in (name, f"{name}-cpu"):  # TensorFlow's build for Linux without a GPU
+        try:
+            return Check(name, importlib.metadata.version(distribution))
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    if name == "torch":
+        return Check(name, f"not here; lesson 1 works without it. To add it: {INSTALL_TORCH}")
+    return Check(
+        name, "missing",
+        "choose the kernel `Python 3 (image classification)` in the menu Kernel, Change Kernel; "
+        "if it is still missing, run `make lab` again",
+    )  # fmt: skip
+
+
+def _check_data() -> Check:
+    if (DATA_DIR / FASHION_MNIST_FILE).is_file():
+        return Check("images", "Fashion-MNIST sample, bundled")
+    return Check("images", "missing", "get them back with `git checkout -- data`")
+
+
+def _check_writing() -> Check:
+    """The lessons are saved, and write into scratch/; decoded images are kept in data/."""
+    course = DATA_DIR.parent
+    for folder in (course / "notebooks", course / "scratch", DATA_DIR / PREPARED):
+        there = next(place for place in (folder, *folder.parents) if place.exists())
+        try:
+            with tempfile.TemporaryFile(dir=there):
+                pass
+        except OSError as error:
+            return Check(
+                "writing", f"not possible in {there}: {error.strerror}",
+                "copy the whole course into a folder that is yours, then run `make lab` there",
+            )  # fmt: skip
+    return Check("writing", "possible in notebooks/, scratch/ and data/")

@@ -1,0 +1,447 @@
+"""Recipes: all choices between a dataset and a trained network, one field each.
+
+    model, run = CLASSIC.train(dataset)                    # lesson 4's
+    model, run = CLASSIC.but(batch_size=128).train(dataset)
+    model, run = FAST.train(dataset)                       # lesson 6's
+
+Lesson 6 goes from `CLASSIC` to `FAST` and `ACCURATE`, one field at a time. A recipe is a
+value: `but` gives a changed copy, and nothing else remembers anything. It works on every
+dataset of the course, and its model is made of Keras' own layers, so that it can be saved,
+loaded, evaluated and explained like any other.
+
+Sources: batch normalisation, S. Ioffe and C. Szegedy (2015), arXiv 1502.03167; one cycle of the
+learning rate, L. N. Smith and N. Topin (2017), arXiv 1708.07120; label smoothing,
+C. Szegedy and others (2016), arXiv 1512.00567; a frozen first layer that whitens the images,
+K. Jordan (2024), arXiv 2404.00498.
+Introduced in lesson 6.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from numbers import Integral, Real
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from helpers.basics.errors import UsageError
+from helpers.basics.files import forget_pages
+from helpers.basics.quiet import quiet_tensorflow
+from helpers.datasets.batches import (
+    Augmentation,
+    augmentation_name,
+    check_functions,
+    flip_sideways,
+    shift,
+)
+from helpers.datasets.load import ImageDataset
+from helpers.folders.cut import check_seed
+from helpers.models.cnn import check_image_size
+from helpers.models.fit_check import check_splits
+from helpers.training.fit import TrainingRun, train, what_instead
+
+if TYPE_CHECKING:
+    import keras
+
+WARM_UP = 0.3  # of all steps: the learning rate rises; then it falls to nothing
+BFLOAT16_VARIABLE = "COURSE_BFLOAT16"  # yes or no: decides in place of the processor
+IMAGES_TO_MEASURE = 2_000  # at most; for means, spreads and directions, more change little
+NUMBERS_AT_ONCE = 500_000  # of these images, so that measuring them takes a few MB
+STEPS_A_CALL = 4  # that Keras takes before it comes back to Python, which costs as much as a step
+
+
+class _Network(NamedTuple):
+    """The shape of a network: what stands between the scaled images and the last layer."""
+
+    channels: tuple[int, ...]  # of one convolution after the other, 3 x 3 each
+    whitening: int = 0  # directions of a first, frozen convolution with stride 2; 0: there is none
+    padding: str = "same"
+    activation: str = "relu"
+    pools: int = 3  # the first so many convolutions are followed by a pooling
+    hidden: int = 0  # units of a dense layer before the last one; 0: there is none
+
+
+NETWORKS = {
+    "classic": _Network((32, 64, 64), padding="valid", pools=2, hidden=64),
+    "compact": _Network((32, 64, 128), whitening=12),
+    # GELU costs time and brings more than it costs here; in the compact network it does not.
+    "wide": _Network((64, 128, 256, 256), whitening=14, activation="gelu"),
+}
+
+
+# What the numbers of a recipe may be, in words and as a check.
+NUMBERS = {
+    "epochs": ("a whole number from 1 on", lambda n: isinstance(n, Integral) and n >= 1),
+    "batch_size": ("a whole number from 1 on", lambda n: isinstance(n, Integral) and n >= 1),
+    "learning_rate": ("a number above 0", lambda n: n > 0),
+    "dropout": ("a number from 0 on, below 1", lambda n: 0 <= n < 1),
+    "weight_decay": ("a number from 0 on", lambda n: n >= 0),
+    "label_smoothing": ("a number from 0 on, below 1", lambda n: 0 <= n < 1),
+}
+
+
+@dataclass(frozen=True, repr=False)
+class Recipe:
+    """How a network is built and trained.
+
+    Attributes:
+        network: "classic" (lesson 3's), "compact" (fewer computations an image) or "wide".
+        epochs: how many times to run through the training images.
+        batch_size: images a step.
+        learning_rate: of Adam; with one_cycle, its highest value.
+        standardise: whether the pixels of each channel get mean 0 and spread 1 over the training
+            images, instead of values from 0 to 1.
+        batch_norm: whether every convolution is followed by batch normalisation.
+        one_cycle: whether the learning rate rises for 30 % of the steps and then falls to 0.
+        augment: functions that change the training images at random (`helpers.batches`), in a
+            list or a tuple.
+        bfloat16: whether to compute with 16-bit numbers where this processor can
+            (`has_fast_bfloat16`).
+        dropout: share of the features that is left out at random before the last layer.
+        weight_decay: share of the weights, times the learning rate, taken off at every step.
+        label_smoothing: share of the label that is spread evenly over all classes, the right one
+            included, so that the network need not become ever more sure.
+
+    Introduced in lesson 6.
+    """
+
+    network: str = "classic"
+    epochs: int = 10
+    batch_size: int = 32
+    learning_rate: float = 0.001
+    standardise: bool = False
+    batch_norm: bool = False
+    one_cycle: bool = False
+    augment: Sequence[Augmentation] = ()
+    bfloat16: bool = False
+    dropout: float = 0.0
+    weight_decay: float = 0.0
+    label_smoothing: float = 0.0
+
+    def __post_init__(self):
+        if not isinstance(self.network, str) or self.network not in NETWORKS:
+            raise UsageError(
+                f"Expected a network out of {', '.join(NETWORKS)}. Received: {self.network!r}. "
+                "Choose one of them."
+            )
+        check_functions(self.augment)
+        object.__setattr__(self, "augment", tuple(self.augment))  # a list could be changed
+        for name, (words, fits) in NUMBERS.items():
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, Real) or not fits(value):
+                raise UsageError(f"Expected {words} as {name}. Received: {value!r}.")
+
+    def __repr__(self) -> str:
+        values = vars(self) | {"augment": ", ".join(map(augmentation_name, self.augment)) or "none"}
+        return "\n".join(["Recipe", *(f"  {name:<17}{value}" for name, value in values.items())])
+
+    def but(self, **changes: Any) -> Recipe:
+        """The same recipe with some fields changed.
+
+        Raises:
+            UsageError: a recipe has no such field, or not such a value.
+
+        Introduced in lesson 6.
+        """
+        try:
+            return replace(self, **changes)
+        except TypeError:
+            known = [field.name for field in fields(self)]
+            unknown = sorted(changes.keys() - set(known))
+            raise UsageError(
+                f"Expected fields of a recipe: {', '.join(known)}. Received: "
+                f"{', '.join(unknown)}. Check the spelling."
+            ) from None
+
+    def build(self, dataset: ImageDataset, *, seed: int = 0) -> keras.Model:
+        """Build the network for a dataset and compile it. `train` does this by itself.
+
+        Args:
+            dataset: gives the image shape, the classes, the number of steps and, where the
+                recipe asks for it, the images to measure.
+            seed: of the first weights.
+
+        Returns:
+            A compiled model that takes images with values 0 to 255 and gives logits, float32.
+
+        Raises:
+            UsageError: something else than a dataset is given, or the seed is none.
+            MismatchError: the images are too small for the classic network, or there are none.
+
+        Introduced in lesson 6.
+        """
+        if not isinstance(dataset, ImageDataset):
+            raise UsageError(
+                f"Expected a dataset, from load_dataset. Received: {type(dataset).__name__}."
+            )
+        with quiet_tensorflow():
+            import keras
+
+        if self.network == "classic":
+            check_image_size(dataset)
+        check_splits(dataset)
+        check_seed(seed)
+        keras.utils.set_random_seed(seed)
+        policy = "mixed_bfloat16" if self.bfloat16 and has_fast_bfloat16() else "float32"
+        model = keras.Sequential(
+            [
+                keras.Input(dataset.image_shape, name="image"),
+                *_scaling(self, dataset),
+                *_features(self, dataset, policy),
+                keras.layers.Dense(len(dataset.class_names), name="logits", dtype="float32"),
+            ],
+            name=f"{self.network}_cnn",
+        )
+        steps = self.epochs * -(-len(dataset.train) // self.batch_size)
+        model.compile(
+            optimizer=keras.optimizers.Adam(
+                _one_cycle(self.learning_rate, steps) if self.one_cycle else self.learning_rate,
+                weight_decay=self.weight_decay or None,
+            ),
+            loss=_loss(self),
+            metrics=["accuracy"],
+            steps_per_execution=STEPS_A_CALL,
+        )
+        return model
+
+    def train(
+        self,
+        dataset: ImageDataset,
+        *more: Any,
+        seed: int = 0,
+        patience: int | None = None,
+        progress: bool = True,
+        resume: str | os.PathLike | None = None,
+        **unknown: Any,
+    ) -> tuple[keras.Model, TrainingRun]:
+        """Build the network and train it.
+
+        Args:
+            dataset: from `load_dataset`.
+            seed: of the first weights, the order of the images and all else that is random.
+            patience, progress, resume: as `helpers.train` takes them.
+
+        Returns:
+            The trained model and its `TrainingRun`.
+
+        Raises:
+            UsageError: what belongs to the recipe, such as epochs, is given here, or more than
+                a dataset.
+            MismatchError and others: as `helpers.train` does.
+
+        Introduced in lesson 6.
+        """
+        if more:
+            raise UsageError(
+                "Expected a dataset, which holds images and labels together: "
+                f"recipe.train(dataset). Received: {len(more)} more. See load_dataset."
+            )
+        if unknown:
+            name = next(iter(unknown))
+            is_field = name in {field.name for field in fields(self)}
+            raise UsageError(
+                f"Expected seed, patience, progress or resume. Received: {name}. "
+                + (f"A field of the recipe is changed before: recipe.but({name}={unknown[name]!r})"
+                   ".train(dataset)." if is_field else what_instead(name))
+            )  # fmt: skip
+        model = self.build(dataset, seed=seed)
+        run = train(
+            model, dataset, epochs=self.epochs, batch_size=self.batch_size, augment=self.augment,
+            patience=patience, seed=seed, progress=progress, resume=resume,
+        )  # fmt: skip
+        return model, run
+
+
+def _loss(recipe: Recipe) -> keras.losses.Loss:
+    import keras
+
+    if not recipe.label_smoothing:
+        return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    return keras.losses.CategoricalCrossentropy(
+        from_logits=True, label_smoothing=recipe.label_smoothing
+    )
+
+
+def _one_cycle(highest: float, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
+    import keras
+
+    warm_up = max(round(WARM_UP * steps), 1)
+    return keras.optimizers.schedules.CosineDecay(
+        highest / 10, max(steps - warm_up, 1), warmup_target=highest, warmup_steps=warm_up
+    )
+
+
+# --------------------------------------------------------------------------------- the layers
+
+
+def _scaling(recipe: Recipe, dataset: ImageDataset) -> list[keras.Layer]:
+    """From pixels 0 to 255 to numbers around 0."""
+    from keras import layers
+
+    if not recipe.standardise:
+        return [layers.Rescaling(1 / 255, name="scale")]
+    mean, spread = _mean_and_spread(dataset)
+    return [layers.Normalization(mean=mean, variance=spread**2, name="standardise")]
+
+
+def _features(recipe: Recipe, dataset: ImageDataset, policy: str) -> list[keras.Layer]:
+    """From scaled images to the features that the last layer decides by."""
+    from keras import layers
+
+    network = NETWORKS[recipe.network]
+    side = min(dataset.image_shape[:2])
+    made: list[keras.Layer] = []
+    if network.whitening:
+        made += _whitening(dataset, network.whitening, network.activation, policy)
+        side = -(-side // 2)
+    for number, channels in enumerate(network.channels, 1):
+        pool = number <= network.pools and side >= 4
+        made += _convolution(recipe, network, number, channels, pool, policy)
+        side -= 2 if network.padding == "valid" else 0
+        side //= 2 if pool else 1
+    made.append(layers.Flatten(name="flatten"))
+    if network.hidden:
+        made.append(layers.Dense(network.hidden, activation=network.activation, name="dense"))
+    if recipe.dropout:
+        made.append(layers.Dropout(recipe.dropout, name="dropout"))
+    return made
+
+
+def _convolution(
+    recipe: Recipe, network: _Network, number: int, channels: int, pool: bool, policy: str
+) -> list[keras.Layer]:
+    """A convolution and what belongs to it, in the order that costs least."""
+    from keras import layers
+
+    made: list[keras.Layer] = [
+        layers.Conv2D(
+            channels, 3, padding=network.padding, use_bias=not recipe.batch_norm, dtype=policy,
+            name=f"conv_{number}",
+        )
+    ]  # fmt: skip
+    if pool:  # first, so that what follows has a quarter of the numbers to work on
+        made.append(layers.MaxPooling2D(2, name=f"pool_{number}", dtype=policy))
+    if recipe.batch_norm:
+        made.append(layers.BatchNormalization(name=f"norm_{number}", dtype=policy))
+    made.append(layers.Activation(network.activation, name=f"act_{number}", dtype=policy))
+    return made
+
+
+# ------------------------------------------------------------------- what the images decide
+
+
+def _sample(dataset: ImageDataset) -> Iterator[np.ndarray]:
+    """Training images from all over, a few at a time: those of a folder lie class after class."""
+    images = dataset.train.images
+    count = min(len(images), IMAGES_TO_MEASURE)
+    chosen = np.arange(count) * len(images) // count
+    at_once = max(NUMBERS_AT_ONCE // images[0].size, 1)
+    for start in range(0, count, at_once):
+        yield images[chosen[start : start + at_once]]
+        forget_pages(images)  # a folder's lie in a file
+
+
+def _mean_and_spread(dataset: ImageDataset) -> tuple[np.ndarray, np.ndarray]:
+    """Of each channel, in grey levels."""
+    pixels, total, squares = 0, 0.0, 0.0
+    for images in _sample(dataset):
+        numbers = images.reshape(-1, images.shape[-1]).astype(np.float64)
+        pixels += len(numbers)
+        total += numbers.sum(axis=0)
+        squares += np.square(numbers, out=numbers).sum(axis=0)
+    mean = total / pixels
+    return mean, np.sqrt(np.maximum(squares / pixels - mean**2, 1.0))
+
+
+def whitening_kernel(dataset: ImageDataset, directions: int, size: int = 3) -> np.ndarray:
+    """The filters that make neighbouring pixels of these images independent of each other.
+
+    Pixels next to each other are nearly the same, so most numbers in a small patch say the same
+    thing. The eigenvectors of the patches' covariance are the directions in which they do
+    differ; divided by the spread in each, all count alike. Each comes twice, with both
+    signs, because the activation that follows keeps only one.
+
+    Args:
+        dataset: a sample of its training images is measured, standardised.
+        directions: how many to keep, the ones with the largest spread first.
+        size: of the patches, in pixels.
+
+    Returns:
+        float32 (size, size, channels, 2 * directions), a kernel for a convolution.
+
+    Source: K. Jordan, "94% on CIFAR-10 in 3.29 Seconds on a Single GPU" (2024), arXiv 2404.00498.
+    Introduced in lesson 6.
+    """
+    mean, spread = _mean_and_spread(dataset)
+    patches, moments = 0, 0.0
+    for images in _sample(dataset):
+        some = _patches((images - mean) / spread, size)
+        patches += len(some)
+        moments += some.T @ some
+    spreads, vectors = np.linalg.eigh(moments / patches)
+    largest = np.argsort(-spreads)[:directions]
+    filters = (vectors[:, largest] / np.sqrt(spreads[largest] + 5e-4)).T
+    kernel = np.concatenate([filters, -filters]).reshape(-1, size, size, dataset.image_shape[-1])
+    return kernel.transpose(1, 2, 3, 0).astype(np.float32)
+
+
+def _patches(images: np.ndarray, size: int) -> np.ndarray:
+    """(patches, size * size * channels): side by side, so that no pixel is in two of them."""
+    windows = np.lib.stride_tricks.sliding_window_view(images, (size, size), axis=(1, 2))
+    # (images, rows, columns, channels, size, size)
+    patches = windows[:, ::size, ::size].transpose(0, 1, 2, 4, 5, 3)
+    return patches.reshape(-1, size * size * images.shape[-1])
+
+
+def _whitening(
+    dataset: ImageDataset, directions: int, activation: str, policy: str
+) -> list[keras.Layer]:
+    """A first convolution that is measured, not learned, and halves the image."""
+    from keras import layers
+
+    kernel = whitening_kernel(dataset, directions)
+    convolution = layers.Conv2D(
+        kernel.shape[-1], kernel.shape[0], strides=2, padding="same", use_bias=False,
+        trainable=False, dtype=policy, name="whiten",
+    )  # fmt: skip
+    convolution.build((None, *dataset.image_shape))
+    convolution.set_weights([kernel])
+    return [convolution, layers.Activation(activation, dtype=policy, name="act_whiten")]
+
+
+# ---------------------------------------------------------------------------------- bfloat16
+
+
+def has_fast_bfloat16() -> bool:
+    """Whether this processor computes with 16-bit numbers (bfloat16) faster than with 32-bit ones.
+
+    Known for Linux only, from what the kernel says about the processor: AVX512_BF16 or AMX.
+    Elsewhere, and on older processors, the same numbers take longer. The environment variable
+    COURSE_BFLOAT16, set to "yes" or "no", decides for every processor, for example to compute
+    as another computer does.
+
+    Raises:
+        UsageError: the variable says something else.
+
+    Introduced in lesson 6.
+    """
+    if wish := os.environ.get(BFLOAT16_VARIABLE):
+        if wish not in ("yes", "no"):
+            raise UsageError(f"Expected yes or no in {BFLOAT16_VARIABLE}. Received: {wish}.")
+        return wish == "yes"
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return False
+    return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+CLASSIC = Recipe()
+FAST = Recipe(
+    "compact", epochs=2, batch_size=64, learning_rate=0.01, standardise=True, batch_norm=True,
+    one_cycle=True, augment=(flip_sideways,), bfloat16=True,
+)  # fmt: skip
+ACCURATE = FAST.but(network="wide", epochs=5, augment=(flip_sideways, shift), label_smoothing=0.1)

@@ -1,0 +1,326 @@
+"""Say how good a model is, and how sure that figure is. Introduced in lesson 5.
+
+The figures come from scikit-learn and SciPy; this module puts them together once, so that
+every lesson shows the same ones.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from numbers import Real
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from helpers.basics.errors import MismatchError, UsageError, kind_of, wrapped
+from helpers.datasets.batches import make_batches
+from helpers.datasets.load import Split
+from helpers.models.fit_check import (
+    batch_without_training,
+    check_arrays,
+    check_last_step,
+    check_pixels,
+    look_like_probabilities,
+    output_shape,
+    wants_logits,
+)
+from helpers.models.graph import Ending, before_the_end, ending
+from helpers.pictures.picture import (
+    MOST_IMAGES,
+    Picture,
+    plot_calibration,
+    plot_confusion,
+    plot_mistakes,
+    whole_number,
+)
+from helpers.training.fit import no_word_of_tracing
+
+if TYPE_CHECKING:
+    import keras
+    from matplotlib.axes import Axes
+
+CALIBRATION_BINS = 10
+LONGEST_NAME = 60  # letters, in the table: the numbers beside it then stay in 88
+# What a probability that was rounded to 0 may have been, and what is left of one rounded to 1.
+SMALLEST = float(np.finfo(np.float32).smallest_subnormal)
+SMALLEST_REST = float(np.finfo(np.float32).epsneg / 2)
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """How often the model is right, in groups of images for which it is about as sure.
+
+    Attributes:
+        confidence: mean confidence of each group, shares 0 to 1.
+        accuracy: share of each group that is right.
+        counts: images in each group; the groups are tenths of confidence, empty ones left out.
+        error: the expected calibration error: the mean distance between the two, each group
+            weighted by its images.
+
+    Introduced in lesson 5.
+    """
+
+    confidence: np.ndarray
+    accuracy: np.ndarray
+    counts: np.ndarray
+    error: float
+
+    def __repr__(self) -> str:
+        groups = len(self.counts)
+        return f"Calibration: {groups} groups, expected error {100 * self.error:.1f} points"
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """How a model did on one split.
+
+    Attributes:
+        split: the images it was asked about.
+        probabilities: float (images, classes), each row adding up to 1.
+        accuracy: share of images whose most probable class is the right one.
+        interval: (low, high), the 95 % Wilson interval of that share.
+        loss: mean cross-entropy, in nats.
+        confusion: int (classes, classes): row the true class, column the predicted one.
+        recall: share of each true class that was found; nan for a class without images.
+        precision: share of each predicted class that is right; nan for one never predicted.
+        mistakes: indices of the wrongly classified images, the most confident first.
+        calibration: how sure against how right.
+
+    Introduced in lesson 5.
+    """
+
+    split: Split
+    probabilities: np.ndarray
+    accuracy: float
+    interval: tuple[float, float]
+    loss: float
+    confusion: np.ndarray
+    recall: np.ndarray
+    precision: np.ndarray
+    mistakes: np.ndarray
+    calibration: Calibration
+
+    @property
+    def predictions(self) -> np.ndarray:
+        """The most probable class of each image, int (images,)."""
+        return self.probabilities.argmax(axis=1)
+
+    @property
+    def confidences(self) -> np.ndarray:
+        """The probability of that class, float (images,)."""
+        return self.probabilities.max(axis=1)
+
+    def plot_confusion(self, *, ax: Axes | None = None) -> Picture:
+        """Draw the confusion matrix, on a figure of its own where no `ax` is given."""
+        return plot_confusion(self.confusion, self.split, ax=ax)
+
+    def plot_mistakes(self, count: int = 10) -> Picture:
+        """Show the most confident mistakes, 1 to 256; fewer where there are fewer.
+
+        Raises:
+            UsageError: no mistakes, or not such a count.
+        """
+        worst = self.mistakes[: whole_number(count, "count", MOST_IMAGES)]
+        return plot_mistakes(self.split, worst, self.predictions, self.confidences)
+
+    def plot_calibration(self, *, smallest_group: int = 20, ax: Axes | None = None) -> Picture:
+        """Draw how often the model is right against how sure it is.
+
+        Groups of fewer images are not drawn, since their share right is chance; the description
+        still has them.
+        """
+        return plot_calibration(self.calibration, self.split, smallest_group=smallest_group, ax=ax)
+
+    def __repr__(self) -> str:
+        low, high = self.interval
+        names = [
+            name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 20]}…{name[-19:]}"
+            for name in (" ".join(name.split()) for name in self.split.class_names)
+        ]
+        width = max(len(name) for name in names)
+        rows = [
+            f"  {name:<{width}}  {100 * recall:6.1f} %  {100 * precision:6.1f} %"
+            for name, recall, precision in zip(names, self.recall, self.precision, strict=True)
+        ]
+        return "\n".join(
+            [
+                wrapped(
+                    f"Evaluation on {len(self.split):,} {self.split.name} images, "
+                    f"{self.split.source}",
+                    indent="  ",
+                ),
+                f"  accuracy {100 * self.accuracy:.1f} %, 95 % interval "
+                f"{100 * low:.1f} to {100 * high:.1f} %; cross-entropy {self.loss:.3f}",
+                f"  {'':<{width}}    recall  precision",
+                *rows,
+            ]
+        )
+
+
+def accuracy_interval(correct: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
+    """The Wilson interval of an accuracy: where the true share may well lie.
+
+    Args:
+        correct: how many images were classified rightly.
+        total: of how many.
+        confidence: how often such an interval holds the true share.
+
+    Returns:
+        (low, high), shares from 0 to 1.
+
+    Raises:
+        UsageError: not whole numbers with 0 <= correct <= total, of at least one image, or a
+            confidence that is not between 0 and 1.
+
+    Source: E. B. Wilson, "Probable Inference", JASA 22 (1927); computed by SciPy.
+    Introduced in lesson 5.
+    """
+    from scipy.stats import binomtest
+
+    if not all(isinstance(number, Real) and number % 1 == 0 for number in (correct, total)):
+        raise UsageError(
+            "Expected whole numbers: how many are right, and of how many. Received: "
+            f"{correct!r} of {total!r}."
+        )
+    if not 0 <= correct <= total or total < 1:
+        raise UsageError(
+            f"Expected 0 <= correct <= total, of at least 1. Received: {correct} of {total}."
+        )
+    if not isinstance(confidence, Real) or not 0 < confidence < 1:
+        raise UsageError(
+            f"Expected a confidence between 0 and 1, such as 0.95. Received: {confidence!r}."
+        )
+    interval = binomtest(int(correct), int(total)).proportion_ci(confidence, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def evaluate(model: keras.Model, split: Split, *more: object, mirrored: bool = False) -> Evaluation:
+    """Ask `model` about every image of `split` and compare its answers with the labels.
+
+    Args:
+        model: a Keras model that gives one number a class: logits or probabilities, as its last
+            layer says. For two classes it may give one number, that of the second.
+        split: for example `dataset.validation`; `dataset.test` only once, at the end.
+        mirrored: whether to ask about the mirror image of every image too, and take the mean of
+            the two answers. It takes twice as long, and is for a model that was trained on
+            both (`flip_sideways`).
+
+    Raises:
+        UsageError: the split is empty, or something else is given as the model or the split.
+        MismatchError: the model takes other images or scales pixels that are scaled already,
+            does not give one number a class, or gives numbers that are not finite.
+
+    Introduced in lesson 5; `mirrored` in lesson 6.
+    """
+    from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+    if not hasattr(model, "predict") or not isinstance(split, Split) or more:
+        raise UsageError(
+            "Expected a Keras model, then a split: evaluate(model, dataset.validation). Received: "
+            f"{' and '.join(map(kind_of, (model, split, *more)))}."
+        )
+    if not len(split):
+        raise UsageError(
+            f"Expected a split with images. Received: {split!r}. Choose another split."
+        )
+    image_shape = getattr(split.images, "shape", ())[1:]
+    check_arrays(split, image_shape, len(split.class_names))
+    logs = _log_probabilities(model, split, mirrored)
+    probabilities = np.exp(logs)
+    classes = list(range(len(split.class_names)))
+    predictions, confidences = probabilities.argmax(axis=1), probabilities.max(axis=1)
+    right = predictions == split.labels
+    precision, recall, _, _ = precision_recall_fscore_support(
+        split.labels, predictions, labels=classes, zero_division=np.nan
+    )
+    wrong = np.flatnonzero(~right)
+    return Evaluation(
+        split=split,
+        probabilities=probabilities,
+        accuracy=float(right.mean()),
+        interval=accuracy_interval(right.sum(), len(right)),
+        loss=float(-logs[np.arange(len(logs)), split.labels].mean()),
+        confusion=confusion_matrix(split.labels, predictions, labels=classes),
+        recall=recall,
+        precision=precision,
+        mistakes=wrong[np.argsort(-confidences[wrong], kind="stable")],
+        calibration=_calibration(confidences, right),
+    )
+
+
+def _log_probabilities(model: keras.Model, split: Split, mirrored: bool) -> np.ndarray:
+    """The logarithm of the probability of every class for every image, float64.
+
+    A probability may be too small for a number, its logarithm never is.
+    """
+    from scipy.special import log_softmax, logsumexp
+
+    end = Ending()
+    if callable(model):  # a Keras model, not a stand-in
+        _check_shape(output_shape(model, split.images), split)
+        end = ending(model, split.images)
+        check_last_step(end)
+        check_pixels(model, split)
+    asked = [split]
+    if mirrored:
+        asked.append(replace(split, images=split.images[:, :, ::-1]))
+    answers = np.stack([_answers(model, each, end) for each in asked])
+    rest = np.zeros_like(answers)
+    if not _are_logits(model, end, answers):
+        rest = np.log(np.maximum(1 - answers, SMALLEST_REST))
+        answers = np.log(np.maximum(answers, SMALLEST))
+    if answers.shape[-1] < len(split.class_names):
+        # One number for two classes: that of the second. The other follows from it.
+        answers = np.concatenate([rest, answers], axis=-1)
+    return logsumexp(log_softmax(answers, axis=-1), axis=0) - np.log(len(asked))
+
+
+def _answers(model: keras.Model, split: Split, end: Ending) -> np.ndarray:
+    """The numbers of the model for every image, float64 (images, classes) or (images, 1).
+
+    Logits where they are in reach: they say more than the probabilities made of them.
+    """
+    batches = make_batches(split, batch_without_training(model))
+    if end.logits_in_reach:
+        logits = before_the_end(model, split.images)
+        outputs = np.concatenate([logits(images).numpy() for images, _ in batches])
+    else:
+        with no_word_of_tracing():
+            outputs = np.asarray(model.predict(batches, verbose=0))
+    _check_shape(outputs.shape, split)
+    if not np.isfinite(outputs).all():
+        broken = outputs[~np.isfinite(outputs)]
+        raise MismatchError(
+            f"Expected numbers from the model. Received: {broken[0]} among {outputs.size:,} of "
+            "them, so its training diverged. Train again, with a smaller learning rate."
+        )
+    return outputs.astype(np.float64)
+
+
+def _check_shape(shape: tuple[int | None, ...] | None, split: Split) -> None:
+    classes = len(split.class_names)
+    if shape is None or shape[1:] not in [(classes,), *([(1,)] if classes == 2 else [])]:
+        received = f"an output of shape {shape}" if shape else "several outputs"
+        raise MismatchError(
+            f"Expected {classes} numbers an image, one a class of {split!r}. Received: "
+            f"{received}. Build the model for this dataset, with build_cnn(dataset)."
+        )
+
+
+def _are_logits(model: keras.Model, end: Ending, answers: np.ndarray) -> bool:
+    """What `answers` are, by how the model ends, else by its loss, else by themselves."""
+    if end.logits_in_reach or end.probabilities is not None:
+        return end.logits_in_reach or not end.probabilities
+    told = wants_logits(model) if getattr(model, "compiled", False) else None
+    return not look_like_probabilities(np.concatenate(answers)) if told is None else told
+
+
+def _calibration(confidences: np.ndarray, right: np.ndarray) -> Calibration:
+    from sklearn.calibration import calibration_curve
+
+    accuracy, confidence = calibration_curve(right, confidences, n_bins=CALIBRATION_BINS)
+    inner_edges = np.linspace(0, 1, CALIBRATION_BINS + 1)[1:-1]
+    counts = np.bincount(np.searchsorted(inner_edges, confidences))
+    counts = counts[counts > 0]
+    error = float(np.sum(counts * np.abs(accuracy - confidence)) / len(right))
+    return Calibration(confidence, accuracy, counts, error)

@@ -1,0 +1,225 @@
+"""The classic CNN in PyTorch, and the bridge from Keras to it. Introduced in lesson 1.
+
+Two conventions differ between the frameworks, and everything here follows from them:
+
+    what                    Keras                           PyTorch
+    a batch of images       (batch, height, width, channel) (batch, channel, height, width)
+    a convolution's kernel  (height, width, in, out)        (out, in, height, width)
+    a dense layer's kernel  (in, out)                       (out, in)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from helpers.basics.errors import MismatchError, MissingPackageError, UsageError, kind_of
+from helpers.datasets.load import ImageDataset
+from helpers.folders.cut import check_seed
+from helpers.models.cnn import check_image_size, check_not_scaled
+
+if TYPE_CHECKING:
+    import keras
+    import torch
+
+INSTALL_TORCH = "python -m pip install torch==2.13.0"
+
+
+def _import_torch():
+    try:
+        import torch
+    except ModuleNotFoundError:
+        raise MissingPackageError(
+            f"Expected PyTorch, which is not installed. Install it with: {INSTALL_TORCH}",
+            name="torch",
+        ) from None
+    return torch
+
+
+def build_torch_cnn(dataset: ImageDataset, *, seed: int = 0) -> torch.nn.Sequential:
+    """Build the PyTorch twin of `build_cnn`: the same layers for the same images and classes.
+
+    Takes what `to_torch` makes, float32 (batch, channels, height, width) with values 0 to 1,
+    and gives logits (batch, classes) in float32.
+
+    Args:
+        dataset: gives the image shape and the classes.
+        seed: of PyTorch's random state, from which the weights are drawn. They are not the
+            weights of Keras for that seed: `copy_weights` brings those over.
+
+    Raises:
+        ModuleNotFoundError: PyTorch is not installed; the message says how to install it.
+        UsageError: something else than a dataset is given, or the seed is none.
+        MismatchError: the images are smaller than 18 x 18 pixels.
+
+    Introduced in lesson 1.
+    """
+    torch = _import_torch()
+    from torch import nn
+
+    check_image_size(dataset)
+    check_seed(seed)
+    height, width, channels = dataset.image_shape
+    torch.manual_seed(seed)
+    # A 3 x 3 convolution takes 2 off each side, a pooling halves it.
+    rows, columns = (((side - 2) // 2 - 2) // 2 - 2 for side in (height, width))
+    return nn.Sequential(
+        nn.Conv2d(channels, 32, 3), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(64, 64, 3), nn.ReLU(), nn.Flatten(),
+        nn.Linear(64 * rows * columns, 64), nn.ReLU(),
+        nn.Linear(64, len(dataset.class_names)),
+    )  # fmt: skip
+
+
+def copy_weights(keras_model: keras.Model, torch_model: torch.nn.Sequential) -> None:
+    """Copy every weight of the classic CNN from Keras into its PyTorch twin, in place.
+
+    Raises:
+        UsageError: not a Keras model and then a PyTorch model that is a row of layers.
+        MismatchError: the two models do not have the same layers with weights.
+
+    Introduced in lesson 1.
+    """
+    torch = _import_torch()
+    if not hasattr(keras_model, "layers") or not isinstance(torch_model, torch.nn.Sequential):
+        raise UsageError(
+            "Expected a Keras model, then a PyTorch Sequential: copy_weights(keras_model, "
+            f"torch_model). Received: {kind_of(keras_model)} and {kind_of(torch_model)}."
+        )
+    from_layers = [layer for layer in keras_model.layers if layer.weights]
+    to_layers = [layer for layer in torch_model if hasattr(layer, "weight")]
+    if len(from_layers) != len(to_layers):
+        raise MismatchError(
+            "Expected two models with the same layers. Received: "
+            f"{len(from_layers)} layers with weights in Keras, {len(to_layers)} in PyTorch. "
+            "Build both from one dataset, with build_cnn and build_torch_cnn."
+        )
+    feature_maps_shape = None  # of the last convolution, (height, width, channels)
+    for from_layer, to_layer in zip(from_layers, to_layers, strict=True):
+        weights = from_layer.get_weights()
+        if len(weights) != 2 or getattr(to_layer, "bias", None) is None:
+            raise MismatchError(
+                f"Expected layers with a kernel and a bias. Received: {from_layer.name!r} with "
+                f"{len(weights)} weights, for {to_layer}. "
+                "Build both models from one dataset, with build_cnn and build_torch_cnn."
+            )
+        kernel, bias = weights
+        if kernel.ndim == 4:
+            kernel = kernel.transpose(3, 2, 0, 1)
+            feature_maps_shape = from_layer.output.shape[1:]
+        else:
+            if feature_maps_shape is not None:
+                # Keras flattens (height, width, channel), PyTorch (channel, height, width).
+                kernel = kernel.reshape(*feature_maps_shape, -1).transpose(2, 0, 1, 3)
+                kernel = kernel.reshape(-1, kernel.shape[-1])
+                feature_maps_shape = None
+            kernel = kernel.T
+        if kernel.shape != tuple(to_layer.weight.shape):
+            raise MismatchError(
+                f"Expected a kernel of shape {tuple(to_layer.weight.shape)} for {to_layer}. "
+                f"Received: {kernel.shape} from {from_layer.name!r}. "
+                "Build both models from one dataset, with build_cnn and build_torch_cnn."
+            )
+        with torch.no_grad():
+            to_layer.weight.copy_(torch.from_numpy(np.ascontiguousarray(kernel)))
+            to_layer.bias.copy_(torch.from_numpy(bias))
+
+
+def to_torch(images: np.ndarray) -> torch.Tensor:
+    """Turn images (batch, height, width, channels) with values 0 to 255 into what the PyTorch twin
+    takes: float32 (batch, channels, height, width), scaled to 0..1.
+
+    Raises:
+        UsageError: not a batch of images.
+        MismatchError: the values are scaled already.
+
+    Introduced in lesson 1.
+    """
+    torch = _import_torch()
+    if torch.is_tensor(images):
+        images = images.numpy(force=True)
+    images = np.ascontiguousarray(images)
+    if images.ndim != 4 or images.dtype.kind not in "buif":
+        raise UsageError(
+            "Expected a batch of images, numbers of shape (batch, height, width, channels). "
+            f"Received: {images.dtype} of shape {images.shape}. One image becomes a batch with "
+            "image[np.newaxis]."
+        )
+    if images.size:
+        check_not_scaled(images, lambda: 1 / 255, "images", "to_torch")
+    return torch.tensor(images).permute(0, 3, 1, 2).float() / 255
+
+
+def train_torch(
+    model: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    batches: Iterable[tuple[np.ndarray, np.ndarray]],
+) -> list[float]:
+    """Take one training step a batch, and give the loss of each: the loop that Keras hides.
+
+    Args:
+        model: takes what `to_torch` makes and gives logits.
+        optimizer: holds the model's parameters.
+        batches: pairs of images (batch, height, width, channels), with values 0 to 255, and
+            integer labels.
+
+    Returns:
+        The mean cross-entropy of each batch, before its step changed the weights.
+
+    Raises:
+        UsageError: something else is given as the model, the optimizer or the batches.
+        MismatchError: a batch whose images or labels the model cannot take.
+
+    Introduced in lesson 1.
+    """
+    torch = _import_torch()
+    fits = isinstance(model, torch.nn.Module) and isinstance(optimizer, torch.optim.Optimizer)
+    if not fits or not isinstance(batches, Iterable):
+        raise UsageError(
+            "Expected a PyTorch model, its optimizer and batches: train_torch(model, optimizer, "
+            "make_batches(dataset.train, 32).as_numpy_iterator()). Received: "
+            f"{kind_of(model)}, {kind_of(optimizer)} and {kind_of(batches)}."
+        )
+    losses = [_step(model, optimizer, batch) for batch in batches]
+    if not losses:
+        raise UsageError(
+            "Expected at least one batch. Received: none. An iterator gives its batches only once: "
+            "make it again."
+        )
+    return losses
+
+
+def _step(
+    model: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    batch: tuple[np.ndarray, np.ndarray],
+) -> float:
+    """The loss of one batch, and one step against it."""
+    import torch
+
+    if not isinstance(batch, tuple | list) or len(batch) != 2:
+        raise UsageError(
+            "Expected batches as pairs of images and labels. Received: a "
+            f"{kind_of(batch)}. make_batches(dataset.train, 32).as_numpy_iterator() gives them."
+        )
+    images, labels = to_torch(batch[0]), np.asarray(batch[1])
+    if labels.dtype.kind not in "iu" or labels.shape != images.shape[:1]:
+        raise MismatchError(
+            f"Expected one whole number an image as its label, for {len(images)} images. "
+            f"Received: labels of shape {labels.shape} and type {labels.dtype}."
+        )
+    try:
+        loss = torch.nn.functional.cross_entropy(model(images), torch.tensor(labels).long())
+    except (RuntimeError, IndexError, ValueError) as error:  # of the model, or a label too high
+        raise MismatchError(
+            f"Expected images and labels that fit the model. Received: {tuple(images.shape)} "
+            f"images with labels from {labels.min()} to {labels.max()}; PyTorch says: {error}. "
+            "Build the model for this dataset, with build_torch_cnn(dataset)."
+        ) from error
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss.item()
