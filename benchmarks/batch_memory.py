@@ -1,4 +1,4 @@
-"""What a training step takes in memory, beside what helpers/fit_check.py expects.
+"""What a training step takes in memory, beside what helpers/models/step_memory.py expects.
 
     python benchmarks/batch_memory.py
 
@@ -23,8 +23,8 @@ def measure(side: int, channels: int, batch_size: int, frozen: int) -> dict[str,
     import numpy as np
 
     from helpers import Split, build_cnn, quiet_tensorflow
-    from helpers.datasets.load import ImageDataset
-    from helpers.models.fit_check import bytes_an_image, bytes_of_step
+    from helpers.datasets.dataset import ImageDataset
+    from helpers.models.step_memory import bytes_an_image, bytes_of_step
 
     with quiet_tensorflow():
         import keras

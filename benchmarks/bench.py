@@ -299,7 +299,7 @@ def main() -> int:
     if chosen.quick:
         result = quick()
     else:
-        from helpers.recipes import recipe as recipes
+        from helpers import recipes
 
         seeds = {CLASSIC: chosen.long_seeds, FAST: chosen.seeds, ACCURATE: chosen.long_seeds}
         result = full(seeds, recipes.ACCURATE.epochs, chosen.repeats, chosen.folder_images)

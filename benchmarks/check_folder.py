@@ -91,7 +91,7 @@ def main() -> None:
     # Only now: they load TensorFlow, and a child's peak memory begins with that of its parent.
     from machine import processor
 
-    from helpers.lessons.setup_check import usable_cores
+    from helpers.basics.memory import usable_cores
 
     result = {
         "images": "CIFAR-10 as JPEG files of quality 90, one folder a class",

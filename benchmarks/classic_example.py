@@ -20,7 +20,7 @@ from pathlib import Path
 from machine import peak_megabytes, processor
 
 from helpers import build_cnn, evaluate, load_dataset, quiet_tensorflow, train
-from helpers.lessons.setup_check import usable_cores
+from helpers.basics.memory import usable_cores
 
 with quiet_tensorflow():
     import tensorflow as tf

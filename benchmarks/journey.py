@@ -17,7 +17,7 @@ from pathlib import Path
 from machine import machine, run_alone, summary, write_result
 from tqdm import tqdm
 
-from helpers.datasets.batches import flip_sideways
+from helpers.datasets.augment import flip_sideways
 from helpers.recipes.recipe import CLASSIC, FAST
 
 OURS = str(Path(__file__).parent / "ours.py")

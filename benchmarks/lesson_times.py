@@ -23,7 +23,7 @@ import nbformat
 from machine import RESULTS, cpu_seconds, processor, write_result
 from nbclient import NotebookClient
 
-from helpers.lessons.setup_check import usable_cores
+from helpers.basics.memory import usable_cores
 
 PROJECT = Path(__file__).resolve().parent.parent
 DATASET = os.environ.get("COURSE_DATASET", "fashion_mnist")

@@ -14,7 +14,7 @@ from itertools import accumulate
 from pathlib import Path
 from tempfile import TemporaryFile
 
-from helpers.lessons.setup_check import usable_cores
+from helpers.basics.memory import usable_cores
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -30,7 +30,7 @@ def processor() -> str:
 
 def machine() -> dict[str, object]:
     """The machine and the versions that figures belong to."""
-    from helpers.recipes.recipe import has_fast_bfloat16
+    from helpers.recipes.bfloat16 import has_fast_bfloat16
 
     flags = ""
     if sys.platform == "linux":

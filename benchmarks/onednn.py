@@ -22,8 +22,7 @@ REPEATS = 3
 
 def epoch_seconds(name: str) -> float:
     """Processor seconds of an epoch of plain `fit`, once the graph is there."""
-    from helpers import load_dataset
-    from helpers.recipes import recipe as recipes
+    from helpers import load_dataset, recipes
 
     dataset = load_dataset("fashion_mnist")
     recipe = getattr(recipes, name).but(label_smoothing=0)  # plain `fit` gives whole numbers

@@ -24,8 +24,7 @@ def recipe(recipe_name: str, name: str, seed: str, epochs: str, mirrored: str = 
 
     `mirrored`: whether their mirror images are asked about too.
     """
-    from helpers import evaluate, load_dataset
-    from helpers.recipes import recipe as recipes
+    from helpers import evaluate, load_dataset, recipes
 
     dataset = load_dataset(name)
     chosen = getattr(recipes, recipe_name).but(epochs=int(epochs))
@@ -118,8 +117,7 @@ def evaluation_speed(name: str) -> dict:
 
 def waiting(recipe_name: str, name: str, steps: str) -> dict:
     """The share of a training step in which the model waits for its images."""
-    from helpers import load_dataset, make_batches
-    from helpers.recipes import recipe as recipes
+    from helpers import load_dataset, make_batches, recipes
 
     dataset = load_dataset(name)
     chosen = getattr(recipes, recipe_name)

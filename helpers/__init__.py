@@ -6,9 +6,10 @@
     result = evaluate(model, dataset.test)      lesson 5
     model, run = FAST.train(dataset)            lesson 6
 
-Data flows one way, and so do the imports: datasets -> plots -> models -> training ->
-recipes -> evaluation -> explain. Importing this package loads neither TensorFlow nor PyTorch nor
-matplotlib: each name in __init__.pyi is fetched from its module when it is first used.
+Data flows one way: name or folder, dataset, model, run, result, picture. The package has a room
+for each (CONTRIBUTING.md has them in their order), and a room imports none that comes later.
+Importing this package loads neither TensorFlow nor PyTorch nor matplotlib: each name in
+__init__.pyi is fetched from its module when it is first used.
 """
 
 import lazy_loader

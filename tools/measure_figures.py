@@ -7,7 +7,7 @@
 
 Each lesson is run several times in a process of its own, with other seeds, another number of
 threads and the other number format; the notebook itself is not changed. What it states each
-time goes, whole or not at all, into helpers/lesson_figures.json. The first run is the lesson as
+time goes, whole or not at all, into helpers/lessons/figures.json. The first run is the lesson as
 it stands, so its values are the ones that the lesson states. Afterwards `make outputs` stores
 the new texts.
 """
@@ -24,10 +24,10 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
-from helpers.recipes.recipe import BFLOAT16_VARIABLE, has_fast_bfloat16
+from helpers.recipes.bfloat16 import BFLOAT16_VARIABLE, has_fast_bfloat16
 
 PROJECT = Path(__file__).resolve().parent.parent
-STORE = PROJECT / "helpers" / "lesson_figures.json"
+STORE = PROJECT / "helpers" / "lessons" / "figures.json"
 RUNS = [  # seed, threads (0: as many as TensorFlow and PyTorch choose), other number format
     (0, 0, False),
     (1, 0, False),

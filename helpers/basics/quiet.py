@@ -26,9 +26,12 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from helpers.basics.errors import UsageError
 
+if TYPE_CHECKING:
+    pass
 # The values that the course works with; the first is Keras' own.
 IN_FILE = {
     "backend": ("tensorflow",),
@@ -50,7 +53,6 @@ IN_USE = {
     "max_epochs": (None,),
     "max_steps_per_epoch": (None,),
 }
-
 _one_at_a_time = threading.RLock()
 
 
@@ -169,3 +171,23 @@ def _faults_in_file(path: Path) -> Iterator[str]:
     for name, fitting in IN_FILE.items():
         if (value := stored.get(name, fitting[0])) not in fitting:
             yield f"{name} is {value!r} instead of {fitting[0]!r}"
+
+
+@contextlib.contextmanager
+def no_word_of_tracing() -> Iterator[None]:
+    """Keep TensorFlow from warning of graphs that are made too often.
+
+    It counts those of all models of a session together. After a few trainings with few steps
+    it takes them for one function that is traced again and again.
+    """
+    import tensorflow as tf
+
+    def passes(record):
+        return "triggered tf.function retracing" not in record.getMessage()
+
+    logger = tf.get_logger()
+    logger.addFilter(passes)
+    try:
+        yield
+    finally:
+        logger.removeFilter(passes)

@@ -38,9 +38,7 @@ from helpers.basics.files import sha256 as sha256_of
 if TYPE_CHECKING:
     import filelock
     import requests
-
 Answer = TypeVar("Answer")
-
 PIECE = 1 << 17  # bytes read at once, at most
 OVERLAP = 1 << 10  # bytes asked for once more, to see that they are those that were kept
 SLOWEST = 1_000  # bytes a second that a host must send

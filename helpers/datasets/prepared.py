@@ -40,22 +40,21 @@ from helpers.basics.files import (
     temporary_file,
     written_whole,
 )
+from helpers.datasets.dataset import Labelled
 from helpers.datasets.downloads import one_at_a_time
-from helpers.folders.check import Listing, check_listing, cut_parts, list_folder, read_images
-from helpers.folders.report import Finding, FolderReport, ImageFiles, Place, Places
+from helpers.folders.check import check_listing
+from helpers.folders.cut import cut_parts
+from helpers.folders.examine import read_images
+from helpers.folders.findings import Finding, Place
+from helpers.folders.images import ImageFiles, Places
+from helpers.folders.listing import Listing, list_folder
+from helpers.folders.report import FolderReport
 
 PREPARED = "prepared"  # the folder in data/
 FORMAT = 4  # to be raised when the file or what is found in a folder is no longer the same
 PARTS = ("train", "validation", "test")  # in the order of the file
 PIECE = 1 << 20  # bytes that are copied or compared at once
 LISTS = ("folder_of", "ends", "names")  # of Places
-
-
-class Labelled(NamedTuple):
-    """Images, uint8 (images, height, width, channels), and their labels, int64 (images,)."""
-
-    images: np.ndarray
-    labels: np.ndarray
 
 
 class Prepared(NamedTuple):
@@ -173,9 +172,6 @@ def _in_memory(wish: _Wish) -> Prepared:
     return Prepared(**read, report=report)
 
 
-# ----------------------------------------------------------------------------- write the file
-
-
 def _make(path: Path, wish: _Wish) -> None:
     """Check the folder, and write the file whole or not at all."""
     row = 3 * wish.image_size[0] * wish.image_size[1]
@@ -246,9 +242,6 @@ def _remove_orphans(folder: Path) -> None:
             if root.parent.is_dir() and any(root.parent.iterdir()) and not root.exists():
                 path.unlink()
                 path.with_name(path.name + ".lock").unlink(missing_ok=True)
-
-
-# ------------------------------------------------------------------------------ read the file
 
 
 def _found(path: Path, wish: _Wish, *, compare_pixels: bool = True) -> Prepared | None:

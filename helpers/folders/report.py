@@ -7,10 +7,7 @@
 
 A report has the images that can be used, each an `ImageFile`, and everything else that is
 worth knowing, each a `Finding`. What kinds of findings there are, how serious each is and
-what to do about it stands in `KINDS`, and nowhere else. Who finds them: `helpers.folders`.
-
-A folder may hold a million images. So their names are kept as bytes in one piece (`Places`)
-and the rest as columns of numbers; an `ImageFile` is made when somebody asks for it.
+what to do about it stands in `helpers.folders.findings.KINDS`, and nowhere else.
 """
 
 from __future__ import annotations
@@ -20,8 +17,7 @@ import csv
 import html
 import io
 import os
-from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
@@ -30,93 +26,11 @@ import numpy as np
 
 from helpers.basics.errors import FolderError, wrapped
 from helpers.basics.files import as_path, written_whole
-from helpers.photos.decode import printable, quiet_pillow, what_there_is
-
-PROBLEM, SET_ASIDE, NOTE = LEVELS = ("problem", "set aside", "note")
-
-_AGAIN = "Copy it again from where it came from, or delete it."
-_CONVERT = "Export it as JPEG or PNG with a program that shows it, and move the original elsewhere."
-_LOOK = "Look at it. Delete it if it does not show what its class says."
-
-# Every kind of finding: its level, and the one thing to do. What may be set aside is a
-# problem as long as nobody asked for that.
-KINDS = {
-    # the layout
-    "empty": (PROBLEM, "Put one sub-folder of images a class into it."),
-    "no class folders": (PROBLEM, "Sort the images into one sub-folder a class."),
-    "one class": (PROBLEM, "Add a sub-folder with images of a second class."),
-    "one folder too many": (PROBLEM, "Use the inner folder."),
-    "beside the parts": (
-        PROBLEM,
-        "Keep only train, validation and test here. If they are classes, give them other names.",
-    ),
-    "same part twice": (PROBLEM, "Put the images of both into one folder."),
-    "same class twice": (PROBLEM, "Put the images of both into one folder, or rename one."),
-    "unreadable name": (PROBLEM, "Rename the folder."),
-    "unreadable folder": (PROBLEM, "Give yourself the right to read it, or move it elsewhere."),
-    "path too long": (PROBLEM, "Move it into a folder with a shorter path."),
-    "parts or classes": (PROBLEM, "Name the parts train, validation and test."),
-    "different classes": (PROBLEM, "Add images of them there, or take them out of every part."),
-    "too few images": (PROBLEM, "Add images to it, or move its folder elsewhere."),
-    "class without images": (SET_ASIDE, "Put images into it, or move the folder elsewhere."),
-    "part without classes": (SET_ASIDE, "Sort its images into one folder a class."),
-    "linked folder": (SET_ASIDE, "Put a copy of what it leads to in its place, or delete it."),
-    "outside": (SET_ASIDE, "Move it into the folder of its class."),
-    "nested folders": (
-        NOTE,
-        "If these are the classes, load that folder alone, or name it train or test.",
-    ),
-    "saved web page": (NOTE, "Move it elsewhere if it is no class of yours."),
-    "name of a part": (NOTE, "Move it elsewhere if it is no class of yours."),
-    "two spellings": (NOTE, "They count as one class. No need to act."),
-    # single files
-    "zero bytes": (SET_ASIDE, _AGAIN),
-    "no image content": (SET_ASIDE, _AGAIN),
-    "format": (SET_ASIDE, _CONVERT),
-    "archive": (SET_ASIDE, "Unpack it, and put the images that it holds in its place."),
-    "git LFS pointer": (SET_ASIDE, 'Run "git lfs pull" in this folder, then check again.'),
-    "iCloud placeholder": (SET_ASIDE, "Open the folder in Finder and download it from iCloud."),
-    "unfinished download": (SET_ASIDE, "Download the image again, and delete this file."),
-    "truncated": (SET_ASIDE, _AGAIN),
-    "damaged": (SET_ASIDE, _AGAIN),
-    "too many pixels": (SET_ASIDE, "Save a smaller copy of it in its place."),
-    "tiny": (SET_ASIDE, "Put a larger image in its place, or delete it."),
-    "unreadable": (
-        SET_ASIDE,
-        "Give yourself the right to read it. If you have it, copy the file again or delete it.",
-    ),
-    "vanished": (SET_ASIDE, "Wait until nothing changes the folder, then check again."),
-    "not an image": (NOTE, "It is left out. No need to act."),
-    "wrong ending": (NOTE, "It is used. Rename it if other programs are to open it."),
-    "animated": (NOTE, "Its first picture is used. No need to act."),
-    "damaged EXIF": (NOTE, "Look whether it lies on its side; if so, turn it and save it."),
-    "extra data": (NOTE, "The picture is used. No need to act."),
-    "colour profile": (NOTE, "It is used as it is. Save it as sRGB if its colours look wrong."),
-    "other colours": (NOTE, "It is used as it is. Save it as sRGB if its colours look wrong."),
-    "blank": (NOTE, _LOOK),
-    "very dark": (NOTE, _LOOK),
-    "blurred": (NOTE, _LOOK),
-    "very long": (NOTE, "It is squeezed into shape. Crop it if what matters gets lost."),
-    "strange name": (NOTE, "It is used. Rename it if other programs are to open it."),
-    "link": (NOTE, "It is not followed. Copy what it leads to here if it is wanted."),
-    "not a file": (NOTE, "It is left alone. No need to act."),
-    # images compared with each other
-    "two labels": (SET_ASIDE, "Delete the copy whose class is wrong."),
-    "leak": (SET_ASIDE, "Delete this copy: a test on known images says nothing."),
-    "copy": (NOTE, "All copies go to the same split. Delete it if it is there by mistake."),
-    "nearly the same": (
-        NOTE,
-        "Those of one class go to the same split. Keep one if they show the same moment.",
-    ),
-    "possible leak": (
-        NOTE,
-        "Look at them. If they show the same moment, keep those of one part, best the test images.",
-    ),
-    "all alike": (
-        NOTE,
-        "Nearly the same ones may lie in two splits. Add others, or do not trust its figures.",
-    ),
-}
+from helpers.folders.findings import KINDS, NOTE, PROBLEM, SET_ASIDE, Finding, counted, in_code
+from helpers.folders.images import ImageFiles, folder_name
+from helpers.photos.decode import what_there_is
+from helpers.photos.processes import quiet_pillow
+from helpers.photos.remarks import printable
 
 # What a notebook shows of a report, before it says how many more there are.
 MOST_CLASSES = 30
@@ -127,146 +41,7 @@ PICTURE_SIDE = 96  # pixels, at most
 # JupyterLab sets tables flush right, which is for numbers.
 LEFT = 'style="text-align: left; overflow-wrap: anywhere"'
 MOST_LETTERS = 40  # of a class name, that the numbers of all classes are lined up by
-
 MOST_PROBLEMS = 10  # in the text of an error
-
-Place = tuple[str, ...]  # of a file or folder below the checked one: the names on the way to it
-PARTS = ("", "train", "validation", "test")  # "": the folder gives no parts
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that is worth knowing about a file or folder.
-
-    Attributes:
-        path: str, below the checked folder, with slashes, every character printable.
-        kind: what it is, one of the keys of `KINDS`.
-        level: "problem" (the folder cannot be used like this), "set aside" (left out, as
-            asked for) or "note" (no obstacle).
-        cause: what was found, a sentence.
-        advice: what to do about it, a sentence.
-
-    Introduced in lesson 2.
-    """
-
-    path: str
-    kind: str
-    level: str
-    cause: str
-    advice: str
-
-
-@dataclass(frozen=True, slots=True)
-class ImageFile:
-    """An image that can be used.
-
-    Attributes:
-        path: where it is.
-        label: int, an index into the report's class_names.
-        part: "train", "validation" or "test" where the folder says so, else "".
-        twin: int, the same number for all files that must stay in one split: those with the
-            same picture, and those of a class with nearly the same one.
-
-    Introduced in lesson 2.
-    """
-
-    path: Path
-    label: int
-    part: str
-    twin: int
-
-
-class Places(Sequence[Place]):
-    """Where many files are, below one folder: some ten bytes a file, and its name.
-
-    Attributes:
-        folders: the folders that they lie in.
-        folder_of: for every file the index of its folder, as 32-bit integers.
-
-    Introduced in lesson 2.
-    """
-
-    def __init__(
-        self,
-        folders: Iterable[Place] = (),
-        folder_of: bytes = b"",
-        ends: bytes = b"",
-        names: bytes = b"",
-    ):
-        self.folders = list(folders)
-        self.folder_of = array("i", folder_of)
-        self.ends = array("q", ends)  # of every name, in the names one behind the other
-        self.names = bytearray(names)
-
-    def add(self, place: Place, name: str) -> None:
-        """Add a file. It costs least when those of one folder come one behind the other."""
-        if not self.folders or self.folders[-1] != place:
-            self.folders.append(place)
-        self.folder_of.append(len(self.folders) - 1)
-        self.names += os.fsencode(name)
-        self.ends.append(len(self.names))
-
-    def __len__(self) -> int:
-        return len(self.ends)
-
-    def __getitem__(self, index: int | slice) -> Place | list[Place]:
-        if isinstance(index, slice):
-            return [self[one] for one in range(*index.indices(len(self)))]
-        index = range(len(self))[index]
-        start = self.ends[index - 1] if index else 0
-        name = os.fsdecode(bytes(self.names[start : self.ends[index]]))
-        return (*self.folders[self.folder_of[index]], name)
-
-
-class ImageFiles(Sequence[ImageFile]):
-    """Images that can be used: a sequence of `ImageFile`, each made when it is asked for.
-
-    Attributes:
-        root: the folder that they lie below.
-        places: where the files of that folder are.
-        which: int32, (images,), the index of each image in places.
-        labels: int32, (images,), indices into the report's class_names.
-        parts: int8, (images,), indices into `PARTS`.
-        twins: int32, (images,), the same number for what must stay in one split.
-
-    Introduced in lesson 2.
-    """
-
-    COLUMNS = {"which": np.int32, "labels": np.int32, "parts": np.int8, "twins": np.int32}
-
-    def __init__(self, root: Path, places: Places, **columns: Sequence[int]):
-        self.root = root
-        self.places = places
-        for name, kind in self.COLUMNS.items():
-            setattr(self, name, np.asarray(columns[name], kind))
-
-    def take(self, indices: Sequence[int]) -> ImageFiles:
-        """Some of the images, in this order."""
-        columns = {name: getattr(self, name)[indices] for name in self.COLUMNS}
-        return ImageFiles(self.root, self.places, **columns)
-
-    def __len__(self) -> int:
-        return len(self.which)
-
-    def __getitem__(self, index: int | slice) -> ImageFile | ImageFiles:
-        if isinstance(index, slice):
-            return self.take(index)
-        return ImageFile(
-            self.root.joinpath(*self.places[int(self.which[index])]),
-            int(self.labels[index]),
-            PARTS[self.parts[index]],
-            int(self.twins[index]),
-        )
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, ImageFiles | tuple | list):
-            return NotImplemented
-        return len(self) == len(other) and all(map(ImageFile.__eq__, self, other))
-
-    __hash__ = None
-
-    def __repr__(self) -> str:
-        return f"ImageFiles({counted(len(self), 'image')} below {folder_name(self.root)!r})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -419,25 +194,6 @@ class FolderReport:
 
     def _ignored_in_words(self) -> str:
         return ", ".join(f"{name} {count:,}" for name, count in sorted(self.ignored.items()))
-
-
-def folder_name(folder: Path) -> str:
-    """The last part of its path, also of one like ".". Introduced in lesson 2."""
-    return printable(folder.name or folder.resolve().name)
-
-
-def in_code(path: Path) -> str:
-    """The path as a text in a program. Introduced in lesson 2."""
-    return '"' + printable(path.as_posix().replace("\\", "\\\\").replace('"', '\\"')) + '"'
-
-
-def counted(number: int, noun: str) -> str:
-    """Such as "1 image" or "2,000 images". Introduced in lesson 2."""
-    plural = f"{noun}es" if noun.endswith("s") else f"{noun}s"
-    return f"{number:,} {noun if number == 1 else plural}"
-
-
-# ------------------------------------------------------------------------- the report in a notebook
 
 
 def _as_html(report: FolderReport) -> str:

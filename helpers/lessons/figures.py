@@ -5,7 +5,7 @@ with another seed. So a lesson does not print the raw number that the last run h
 give. It states the figure of the lesson, how far it moves by chance alone, and whether this
 run agrees.
 
-What the lessons measured lies in lesson_figures.json: lesson -> dataset -> figure -> one
+What the lessons measured lies in figures.json: lesson -> dataset -> figure -> one
 value a run. The first value is the lesson's own; the others come from other seeds, another
 number of threads and the other number format. `make figures` measures them; nobody writes
 them by hand.
@@ -21,9 +21,9 @@ from pathlib import Path
 import numpy as np
 
 from helpers.basics.errors import UsageError, kind_of, wrapped
-from helpers.datasets.load import ImageDataset
+from helpers.datasets.dataset import ImageDataset
 
-STORE = Path(__file__).with_name("lesson_figures.json")
+STORE = Path(__file__).with_name("figures.json")
 LOG_VARIABLE = "COURSE_FIGURES_LOG"  # a file that `make figures` collects the values in
 # How far from the lesson's value chance alone may lead. So many because the runs are few: of seven
 # from one normal distribution, a fresh eighth falls five standard deviations away from the first

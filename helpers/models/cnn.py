@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from helpers.basics.arguments import check_seed
 from helpers.basics.errors import MismatchError, UsageError, kind_of
 from helpers.basics.quiet import quiet_tensorflow
-from helpers.datasets.load import ImageDataset
-from helpers.folders.cut import check_seed
+from helpers.datasets.dataset import ImageDataset
 
 if TYPE_CHECKING:
     import keras
-
 SMALLEST_SIDE = 18  # pixels; the third convolution then gives 1 x 1
 SMALL_SCALE = 0.1  # a model that makes a grey level smaller than this scales the pixels itself
 LEAST_CONTRAST = 0.05  # pixels from 0 to 255 that were scaled once reach further

@@ -1,0 +1,1 @@
+"""From one image file to the pixels of an upright picture, and what is odd about it."""

@@ -14,20 +14,20 @@ from __future__ import annotations
 import functools
 import io
 from collections.abc import Callable, Iterator
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
 
-Remark = tuple[str, str]  # a kind of finding, and its cause: a sentence
+from helpers.photos.formats import TEXT_BYTES
+from helpers.photos.remarks import Remark
 
 PIECE = 1 << 22  # pixels that are worked on at once: all at once, they would need memory thrice
-
 # Pillow cuts the colours of a PNG with 16 bits a colour down to 8. Unpacked as if they lay the
 # other way round, they give the other 8; a grey and an alpha value of 16 bits are four bytes.
 OTHER_HALF = {"RGB;16B": "RGB;16L", "RGBA;16B": "RGBA;16L", "LA;16B": "RGBA"}
 MOST = {"L;2": 3, "L;4": 15}  # the largest grey value, where there are 2 or 4 bits
 DARK = 1 << 14  # of 65,536: cameras and scanners give 10, 12 or 14 bits
-
 # The colour space that a profile is for, as it says itself, in Pillow's words.
 SPACES = {b"RGB ": "RGB", b"GRAY": "L", b"CMYK": "CMYK"}
 SAME = 2  # grey levels that a profile may differ by from sRGB and still be called that
@@ -185,9 +185,6 @@ def _whiten_around(pixels: np.ndarray, inside: tuple[int, int, int, int]) -> Non
     pixels[:, :left] = pixels[:, right:] = 255
 
 
-# ------------------------------------------------------------------------------ colour profiles
-
-
 @functools.lru_cache(maxsize=16)
 def _to_srgb(
     profile: bytes, mode: str
@@ -255,3 +252,17 @@ def _colours_unused(image: Image.Image) -> list[Remark]:
     else:
         return []
     return [("other colours", f"{said}, and has no colour profile. That was not used.")]
+
+
+SRGB_CODE = bytes((1, 13))  # which red, green and blue, and which brightness
+
+
+def coded_colours(file: BinaryIO) -> list[Remark]:
+    """What a PNG file says by numbers about its colours, such as of wide or very bright ones."""
+    file.seek(0)
+    head = file.read(TEXT_BYTES).partition(b"IDAT")[0]
+    _, said, code = head.partition(b"cICP")
+    if not said or code[:2] == SRGB_CODE:
+        return []
+    cause = "It says that its colours are others than those of screens (cICP). That was not used."
+    return [("other colours", cause)]

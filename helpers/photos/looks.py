@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from helpers.photos.colours import Remark
+from helpers.photos.remarks import Remark
 
 SPOTS = 8  # a side; a spot of a picture is as large as a dot of its thumbnail
 DARK = 40  # grey levels, of the brightest spot

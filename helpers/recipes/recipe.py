@@ -19,37 +19,32 @@ Introduced in lesson 6.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from numbers import Integral, Real
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-
+from helpers.basics.arguments import check_seed
 from helpers.basics.errors import UsageError
-from helpers.basics.files import forget_pages
 from helpers.basics.quiet import quiet_tensorflow
-from helpers.datasets.batches import (
+from helpers.datasets.augment import (
     Augmentation,
     augmentation_name,
     check_functions,
     flip_sideways,
     shift,
 )
-from helpers.datasets.load import ImageDataset
-from helpers.folders.cut import check_seed
+from helpers.datasets.dataset import ImageDataset
 from helpers.models.cnn import check_image_size
 from helpers.models.fit_check import check_splits
-from helpers.training.fit import TrainingRun, train, what_instead
+from helpers.recipes.bfloat16 import has_fast_bfloat16
+from helpers.recipes.whitening import mean_and_spread, whitening_layers
+from helpers.training.fit import train, what_instead
+from helpers.training.run import TrainingRun
 
 if TYPE_CHECKING:
     import keras
-
 WARM_UP = 0.3  # of all steps: the learning rate rises; then it falls to nothing
-BFLOAT16_VARIABLE = "COURSE_BFLOAT16"  # yes or no: decides in place of the processor
-IMAGES_TO_MEASURE = 2_000  # at most; for means, spreads and directions, more change little
-NUMBERS_AT_ONCE = 500_000  # of these images, so that measuring them takes a few MB
 STEPS_A_CALL = 4  # that Keras takes before it comes back to Python, which costs as much as a step
 
 
@@ -70,8 +65,6 @@ NETWORKS = {
     # GELU costs time and brings more than it costs here; in the compact network it does not.
     "wide": _Network((64, 128, 256, 256), whitening=14, activation="gelu"),
 }
-
-
 # What the numbers of a recipe may be, in words and as a check.
 NUMBERS = {
     "epochs": ("a whole number from 1 on", lambda n: isinstance(n, Integral) and n >= 1),
@@ -96,8 +89,8 @@ class Recipe:
             images, instead of values from 0 to 1.
         batch_norm: whether every convolution is followed by batch normalisation.
         one_cycle: whether the learning rate rises for 30 % of the steps and then falls to 0.
-        augment: functions that change the training images at random (`helpers.batches`), in a
-            list or a tuple.
+        augment: functions that change the training images at random, as
+            `helpers.datasets.augment` has them, in a list or a tuple.
         bfloat16: whether to compute with 16-bit numbers where this processor can
             (`has_fast_bfloat16`).
         dropout: share of the features that is left out at random before the last layer.
@@ -274,16 +267,13 @@ def _one_cycle(highest: float, steps: int) -> keras.optimizers.schedules.Learnin
     )
 
 
-# --------------------------------------------------------------------------------- the layers
-
-
 def _scaling(recipe: Recipe, dataset: ImageDataset) -> list[keras.Layer]:
     """From pixels 0 to 255 to numbers around 0."""
     from keras import layers
 
     if not recipe.standardise:
         return [layers.Rescaling(1 / 255, name="scale")]
-    mean, spread = _mean_and_spread(dataset)
+    mean, spread = mean_and_spread(dataset)
     return [layers.Normalization(mean=mean, variance=spread**2, name="standardise")]
 
 
@@ -295,7 +285,7 @@ def _features(recipe: Recipe, dataset: ImageDataset, policy: str) -> list[keras.
     side = min(dataset.image_shape[:2])
     made: list[keras.Layer] = []
     if network.whitening:
-        made += _whitening(dataset, network.whitening, network.activation, policy)
+        made += whitening_layers(dataset, network.whitening, network.activation, policy)
         side = -(-side // 2)
     for number, channels in enumerate(network.channels, 1):
         pool = number <= network.pools and side >= 4
@@ -328,115 +318,6 @@ def _convolution(
         made.append(layers.BatchNormalization(name=f"norm_{number}", dtype=policy))
     made.append(layers.Activation(network.activation, name=f"act_{number}", dtype=policy))
     return made
-
-
-# ------------------------------------------------------------------- what the images decide
-
-
-def _sample(dataset: ImageDataset) -> Iterator[np.ndarray]:
-    """Training images from all over, a few at a time: those of a folder lie class after class."""
-    images = dataset.train.images
-    count = min(len(images), IMAGES_TO_MEASURE)
-    chosen = np.arange(count) * len(images) // count
-    at_once = max(NUMBERS_AT_ONCE // images[0].size, 1)
-    for start in range(0, count, at_once):
-        yield images[chosen[start : start + at_once]]
-        forget_pages(images)  # a folder's lie in a file
-
-
-def _mean_and_spread(dataset: ImageDataset) -> tuple[np.ndarray, np.ndarray]:
-    """Of each channel, in grey levels."""
-    pixels, total, squares = 0, 0.0, 0.0
-    for images in _sample(dataset):
-        numbers = images.reshape(-1, images.shape[-1]).astype(np.float64)
-        pixels += len(numbers)
-        total += numbers.sum(axis=0)
-        squares += np.square(numbers, out=numbers).sum(axis=0)
-    mean = total / pixels
-    return mean, np.sqrt(np.maximum(squares / pixels - mean**2, 1.0))
-
-
-def whitening_kernel(dataset: ImageDataset, directions: int, size: int = 3) -> np.ndarray:
-    """The filters that make neighbouring pixels of these images independent of each other.
-
-    Pixels next to each other are nearly the same, so most numbers in a small patch say the same
-    thing. The eigenvectors of the patches' covariance are the directions in which they do
-    differ; divided by the spread in each, all count alike. Each comes twice, with both
-    signs, because the activation that follows keeps only one.
-
-    Args:
-        dataset: a sample of its training images is measured, standardised.
-        directions: how many to keep, the ones with the largest spread first.
-        size: of the patches, in pixels.
-
-    Returns:
-        float32 (size, size, channels, 2 * directions), a kernel for a convolution.
-
-    Source: K. Jordan, "94% on CIFAR-10 in 3.29 Seconds on a Single GPU" (2024), arXiv 2404.00498.
-    Introduced in lesson 6.
-    """
-    mean, spread = _mean_and_spread(dataset)
-    patches, moments = 0, 0.0
-    for images in _sample(dataset):
-        some = _patches((images - mean) / spread, size)
-        patches += len(some)
-        moments += some.T @ some
-    spreads, vectors = np.linalg.eigh(moments / patches)
-    largest = np.argsort(-spreads)[:directions]
-    filters = (vectors[:, largest] / np.sqrt(spreads[largest] + 5e-4)).T
-    kernel = np.concatenate([filters, -filters]).reshape(-1, size, size, dataset.image_shape[-1])
-    return kernel.transpose(1, 2, 3, 0).astype(np.float32)
-
-
-def _patches(images: np.ndarray, size: int) -> np.ndarray:
-    """(patches, size * size * channels): side by side, so that no pixel is in two of them."""
-    windows = np.lib.stride_tricks.sliding_window_view(images, (size, size), axis=(1, 2))
-    # (images, rows, columns, channels, size, size)
-    patches = windows[:, ::size, ::size].transpose(0, 1, 2, 4, 5, 3)
-    return patches.reshape(-1, size * size * images.shape[-1])
-
-
-def _whitening(
-    dataset: ImageDataset, directions: int, activation: str, policy: str
-) -> list[keras.Layer]:
-    """A first convolution that is measured, not learned, and halves the image."""
-    from keras import layers
-
-    kernel = whitening_kernel(dataset, directions)
-    convolution = layers.Conv2D(
-        kernel.shape[-1], kernel.shape[0], strides=2, padding="same", use_bias=False,
-        trainable=False, dtype=policy, name="whiten",
-    )  # fmt: skip
-    convolution.build((None, *dataset.image_shape))
-    convolution.set_weights([kernel])
-    return [convolution, layers.Activation(activation, dtype=policy, name="act_whiten")]
-
-
-# ---------------------------------------------------------------------------------- bfloat16
-
-
-def has_fast_bfloat16() -> bool:
-    """Whether this processor computes with 16-bit numbers (bfloat16) faster than with 32-bit ones.
-
-    Known for Linux only, from what the kernel says about the processor: AVX512_BF16 or AMX.
-    Elsewhere, and on older processors, the same numbers take longer. The environment variable
-    COURSE_BFLOAT16, set to "yes" or "no", decides for every processor, for example to compute
-    as another computer does.
-
-    Raises:
-        UsageError: the variable says something else.
-
-    Introduced in lesson 6.
-    """
-    if wish := os.environ.get(BFLOAT16_VARIABLE):
-        if wish not in ("yes", "no"):
-            raise UsageError(f"Expected yes or no in {BFLOAT16_VARIABLE}. Received: {wish}.")
-        return wish == "yes"
-    try:
-        flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return False
-    return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
 CLASSIC = Recipe()

@@ -13,61 +13,26 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from helpers.basics.errors import MismatchError, UsageError, kind_of, wrapped
+from helpers.basics.quiet import no_word_of_tracing
 from helpers.datasets.batches import make_batches
-from helpers.datasets.load import Split
-from helpers.models.fit_check import (
-    batch_without_training,
-    check_arrays,
-    check_last_step,
-    check_pixels,
-    look_like_probabilities,
-    output_shape,
-    wants_logits,
-)
+from helpers.datasets.dataset import Split
+from helpers.models.fit_check import check_arrays, check_pixels, output_shape
 from helpers.models.graph import Ending, before_the_end, ending
-from helpers.pictures.picture import (
-    MOST_IMAGES,
-    Picture,
-    plot_calibration,
-    plot_confusion,
-    plot_mistakes,
-    whole_number,
-)
-from helpers.training.fit import no_word_of_tracing
+from helpers.models.losses import check_last_step, look_like_probabilities, wants_logits
+from helpers.models.step_memory import batch_without_training
+from helpers.pictures.images import MOST_IMAGES
+from helpers.pictures.picture import Picture
+from helpers.pictures.words import whole_number
+from helpers.results.calibration import Calibration, calibration_of
+from helpers.results.pictures import plot_calibration, plot_confusion, plot_mistakes
 
 if TYPE_CHECKING:
     import keras
     from matplotlib.axes import Axes
-
-CALIBRATION_BINS = 10
 LONGEST_NAME = 60  # letters, in the table: the numbers beside it then stay in 88
 # What a probability that was rounded to 0 may have been, and what is left of one rounded to 1.
 SMALLEST = float(np.finfo(np.float32).smallest_subnormal)
 SMALLEST_REST = float(np.finfo(np.float32).epsneg / 2)
-
-
-@dataclass(frozen=True, eq=False)
-class Calibration:
-    """How often the model is right, in groups of images for which it is about as sure.
-
-    Attributes:
-        confidence: mean confidence of each group, shares 0 to 1.
-        accuracy: share of each group that is right.
-        counts: images in each group; the groups are tenths of confidence, empty ones left out.
-        error: the expected calibration error: the mean distance between the two, each group
-            weighted by its images.
-
-    Introduced in lesson 5.
-    """
-
-    confidence: np.ndarray
-    accuracy: np.ndarray
-    counts: np.ndarray
-    error: float
-
-    def __repr__(self) -> str:
-        groups = len(self.counts)
-        return f"Calibration: {groups} groups, expected error {100 * self.error:.1f} points"
 
 
 @dataclass(frozen=True, eq=False)
@@ -244,7 +209,7 @@ def evaluate(model: keras.Model, split: Split, *more: object, mirrored: bool = F
         recall=recall,
         precision=precision,
         mistakes=wrong[np.argsort(-confidences[wrong], kind="stable")],
-        calibration=_calibration(confidences, right),
+        calibration=calibration_of(confidences, right),
     )
 
 
@@ -313,14 +278,3 @@ def _are_logits(model: keras.Model, end: Ending, answers: np.ndarray) -> bool:
         return end.logits_in_reach or not end.probabilities
     told = wants_logits(model) if getattr(model, "compiled", False) else None
     return not look_like_probabilities(np.concatenate(answers)) if told is None else told
-
-
-def _calibration(confidences: np.ndarray, right: np.ndarray) -> Calibration:
-    from sklearn.calibration import calibration_curve
-
-    accuracy, confidence = calibration_curve(right, confidences, n_bins=CALIBRATION_BINS)
-    inner_edges = np.linspace(0, 1, CALIBRATION_BINS + 1)[1:-1]
-    counts = np.bincount(np.searchsorted(inner_edges, confidences))
-    counts = counts[counts > 0]
-    error = float(np.sum(counts * np.abs(accuracy - confidence)) / len(right))
-    return Calibration(confidence, accuracy, counts, error)

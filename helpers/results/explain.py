@@ -17,13 +17,12 @@ import numpy as np
 
 from helpers.basics.errors import UsageError
 from helpers.basics.quiet import quiet_tensorflow
-from helpers.models.fit_check import cause_in_words
 from helpers.models.graph import are_probabilities, before_probabilities
+from helpers.models.losses import cause_in_words
 
 if TYPE_CHECKING:
     import keras
     import tensorflow as tf
-
 MOST_NAMES = 30  # of layers in a message; a large network has hundreds
 
 
@@ -152,9 +151,6 @@ def _check_not_saturated(answer: np.ndarray, slopes: np.ndarray) -> None:
         )
 
 
-# ------------------------------------------------------------------------------ the arguments
-
-
 def _batch_of_one(model: keras.Model, image: np.ndarray) -> np.ndarray:
     """The image as a batch, where the model takes such a one."""
     with quiet_tensorflow():
@@ -237,9 +233,6 @@ def _places(heard: list, answer: Any, name: str) -> Any:
             "after one."
         )
     return tf.cast(heard[-1], tf.float32)
-
-
-# ------------------------------------------------------------------------------- listening in
 
 
 def _answer(model: keras.Model, batch: np.ndarray) -> Any:

@@ -10,24 +10,22 @@ Two conventions differ between the frameworks, and everything here follows from 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from helpers.basics.arguments import check_seed
 from helpers.basics.errors import MismatchError, MissingPackageError, UsageError, kind_of
-from helpers.datasets.load import ImageDataset
-from helpers.folders.cut import check_seed
+from helpers.datasets.dataset import ImageDataset
 from helpers.models.cnn import check_image_size, check_not_scaled
 
 if TYPE_CHECKING:
     import keras
     import torch
-
 INSTALL_TORCH = "python -m pip install torch==2.13.0"
 
 
-def _import_torch():
+def import_torch():
     try:
         import torch
     except ModuleNotFoundError:
@@ -56,7 +54,7 @@ def build_torch_cnn(dataset: ImageDataset, *, seed: int = 0) -> torch.nn.Sequent
 
     Introduced in lesson 1.
     """
-    torch = _import_torch()
+    torch = import_torch()
     from torch import nn
 
     check_image_size(dataset)
@@ -83,7 +81,7 @@ def copy_weights(keras_model: keras.Model, torch_model: torch.nn.Sequential) -> 
 
     Introduced in lesson 1.
     """
-    torch = _import_torch()
+    torch = import_torch()
     if not hasattr(keras_model, "layers") or not isinstance(torch_model, torch.nn.Sequential):
         raise UsageError(
             "Expected a Keras model, then a PyTorch Sequential: copy_weights(keras_model, "
@@ -138,7 +136,7 @@ def to_torch(images: np.ndarray) -> torch.Tensor:
 
     Introduced in lesson 1.
     """
-    torch = _import_torch()
+    torch = import_torch()
     if torch.is_tensor(images):
         images = images.numpy(force=True)
     images = np.ascontiguousarray(images)
@@ -151,75 +149,3 @@ def to_torch(images: np.ndarray) -> torch.Tensor:
     if images.size:
         check_not_scaled(images, lambda: 1 / 255, "images", "to_torch")
     return torch.tensor(images).permute(0, 3, 1, 2).float() / 255
-
-
-def train_torch(
-    model: torch.nn.Module,
-    optimizer: torch.optim.Optimizer,
-    batches: Iterable[tuple[np.ndarray, np.ndarray]],
-) -> list[float]:
-    """Take one training step a batch, and give the loss of each: the loop that Keras hides.
-
-    Args:
-        model: takes what `to_torch` makes and gives logits.
-        optimizer: holds the model's parameters.
-        batches: pairs of images (batch, height, width, channels), with values 0 to 255, and
-            integer labels.
-
-    Returns:
-        The mean cross-entropy of each batch, before its step changed the weights.
-
-    Raises:
-        UsageError: something else is given as the model, the optimizer or the batches.
-        MismatchError: a batch whose images or labels the model cannot take.
-
-    Introduced in lesson 1.
-    """
-    torch = _import_torch()
-    fits = isinstance(model, torch.nn.Module) and isinstance(optimizer, torch.optim.Optimizer)
-    if not fits or not isinstance(batches, Iterable):
-        raise UsageError(
-            "Expected a PyTorch model, its optimizer and batches: train_torch(model, optimizer, "
-            "make_batches(dataset.train, 32).as_numpy_iterator()). Received: "
-            f"{kind_of(model)}, {kind_of(optimizer)} and {kind_of(batches)}."
-        )
-    losses = [_step(model, optimizer, batch) for batch in batches]
-    if not losses:
-        raise UsageError(
-            "Expected at least one batch. Received: none. An iterator gives its batches only once: "
-            "make it again."
-        )
-    return losses
-
-
-def _step(
-    model: torch.nn.Module,
-    optimizer: torch.optim.Optimizer,
-    batch: tuple[np.ndarray, np.ndarray],
-) -> float:
-    """The loss of one batch, and one step against it."""
-    import torch
-
-    if not isinstance(batch, tuple | list) or len(batch) != 2:
-        raise UsageError(
-            "Expected batches as pairs of images and labels. Received: a "
-            f"{kind_of(batch)}. make_batches(dataset.train, 32).as_numpy_iterator() gives them."
-        )
-    images, labels = to_torch(batch[0]), np.asarray(batch[1])
-    if labels.dtype.kind not in "iu" or labels.shape != images.shape[:1]:
-        raise MismatchError(
-            f"Expected one whole number an image as its label, for {len(images)} images. "
-            f"Received: labels of shape {labels.shape} and type {labels.dtype}."
-        )
-    try:
-        loss = torch.nn.functional.cross_entropy(model(images), torch.tensor(labels).long())
-    except (RuntimeError, IndexError, ValueError) as error:  # of the model, or a label too high
-        raise MismatchError(
-            f"Expected images and labels that fit the model. Received: {tuple(images.shape)} "
-            f"images with labels from {labels.min()} to {labels.max()}; PyTorch says: {error}. "
-            "Build the model for this dataset, with build_torch_cnn(dataset)."
-        ) from error
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
-    return loss.item()

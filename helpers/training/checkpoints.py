@@ -18,16 +18,18 @@ import hashlib
 import io
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from helpers.basics.errors import CheckpointError
 from helpers.basics.files import TEMPORARY, file_lock, storage_errors_in_words, written_whole
 
+if TYPE_CHECKING:
+    import keras
 NAME = re.compile(r"epoch_(\d{5,})_([0-9a-f]{32})\.npz")
 LEFTOVER = re.compile(TEMPORARY + NAME.pattern)
 LOCK = ".lock"
@@ -174,3 +176,32 @@ def _read(path: Path, is_whole: Callable[[Checkpoint], bool]) -> Checkpoint | st
     except Exception:  # there are countless ways to be no checkpoint
         whole = False
     return checkpoint if whole else "does not hold what a training keeps"
+
+
+SEED_STATE = "seed_generator_state"  # Keras' name of the state of a random layer
+
+
+def copies(prefix: str, variables: Sequence[keras.Variable]) -> dict[str, np.ndarray]:
+    import keras
+
+    values = map(keras.ops.convert_to_numpy, variables)
+    return {f"{prefix}/{n}": value.copy() for n, value in enumerate(values)}
+
+
+def part_of(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    return {name: array for name, array in arrays.items() if name.startswith(f"{prefix}/")}
+
+
+def renamed(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    return {f"{prefix}/{n}": array for n, array in enumerate(arrays.values())}
+
+
+def assign(variables: Sequence[keras.Variable], arrays: Mapping[str, np.ndarray]) -> None:
+    for variable, array in zip(variables, arrays.values(), strict=True):
+        if array.dtype.kind == "V":  # NumPy does not know bfloat16 when it reads it
+            array = array.view(variable.dtype)
+        variable.assign(array)
+
+
+def all_finite(arrays: Mapping[str, np.ndarray]) -> bool:
+    return all(np.isfinite(array).all() for array in arrays.values())

@@ -107,9 +107,6 @@ def _name(thing: Any) -> str:
     return getattr(thing, "__name__", type(thing).__name__)
 
 
-# ------------------------------------------------------------------------- in a Keras model
-
-
 def _held(keras_object: Any) -> list[Any]:
     """What a Keras object holds, at any depth; of other libraries' objects not the inside."""
     held: dict[int, Any] = {}  # keeps each thing, and so its id
@@ -167,9 +164,6 @@ def _plain(value: Any) -> Any:
         return [*map(_plain, value)]
     plain = int | float | str | np.ndarray | np.generic | tf.Tensor
     return value if isinstance(value, plain) else None
-
-
-# ------------------------------------------------------------------------- one description
 
 
 class _Description:

@@ -1,0 +1,240 @@
+"""List a folder without opening a file or following a link. Introduced in lesson 2."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import errno
+import hashlib
+import os
+import re
+import stat
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from urllib.request import url2pathname
+
+from helpers.basics.errors import FolderError, MissingFileError, UsageError
+from helpers.basics.files import as_path
+from helpers.folders.findings import Finding, Place, make_finding
+from helpers.folders.images import Places
+from helpers.photos.remarks import printable
+
+
+def list_folder(folder: str | os.PathLike) -> Listing:
+    """Everything in a folder, by name; no file is opened. Raises as `check_folder` does.
+
+    Introduced in lesson 2.
+    """
+    return _list_files(_existing_folder(folder))
+
+
+NAMED_DATASETS = ("fashion_mnist", "cifar10")  # what a missing folder may have been meant to be
+# What is odd about a path that leads nowhere, and what to do about it.
+QUOTES = "\"'`\u2018\u2019\u201c\u201d"
+ODD_PATHS = {
+    r"^https?:": "It is an address: download and unpack it, then give the folder.",
+    r"^file:": "Give the path alone, without file:// in front.",
+    f"^[{QUOTES}]|[{QUOTES}]$": "Leave the quotation marks inside the text out.",
+    r"[\x00-\x1f]": "Python reads a backslash in a text as a sign of its own: write / instead.",
+    r"^[A-Za-z]:[\\/]": "It is a path of Windows. In WSL, C:/Users is /mnt/c/Users.",
+    r"\\": "Write / between folders.",
+    "": "Check its spelling.",
+}
+# What operating systems and JupyterLab leave in folders; so is every name with a leading dot.
+LEFT_BY_SYSTEMS = frozenset(
+    (
+        "__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin", "@eadir", "#recycle",
+        "system volume information", "lost+found",
+    )
+)  # fmt: skip
+
+
+@dataclass
+class Listing:
+    """What is in a folder.
+
+    Attributes:
+        root: the folder.
+        files, folders: where they are, in the order of their names.
+        links: where links are, and whether each leads to a file.
+        findings: on what is none of these.
+        ignored: how many of each name that systems leave behind.
+        bytes: of all files together.
+        state: a hash of all names and of the sizes, times and rights of all files.
+
+    Introduced in lesson 2.
+    """
+
+    root: Path
+    files: Places = field(default_factory=Places)
+    folders: list[Place] = field(default_factory=list)
+    links: dict[Place, bool] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+    ignored: Counter = field(default_factory=Counter)
+    bytes: int = 0
+    state: hashlib.blake2b = field(default_factory=lambda: hashlib.blake2b(digest_size=16))
+
+
+def _existing_folder(folder: str | os.PathLike) -> Path:
+    """The folder as a Path, or an error that says what is there instead."""
+    if isinstance(folder, str) and not folder.strip():
+        raise UsageError(
+            "Expected the path of a folder. Received: an empty text. "
+            'Give "." for the folder that this program runs in.'
+        )
+    try:
+        root = as_path(folder)
+    except (UsageError, MissingFileError):  # no path at all, or none of this system
+        if isinstance(folder, str | os.PathLike):
+            raise MissingFileError(_missing_in_words(Path(folder))) from None
+        raise UsageError(
+            f"Expected the path of a folder. Received: {type(folder).__name__}. Give it as text."
+        ) from None
+    try:
+        mode = os.stat(root).st_mode  # noqa: PTH116, says more than Path.is_dir
+    except PermissionError as error:
+        raise FolderError(_unreadable_in_words(root, error)) from None
+    except (OSError, ValueError) as error:  # ValueError: a zero character in the name
+        raise MissingFileError(_missing_in_words(root)) from error
+    if not stat.S_ISDIR(mode):
+        packed = root.suffix.lower() in (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar")
+        raise FolderError(
+            f"Expected the path of a folder. Received: the file {printable(str(root))}. "
+            + ("Unpack it first, then give" if packed else "Give")
+            + " the folder that the images lie in."
+        )
+    return root
+
+
+def _missing_in_words(root: Path) -> str:
+    return (
+        'Expected "fashion_mnist", "cifar10" or the path of a folder. '
+        f"Received: {printable(str(root))!r}, and there is no folder at "
+        f"{printable(str(Path.cwd() / root))}. {_hint(root)}"
+    )
+
+
+def _hint(root: Path) -> str:
+    """What to do about a path that leads nowhere."""
+    text = str(root)
+    if text in NAMED_DATASETS:
+        return f'It needs no check: load_dataset("{text}") loads it.'
+    if meant := _meant(text):
+        return f"Did you mean {printable(meant)!r}?"
+    names = {name.casefold(): name for name in NAMED_DATASETS}
+    for folder in (Path(".."), root.parent):  # people give it as seen from the project
+        with contextlib.suppress(OSError, ValueError):
+            found = [entry for entry in folder.iterdir() if entry.is_dir()]
+            names |= {entry.name.casefold(): entry.as_posix() for entry in found}
+    close = difflib.get_close_matches(root.name.casefold(), names, n=1)
+    if close:
+        return f"Did you mean {printable(names[close[0]])!r}?"
+    return next((hint for sign, hint in ODD_PATHS.items() if re.search(sign, text)), ODD_PATHS[""])
+
+
+def _meant(text: str) -> str | None:
+    """The path of a folder that is there, and that the text may have meant."""
+    plain = text.strip(" " + QUOTES)
+    if plain.startswith("file:"):  # a Path makes one slash of several
+        plain = url2pathname(plain.removeprefix("file:"))
+    plain = plain.replace("\\", "/")
+    in_wsl = re.sub(r"^([A-Za-z]):/", lambda drive: f"/mnt/{drive[1].lower()}/", plain)
+    for meant in (plain, f"../{plain.lstrip('/')}", PurePosixPath(plain).name, in_wsl):
+        with contextlib.suppress(OSError, ValueError):
+            if meant not in ("", text) and as_path(meant).is_dir():
+                return meant
+    return None
+
+
+def _unreadable_in_words(root: Path, error: OSError) -> str:
+    return (
+        f"Expected a folder that can be read. Received: {printable(str(root))}, and the system "
+        f"says: {error.strerror}. Give yourself the right to read it, or copy it elsewhere."
+    )
+
+
+def _list_files(root: Path) -> Listing:
+    """Everything in the folder, without following a link. No recursion: folders can be deep."""
+    listing = Listing(root)
+    open_folders = [((), _entries((), listing))]
+    while open_folders:
+        place, entries = open_folders[-1]
+        for entry in entries:  # goes on where it was left
+            if _list_entry(entry, place, listing):
+                inner = (*place, entry.name)
+                listing.folders.append(inner)
+                open_folders.append((inner, _entries(inner, listing)))
+                break
+        else:
+            listing.state.update(b"/")
+            open_folders.pop()
+    return listing
+
+
+def _entries(place: Place, listing: Listing) -> Iterator[os.DirEntry]:
+    """What is in a folder, by name; nothing, and a finding, where it cannot be listed."""
+    try:
+        with os.scandir(listing.root.joinpath(*place)) as entries:
+            return iter(sorted(entries, key=lambda entry: entry.name))
+    except OSError as error:
+        if not place:
+            raise FolderError(_unreadable_in_words(listing.root, error)) from error
+        kind = "path too long" if error.errno == errno.ENAMETOOLONG else "unreadable folder"
+        cause = f"It cannot be listed. The system says: {error.strerror}."
+        listing.findings.append(make_finding(place, kind, cause))
+        return iter(())
+
+
+def _list_entry(entry: os.DirEntry, above: Place, listing: Listing) -> bool:
+    """Take one entry down, and say whether it is a folder to look into."""
+    what = b"folder"
+    if pattern := _left_by_systems(entry.name):
+        listing.ignored[pattern] += 1
+        what = b"ignored"
+    elif entry.is_file(follow_symlinks=False):
+        listing.files.add(above, entry.name)
+        what = _file_state(entry, listing)
+    elif entry.is_symlink():
+        listing.links[(*above, entry.name)] = leads_to_file = _leads_to_file(entry)
+        what = b"link %d" % leads_to_file
+    elif not entry.is_dir(follow_symlinks=False):
+        cause = "It is a pipe, socket or device."
+        listing.findings.append(make_finding((*above, entry.name), "not a file", cause))
+        what = b"other"
+    listing.state.update(b"%b\0%b\0" % (os.fsencode(entry.name), what))
+    return what == b"folder"
+
+
+def _leads_to_file(link: os.DirEntry) -> bool:
+    try:
+        return link.is_file()
+    except OSError:  # it leads to itself
+        return False
+
+
+def _file_state(entry: os.DirEntry, listing: Listing) -> bytes:
+    """What changes with a file: its size, its times, and who may read it.
+
+    A program may set the time of the last change back, but not the one at which the system
+    noted it. The number of the file would tell no more, and network disks give it anew.
+    """
+    try:
+        status = entry.stat(follow_symlinks=False)
+    except OSError:
+        return b"file"
+    listing.bytes += status.st_size
+    times = (status.st_mtime_ns, status.st_ctime_ns)
+    return b"file %d %d %d %d" % (status.st_size, *times, status.st_mode)
+
+
+def _left_by_systems(name: str) -> str | None:
+    """What to count the name under, if it is none of the user's own."""
+    if not name.startswith("."):
+        return name if name.casefold() in LEFT_BY_SYSTEMS else None
+    if name in (".DS_Store", ".ipynb_checkpoints"):
+        return name
+    if name.lower().endswith(".icloud"):  # what stands for a photo that is elsewhere
+        return None
+    return "._*" if name.startswith("._") else "other hidden names"

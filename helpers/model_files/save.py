@@ -1,0 +1,155 @@
+"""Save a model whole or not at all. Introduced in lesson 4.
+
+    save_model(model, "scratch/cnn")       # writes scratch/cnn.keras
+
+`save_model` loads what it has written, so that what cannot be loaded again is said while the
+model is still there.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from helpers.basics.errors import DamagedFileError, StorageError, UsageError
+from helpers.basics.files import as_path, written_whole
+from helpers.basics.quiet import quiet_tensorflow
+from helpers.model_files.archive import (
+    ENDING,
+    FROM_STRANGER,
+    Refused,
+    TooLarge,
+    Unknown,
+    shortened,
+    unpack,
+)
+from helpers.model_files.load import check_file, load_checked
+
+if TYPE_CHECKING:
+    import keras
+
+
+def save_model(model: keras.Model, path: str | os.PathLike) -> Path:
+    """Save a Keras model with its weights and its optimizer, whole or not at all.
+
+    What was written is loaded once, as `load_model` does it. Where that fails, nothing is
+    kept, and the error says what to do. Where the saving fails or the process is killed, a
+    file that was there before stays as it was.
+
+    Args:
+        model: a Keras model that knows the shape of its images. Classes and functions of
+            your own in it must be registered: @keras.saving.register_keras_serializable().
+        path: where to, with the ending ".keras" or without. Folders are made where needed.
+
+    Returns:
+        The path of the file, with its ending.
+
+    Raises:
+        UsageError: `model` is not a built Keras model, `load_model` would refuse it (Python
+            code such as a Lambda layer, unregistered classes, weights that are nan), or
+            `path` has another ending.
+        StorageError: the disk is full, or nothing may be written there.
+
+    Introduced in lesson 4.
+    """
+    _check_model(model, path)
+    try:
+        path = _path_to_save(path)
+        with written_whole(path) as temporary:
+            _write(model, temporary)
+            _check_loads(temporary, path)
+    except StorageError:
+        raise
+    except OSError as error:
+        raise StorageError(
+            f"Expected a place where {path} can be written. Received: {error.strerror}. What was "
+            "there before is unchanged. Choose another name or folder."
+        ) from error
+    return path
+
+
+def _write(model: keras.Model, path: Path) -> None:
+    try:
+        with warnings.catch_warnings():  # a lambda is refused below, in words
+            warnings.filterwarnings("ignore", "The object being serialized includes a `lambda`")
+            model.save(path)
+    except (TypeError, ValueError, NotImplementedError, OSError) as error:
+        if isinstance(error, OSError) and error.errno:  # of the disk, not of a lambda's source
+            raise
+        raise UsageError(
+            "Expected a model whose layers can say how they are made. Received: "
+            f"{shortened(error)} Give each layer of your own a get_config method."
+        ) from error
+
+
+def _check_loads(written: Path, path: Path) -> None:
+    """Refuse to keep a file that `load_model` would refuse, while the model is still there."""
+    numbers_to_come = random.getstate()  # loading draws some, which nobody shall notice
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            contents = unpack(written)
+            load_checked(written, contents.version, check_file(contents))
+    except TooLarge:
+        return  # there may be more memory when it is loaded
+    except Refused as why:
+        advice = why.advice
+        if isinstance(why, Unknown):
+            advice = (
+                "Register it, and again before you load it: "
+                f"keras.saving.register_keras_serializable()({why.name}). One of TensorFlow's or "
+                'NumPy\'s own is not registered: take that of Keras, by its name, such as "relu".'
+            )
+        elif advice == FROM_STRANGER:
+            advice = "Build it without that."
+        elif why.kind is DamagedFileError:
+            advice = "Use another layer; where it is your own, look at its get_config and build."
+        raise UsageError(
+            f"Expected a model that load_model can load again. Received: {why.received}. {advice} "
+            "Nothing was saved, and the model is as it was. Its weights alone can be kept by "
+            f"model.save_weights({str(path.with_suffix('.weights.h5'))!r})."
+        ) from why.__cause__
+    finally:
+        random.setstate(numbers_to_come)
+
+
+def _check_model(model: object, path: object) -> None:
+    with quiet_tensorflow():
+        import keras
+
+    if isinstance(path, keras.Model):
+        raise UsageError(
+            "Expected the model first, then the path. Received: the other way round. "
+            "Write save_model(model, path)."
+        )
+    if not isinstance(model, keras.Model):
+        advice = "Give the model itself, as build_cnn returns it."
+        if any(kind.__module__.startswith("torch.") for kind in type(model).__mro__):
+            advice = "Save a PyTorch model by torch.save(model.state_dict(), path)."
+        raise UsageError(
+            f"Expected a Keras model to save. Received: {type(model).__name__}. {advice}"
+        )
+    if not model.built:
+        raise UsageError(
+            "Expected a model that has its weights. Received: one that was not built, because "
+            "it does not know the shape of its images. Start it with keras.Input(shape), or "
+            "call it on one batch, then save it."
+        )
+
+
+def _path_to_save(path: str | os.PathLike) -> Path:
+    path = as_path(path)
+    if path.is_dir():
+        raise UsageError(
+            f"Expected the path of a file to write. Received: {path}, which is a folder. "
+            f"Add a name, for example {path / 'model.keras'}."
+        )
+    if path.suffix not in ("", ENDING):
+        raise UsageError(
+            f"Expected a name with the ending {ENDING}, or with none. Received: {path.name}. "
+            f"The format is that of Keras, whatever the name: write {path.stem}{ENDING}."
+        )
+    return path.with_suffix(ENDING)

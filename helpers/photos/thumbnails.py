@@ -1,0 +1,90 @@
+"""Pictures made small: to a size that is asked for, and to a few dots. Introduced in lesson 2."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+
+import numpy as np
+from PIL import Image
+
+
+def reduced(image: Image.Image) -> np.ndarray:
+    """At most LARGE pixels a side, each the mean of what it covers."""
+    return np.asarray(image.reduce(math.ceil(max(image.size) / LARGE)))
+
+
+def resized(
+    pixels: np.ndarray, image_size: tuple[int, int], image: Image.Image | None = None
+) -> np.ndarray:
+    """The picture at this (height, width). One of this size keeps its exact pixels.
+
+    It may be given as an image of Pillow as well, where there is one already.
+    """
+    if pixels.shape[:2] == tuple(image_size):
+        return pixels
+    image = image or Image.fromarray(pixels)
+    return np.asarray(image.resize(image_size[::-1], Image.Resampling.BILINEAR))
+
+
+def make_thumbnails(pictures: Sequence[np.ndarray]) -> np.ndarray:
+    """The pictures in a few dots each, to find nearly the same ones by.
+
+    Each dot is the mean of what it covers, with the share that it has of a pixel on its border.
+    So a picture and a resized copy of it have nearly the same dots.
+    """
+    height, width = THUMBNAIL
+    thumbnails = np.empty((len(pictures), *THUMBNAIL, 3), np.uint8)
+    of_size: dict[tuple[int, ...], list[int]] = {}
+    pictures = [_not_large(picture) for picture in pictures]
+    for index, picture in enumerate(pictures):
+        of_size.setdefault(picture.shape, []).append(index)
+    for (rows, columns, _), indices in of_size.items():
+        for which in pieces_of(indices, max(TOGETHER // (rows * columns), 1)):
+            pixels = np.stack([pictures[index] for index in which]).astype(np.float32)
+            lower = _means(rows, height) @ pixels.reshape(len(which), rows, columns * 3)
+            small = _means(columns, width) @ lower.reshape(len(which), height, columns, 3)
+            thumbnails[which] = np.rint(small)
+    return thumbnails
+
+
+def _not_large(picture: np.ndarray) -> np.ndarray:
+    """The picture, or one that is smaller by a whole number: with more, NumPy starts threads."""
+    times = math.ceil(math.sqrt(picture.size / NOT_LARGE))
+    return picture if times == 1 else np.asarray(Image.fromarray(picture).reduce(times))
+
+
+@lru_cache(maxsize=256)
+def _means(pixels: int, dots: int) -> np.ndarray:
+    """The share that each dot of a row takes of each pixel: float32, (dots, pixels)."""
+    edges = np.linspace(0, pixels, dots + 1)[:, np.newaxis]
+    pixel = np.arange(pixels)
+    covered = np.minimum(edges[1:], pixel + 1) - np.maximum(edges[:-1], pixel)
+    return (covered.clip(0) * dots / pixels).astype(np.float32)
+
+
+# Two images are nearly the same where their thumbnails are: see `_near_pairs`.
+THUMBNAIL = (8, 8)
+THUMBNAIL_BYTES = 3 * math.prod(THUMBNAIL)
+LARGE = 256  # pixels a side; the thumbnails of smaller pictures are made together,
+TOGETHER = 1 << 15  # pixels at once: with more, the system spends its time on giving memory
+NOT_LARGE = 32_000  # numbers of a picture
+PIECE = 4_096  # thumbnails that are compared at once
+
+
+def contrast_of(points: np.ndarray) -> np.ndarray:
+    """How much the colours of each thumbnail vary, in grey levels."""
+    colours = points.reshape(len(points), math.prod(THUMBNAIL), 3)
+    return colours.std(axis=1, dtype=np.float32).mean(axis=1)
+
+
+def distance_between(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """The root mean square difference of thumbnails, in grey levels."""
+    return np.sqrt(np.square(np.subtract(one, other, dtype=np.float32)).mean(axis=-1))
+
+
+def pieces_of(array: Sequence, size: int = PIECE) -> Iterator[Sequence]:
+    """So many rows at a time: as floats, all would be large."""
+    for start in range(0, max(len(array), 1), size):
+        yield array[start : start + size]
