@@ -60,7 +60,7 @@ test-browser: ## Run the lessons in a real browser, keep screenshots in build/ (
 fuzz: ## Damage thousands of files at random, kill 100 trainings (FUZZ=20 KILLS=100)
 	@tools/setup.sh test
 	@FUZZ=$(or $(FUZZ),20) KILLS=$(or $(KILLS),100) $(PYTHON_IN_VENV) -m pytest -q tests/test_fuzz.py \
-	    tests/test_kills.py tests/test_model_files.py
+	    tests/test_kills.py tests/model_files/test_load.py
 
 mutants: ## Put faults into helpers/, count what the tests catch (SAMPLE=200 SEED= MODULES=); hours
 	@tools/setup.sh test

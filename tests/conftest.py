@@ -15,8 +15,7 @@ import numpy as np
 import pytest
 
 from helpers import ImageDataset, Split
-from helpers.datasets import load as datasets
-from helpers.datasets import prepared
+from helpers.datasets import cifar10, prepared
 
 os.environ.setdefault("MPLBACKEND", "agg")  # no test opens a window
 sys.path.append(str(Path(__file__).parent))  # for made_images
@@ -111,8 +110,8 @@ def record_file() -> Callable[..., bytes]:
 @pytest.fixture
 def cifar10_files(record_file, monkeypatch) -> dict[str, bytes]:
     """The six files of a made-up CIFAR-10, with 20 images each; the official ones have 10,000."""
-    monkeypatch.setattr(datasets, "CIFAR10_RECORDS_A_FILE", 20)
+    monkeypatch.setattr(cifar10, "CIFAR10_RECORDS_A_FILE", 20)
     return {
         name: record_file(np.arange(20) % 10, seed)
-        for seed, name in enumerate(datasets.CIFAR10_FILES)
+        for seed, name in enumerate(cifar10.CIFAR10_FILES)
     }

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers.recipes import recipe as recipes
+from helpers.recipes import recipe as recipe_module
 
 BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
 RESULTS = BENCHMARKS / "results"
@@ -83,7 +83,7 @@ class TestStoredJourney:
         import journey as module
 
         assert list(journey["steps"]) == list(module.STEPS)
-        assert list(module.STEPS.values())[-1] == recipes.FAST
+        assert list(module.STEPS.values())[-1] == recipe_module.FAST
 
     def test_each_step_changes_one_thing(self, monkeypatch):
         monkeypatch.syspath_prepend(str(BENCHMARKS))
@@ -125,8 +125,8 @@ class TestStoredBenchmark:
         import ours
 
         for name, recipe in {
-            "FAST, 1 epoch": recipes.FAST.but(epochs=1),
-            "ACCURATE": recipes.ACCURATE,
+            "FAST, 1 epoch": recipe_module.FAST.but(epochs=1),
+            "ACCURATE": recipe_module.ACCURATE,
         }.items():
             expected = json.loads(json.dumps(ours.recipe_text(recipe)))
             assert all(run["recipe"] == expected for run in stored["trainings"][name])

@@ -20,8 +20,8 @@ import pytest
 from PIL import Image
 
 from helpers import CourseError, check_folder, load_dataset
-from helpers.datasets import load as datasets
-from helpers.folders.check import read_images
+from helpers.datasets import cifar10
+from helpers.folders.examine import read_images
 from helpers.training.checkpoints import Checkpoint, CheckpointFolder
 
 FUZZ = int(os.environ.get("FUZZ", "1"))
@@ -171,16 +171,16 @@ def test_archives(batch, tmp_path, cifar10_files, monkeypatch):
         content = damaged(packed.getvalue(), random)
         data = tmp_path / str(number)
         data.mkdir()
-        (data / datasets.CIFAR10_ARCHIVE).write_bytes(content)
+        (data / cifar10.CIFAR10_ARCHIVE).write_bytes(content)
         digest = hashlib.sha256(content).hexdigest()
-        monkeypatch.setattr(datasets, "CIFAR10_SHA256", digest)
+        monkeypatch.setattr(cifar10, "CIFAR10_SHA256", digest)
         try:
             load_dataset("cifar10", data_dir=data, validation_images=10)
         except CourseError as error:
-            assert datasets.CIFAR10_ARCHIVE in str(error) or ".bin" in str(error), number
+            assert cifar10.CIFAR10_ARCHIVE in str(error) or ".bin" in str(error), number
         left = {path.name for path in data.iterdir()}
-        assert left <= {datasets.CIFAR10_ARCHIVE, f"{datasets.CIFAR10_ARCHIVE}.lock", "cifar10"}
-        assert (data / datasets.CIFAR10_ARCHIVE).read_bytes() == content, number
+        assert left <= {cifar10.CIFAR10_ARCHIVE, f"{cifar10.CIFAR10_ARCHIVE}.lock", "cifar10"}
+        assert (data / cifar10.CIFAR10_ARCHIVE).read_bytes() == content, number
         shutil.rmtree(data)
 
 

@@ -31,8 +31,8 @@ def larger(a: 5, b) -> 6:
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     """A project with one module and one test."""
-    for folder in ("helpers", "tests", "data"):
-        (tmp_path / folder).mkdir()
+    for folder in ("helpers/room", "tests/room", "data"):
+        (tmp_path / folder).mkdir(parents=True)
     monkeypatch.setattr(mutants, "PROJECT", tmp_path)
     return tmp_path
 
@@ -42,8 +42,8 @@ def put(path: Path, text: str) -> None:
 
 
 def test_each_fault_is_one_small_change(project):
-    put(project / "helpers" / "one.py", MODULE)
-    found = {(fault.old, fault.new) for fault in mutants.faults_of("one")}
+    put(project / "helpers" / "room" / "one.py", MODULE)
+    found = {(fault.old, fault.new) for fault in mutants.faults_of("room/one")}
     condition = "if a > b and not b:"
     assert found == {
         ('check(a, "ü", 3)', 'check(a, "ü", (4))'),
@@ -56,35 +56,40 @@ def test_each_fault_is_one_small_change(project):
         ("return a + b", "return None"),
         ("return a + b", "return (a - b)"),
     }
-    for fault in mutants.faults_of("one"):
+    for fault in mutants.faults_of("room/one"):
         compile(fault.source, "one.py", "exec")
 
 
 def test_it_tells_what_the_tests_see_from_what_they_do_not(project, capsys):
     put(project / "helpers" / "__init__.py", "")
-    put(project / "helpers" / "one.py", "def total(a, b):\n    return a + b\n")
+    put(project / "helpers" / "room" / "one.py", "def total(a, b):\n    return a + b\n")
     put(
-        project / "tests" / "test_one.py",
+        project / "tests" / "room" / "test_one.py",
         """
-        from helpers.one import total
+        from helpers.room.one import total
 
         def test_total():
             assert total(2, 0) == 2
         """,
     )
-    share = mutants.run(mutants.faults_of("one"), {"tests": {}})
+    share = mutants.run(mutants.faults_of("room/one"), {"tests": {}})
     assert share == 0.5  # with nothing to add, a - b is a + b
     out = capsys.readouterr().out
-    assert "SURVIVED one.py:2: return a + b  ->  return (a - b)" in out
-    assert "caught   one.py:2: return a + b  ->  return None" in out
+    assert "SURVIVED room/one.py:2: return a + b  ->  return (a - b)" in out
+    assert "caught   room/one.py:2: return a + b  ->  return None" in out
     assert out.endswith("Caught: 1 of 2, 50 %.\n")
-    assert (project / "helpers" / "one.py").read_text(encoding="utf-8").endswith("a + b\n")
+    assert (project / "helpers" / "room" / "one.py").read_text(encoding="utf-8").endswith("a + b\n")
 
 
 def test_what_changes_nothing_is_left_out_and_counted(project, capsys):
-    put(project / "helpers" / "one.py", "def total(a, b):\n    return a + b\n")
-    harmless = {"module": "one", "old": "return a + b", "new": "return (a - b)", "reason": "b is 0"}
-    left = mutants.sample({"equivalent": [harmless]}, ["one"], 10, seed=0)
+    put(project / "helpers" / "room" / "one.py", "def total(a, b):\n    return a + b\n")
+    harmless = {
+        "module": "room/one",
+        "old": "return a + b",
+        "new": "return (a - b)",
+        "reason": "b is 0",
+    }
+    left = mutants.sample({"equivalent": [harmless]}, ["room/one"], 10, seed=0)
     assert [fault.new for fault in left] == ["return None"]
     assert "2 faults could be made, 1 of them change nothing." in capsys.readouterr().out
 
@@ -98,5 +103,5 @@ def test_every_fault_of_the_list_still_fits():
     for row in lists["equivalent"]:
         fits = [fault for fault in mutants.faults_of(row["module"]) if fault.new == row["new"]]
         assert row["reason"] and row["old"] in {fault.old for fault in fits}, row
-    for tests in lists["tests"].values():
-        assert all((ROOT / test).is_file() for test in tests)
+    for room, others in lists["tests"].items():
+        assert all((ROOT / "tests" / each).is_dir() for each in (room, *others))

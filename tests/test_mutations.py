@@ -72,10 +72,10 @@ IN_THE_LESSON = {
 }  # fmt: skip
 IN_THE_HELPERS = {
     "a helper gives a wrong result": (
-        "helpers/models.py", "Rescaling(1 / 255", "Rescaling(1", LAST_CELL,
+        "helpers/models/cnn.py", "Rescaling(1 / 255", "Rescaling(1", LAST_CELL,
     ),
     "a helper splits the images otherwise": (
-        "helpers/datasets.py", '"fashion_mnist": 2_000', '"fashion_mnist": 2_001', "load",
+        "helpers/datasets/load.py", '"fashion_mnist": 2_000', '"fashion_mnist": 2_001', "load",
     ),
 }  # fmt: skip
 

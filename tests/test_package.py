@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import inspect
+import io
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
+import tokenize
 from pathlib import Path
 
 import pytest
@@ -20,13 +25,20 @@ HEAVY = {
     "tensorflow", "keras", "torch", "matplotlib", "numpy", "scipy", "sklearn", "pooch", "requests",
     "PIL", "tqdm", "IPython",
 }  # fmt: skip
-# Data flows one way, and so do the imports: each module may import those before it.
-ORDER = (
-    "errors", "quiet", "files", "memory", "image_colours", "image_looks", "image_files",
-    "splits", "folder_report", "folders", "downloads", "prepared", "datasets", "batches",
-    "figures", "plots", "models", "model_files", "torch_twin", "model_graph", "fit_check",
-    "descriptions", "checkpoints", "training", "recipes", "evaluation", "explain", "setup_check",
-)  # fmt: skip
+PROJECT = FOLDER.parent
+# The table of CONTRIBUTING.md: the rooms in their order, each with its modules in theirs.
+ROWS = re.findall(
+    r"^\| `(\w+)` \| ([^|]+) \| ([^|]+) \|$",
+    (PROJECT / "CONTRIBUTING.md").read_text(encoding="utf-8"),
+    re.MULTILINE,
+)
+ROOMS = {room: re.findall(r"`(\w+)`", modules) for room, _, modules in ROWS}
+ORDER = [f"{room}.{module}" for room, modules in ROOMS.items() for module in modules]
+SOURCES = {
+    f"{path.parent.name}.{path.stem}": path.read_text(encoding="utf-8")
+    for path in FOLDER.glob("*/*.py")
+}
+MOST_LINES, MOST_FILES, LONGEST_FUNCTION = 350, 10, 45
 
 
 def loaded_after(code: str) -> set[str]:
@@ -71,7 +83,7 @@ def test_every_public_name_says_where_it_is_used():
 
 
 def test_editors_see_the_same_names_as_running_code():
-    """Each name in the stub comes from the module that the stub says."""
+    """Each name in the stub comes from the module that the stub says, and from its room's door."""
     tree = ast.parse((FOLDER / "__init__.pyi").read_text(encoding="utf-8"))
     home = {
         alias.name: statement.module
@@ -82,23 +94,97 @@ def test_editors_see_the_same_names_as_running_code():
     assert sorted(home) == sorted(helpers.__all__)
     for name, module in home.items():
         assert getattr(helpers, name).__module__ == f"helpers.{module}"
+        room = importlib.import_module(f"helpers.{module.partition('.')[0]}")
+        assert getattr(room, name) is getattr(helpers, name)
 
 
-def test_no_module_imports_a_later_one():
-    assert {path.stem for path in FOLDER.glob("*.py")} == {*ORDER, "__init__"}
-    for position, module in enumerate(ORDER):
-        tree = ast.parse((FOLDER / f"{module}.py").read_text(encoding="utf-8"))
-        type_checking = {
-            id(inner)
-            for node in ast.walk(tree)
-            if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-            for inner in ast.walk(node)
-        }
-        imported = {
-            node.module.removeprefix("helpers.")
-            for node in ast.walk(tree)
-            if isinstance(node, ast.ImportFrom)
-            and node.module.startswith("helpers.")
-            and id(node) not in type_checking
-        }
-        assert imported <= set(ORDER[:position]), module
+# ---------------------------------------------------------------------------- the rooms
+
+
+def test_the_rooms_of_the_table_are_those_on_the_disk():
+    on_disk = {name for name in SOURCES if not name.endswith(("__init__", "__main__"))}
+    assert on_disk == {*ORDER}
+    assert {path.name for path in FOLDER.glob("*.py")} == {"__init__.py"}
+
+
+def test_each_room_says_what_it_is_for():
+    for room, purpose, _ in ROWS:
+        assert ast.get_docstring(ast.parse(SOURCES[f"{room}.__init__"])) == purpose
+
+
+@pytest.mark.parametrize("module", ORDER)
+def test_no_module_imports_a_later_one(module):
+    """Also not for types only, or inside a function: so there is no circle."""
+    imported = {
+        node.module if node.module.count(".") == 2 else f"{node.module}.{alias.name}"
+        for node in ast.walk(ast.parse(SOURCES[module]))
+        if isinstance(node, ast.ImportFrom) and node.module.split(".")[0] == "helpers"
+        for alias in node.names
+    }
+    before = ORDER[: ORDER.index(module)]
+    assert imported <= {f"helpers.{name}" for name in before}
+
+
+def test_rooms_and_modules_stay_small():
+    for room in ROOMS:
+        assert sum(name.startswith(f"{room}.") for name in SOURCES) <= MOST_FILES, room
+    for module, source in SOURCES.items():
+        assert source.count("\n") <= MOST_LINES, module
+
+
+@pytest.mark.parametrize("module", ORDER)
+def test_functions_stay_short(module):
+    tree = ast.parse(SOURCES[module])
+    lines = lines_of_code(SOURCES[module], tree)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            its = lines & {*range(node.lineno, node.end_lineno + 1)}
+            assert len(its) <= LONGEST_FUNCTION, node.name
+
+
+def lines_of_code(source: str, tree: ast.Module) -> set[int]:
+    """The numbers of the lines that are neither empty nor comment nor docstring."""
+    texts = {
+        line
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        for line in range(node.lineno, node.end_lineno + 1)
+    }
+    no_code = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT)
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    lines = {
+        line
+        for token in tokens
+        if token.type not in (*no_code, tokenize.ENDMARKER)
+        for line in range(token.start[0], token.end[0] + 1)
+    }
+    return lines - texts
+
+
+def test_a_wheel_holds_every_room(tmp_path):
+    """An editable installation, as `make lab` makes, would hide one that is missing."""
+    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    offline = ["--no-deps", "--no-index"]
+    source = tmp_path / "source"  # setuptools writes beside what it builds
+    shutil.copytree(FOLDER, source / "helpers", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "LICENSE"):
+        shutil.copy(PROJECT / name, source)
+    wheel = [*pip, "wheel", *offline, "--no-build-isolation", "-w", tmp_path, source]
+    subprocess.run(wheel, check=True, capture_output=True)
+    (built,) = tmp_path.glob("helpers-*.whl")
+    installed = tmp_path / "installed"
+    subprocess.run([*pip, "install", *offline, "--target", installed, built], check=True)
+    (installed / "data").symlink_to(PROJECT / "data")
+    elsewhere = tmp_path / "elsewhere" / "notebooks"
+    elsewhere.mkdir(parents=True)
+    program = shutil.copy(PROJECT / "notebooks" / "whole_course.py", elsewhere)
+    only_the_wheel = f"import helpers; assert helpers.__file__.startswith({str(installed)!r})"
+    environment = os.environ | {"PYTHONPATH": str(installed)}
+    for arguments in (["-c", only_the_wheel], [program]):
+        command = [sys.executable, "-P", *arguments]
+        run = subprocess.run(
+            command, cwd=elsewhere, env=environment, capture_output=True, text=True
+        )
+        assert run.returncode == 0, run.stderr
+    assert "Evaluation on 10,000 test images" in run.stdout
+    assert (tmp_path / "elsewhere" / "scratch" / "whole_course.keras").is_file()

@@ -10,7 +10,7 @@ import pytest
 TESTS = Path(__file__).parent
 PROMISES = (TESTS / "PROMISES.md").read_text(encoding="utf-8")
 README = (TESTS.parent / "README.md").read_text(encoding="utf-8")
-NAMED = re.findall(r"`(test_\w+\.py)::([\w:]+)`", PROMISES)
+NAMED = re.findall(r"`((?:\w+/)?test_\w+\.py)::([\w:]+)`", PROMISES)
 # Systems without the signals and permissions of POSIX, where the course's checks do not run.
 ONLY_SKIPS = re.compile(r"os\.name (!=|==) |sys\.platform|hasattr\(os")
 

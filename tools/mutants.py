@@ -3,14 +3,14 @@
 
     make mutants                                  the faults of tests/mutants.toml
     make mutants SAMPLE=200 SEED=1                so many at random, in all modules
-    make mutants SAMPLE=20 MODULES="splits files"
+    make mutants SAMPLE=20 MODULES="folders/cut basics/files"
 
 A fault is one small change: another comparison, number or sign, `and` for `or`, a condition turned
 round, a result or a call left out. Each is put into a copy of the project, where the tests of its
 module run until the first that fails: first those that come by the changed lines, then all. A
-run that takes far longer than without the fault counts as caught too. tests/mutants.toml has the
-tests of a module beside tests/test_<module>.py, the named faults, and those faults that change
-nothing, with the reason.
+run that takes far longer than without the fault counts as caught too. A module's tests are those
+of its room, and of the rooms that tests/mutants.toml adds. It also has the named faults, and those
+faults that change nothing, with the reason.
 """
 
 import argparse
@@ -144,9 +144,13 @@ def sample(lists: dict, modules: list[str], size: int, seed: int) -> list[Fault]
 
 
 def tests_of(module: str, lists: dict) -> list[str]:
-    """The test files of a module, its own one first."""
-    own = f"tests/test_{module}.py"
-    return [own] * (PROJECT / own).exists() + lists["tests"].get(module, [])
+    """The test files of a module, those of its own room first."""
+    room = module.split("/")[0]
+    return [
+        path.relative_to(PROJECT).as_posix()
+        for each in (room, *lists["tests"].get(room, []))
+        for path in sorted((PROJECT / "tests" / each).glob("test_*.py"))
+    ]
 
 
 class Reach(NamedTuple):
@@ -189,11 +193,15 @@ class Copy:
         noted.read()
         # "tests/test_a.py::test_b[1]|run", and "" for what an import runs
         reached = {
-            (Path(file).stem, line): {re.split(r"[\[|]", test)[0] for test in by} - {""}
+            (self.module_of(file), line): {re.split(r"[\[|]", test)[0] for test in by} - {""}
             for file in noted.measured_files()
             for line, by in noted.contexts_by_lineno(file).items()
         }
         return Reach(time.monotonic() - started, reached)
+
+    def module_of(self, file: str) -> str:
+        """Such as "folders/cut"."""
+        return Path(file).relative_to(self.folder / "helpers").with_suffix("").as_posix()
 
     def catches(self, fault: Fault, reaches: list[Reach]) -> bool:
         """Whether a test fails with the fault in its module."""
@@ -209,7 +217,7 @@ class Copy:
             every = tests_of(fault.module, self.lists)
             return not all(self.passes(*some, limit=limit) for some in (near, every) if some)
         finally:
-            shutil.copyfile(PROJECT / "helpers" / path.name, path)
+            shutil.copyfile(PROJECT / path.relative_to(self.folder), path)
 
 
 def run(faults: list[Fault], lists: dict) -> float:
@@ -255,7 +263,8 @@ def main() -> None:
     chosen = options.parse_args()
     lists = tomllib.loads(LISTS.read_text(encoding="utf-8"))
     modules = chosen.modules or sorted(
-        path.stem for path in (PROJECT / "helpers").glob("*.py") if tests_of(path.stem, lists)
+        path.relative_to(PROJECT / "helpers").with_suffix("").as_posix()
+        for path in (PROJECT / "helpers").glob("*/*.py")
     )
     if chosen.sample:
         share, floor = run(sample(lists, modules, chosen.sample, chosen.seed), lists), FLOOR

@@ -43,11 +43,12 @@ from PIL import Image, ImageCms, ImageFile, ImageFilter
 
 from helpers import check_folder, load_dataset
 from helpers.basics.errors import FolderError
-from helpers.folders import report as folder_report
-from helpers.folders.check import read_images
-from helpers.photos import colours as image_colours
-from helpers.photos import decode as image_files
-from helpers.photos.decode import in_processes
+from helpers.folders import images
+from helpers.folders.examine import read_images
+from helpers.photos import colours as colours_module
+from helpers.photos import decode, processes
+from helpers.photos import remarks as remarks_module
+from helpers.photos.processes import in_processes
 
 
 def png_of(size: int) -> bytes:
@@ -384,8 +385,8 @@ LARGE = encoded(NOISE.resize((800, 800)), "JPEG", quality=100, subsampling=0)
 
 
 def is_plain(folder: Path, content: bytes) -> bool:
-    with image_files._opened(write(folder / "a.jpg", content)) as file:
-        return image_files._is_plain(file)
+    with decode._opened(write(folder / "a.jpg", content)) as file:
+        return decode._is_plain(file)
 
 
 def by_pillow(path: Path) -> np.ndarray:
@@ -403,15 +404,15 @@ class TestJpeg:
         monkeypatch.setattr(ImageFile.ImageFile, "load", None)  # Pillow is not asked to decode
         image = NOISE.resize(size).convert(mode)
         path = write(tmp_path / "a.jpg", encoded(image, "JPEG", **options))
-        pixels, remarks = image_files.decoded(path)
+        pixels, remarks = decode.decoded(path)
         monkeypatch.undo()
         assert (pixels.dtype, [kind for kind, _ in remarks if kind != "blank"]) == (np.uint8, [])
         np.testing.assert_array_equal(pixels, by_pillow(path))
 
     def test_a_large_file_does_too(self, tmp_path):
-        assert len(LARGE) > image_files.AT_ONCE
+        assert len(LARGE) > decode.AT_ONCE
         path = write(tmp_path / "a.jpg", LARGE)
-        np.testing.assert_array_equal(image_files.decoded(path)[0], by_pillow(path))
+        np.testing.assert_array_equal(decode.decoded(path)[0], by_pillow(path))
 
     @pytest.mark.parametrize("options", PLAIN, ids=repr)
     @pytest.mark.parametrize("mode", ["RGB", "L"])
@@ -438,9 +439,9 @@ class TestJpeg:
                 changed[place] = random.integers(256)
             path = write(tmp_path / "a.jpg", bytes(changed))
             try:
-                with image_files.quiet_pillow():
-                    pixels, _ = image_files.decoded(path)
-            except image_files.Refused:
+                with processes.quiet_pillow():
+                    pixels, _ = decode.decoded(path)
+            except remarks_module.Refused:
                 refused += 1
             else:
                 np.testing.assert_array_equal(pixels, by_pillow(path), str(number))
@@ -457,7 +458,7 @@ def pixels_of(folder: Path, name: str, content: bytes | Image.Image) -> np.ndarr
         size = image.size[::-1]
         if image.getexif().get(0x0112, 1) > 4:
             size = size[::-1]
-    return read_images([folder_report.ImageFile(path, 0, "", 0)], size)[0]
+    return read_images([images.ImageFile(path, 0, "", 0)], size)[0]
 
 
 def png16(values: np.ndarray) -> bytes:
@@ -564,14 +565,14 @@ class TestPixels:
         head = struct.pack("<IiiHHIIiiII", *fields) + masks + bytes(header - 56)
         start = b"BM" + struct.pack("<IHHI", 14 + header + rows.nbytes, 0, 0, 14 + header)
         path = write(tmp_path / "a.bmp", start + head + rows.tobytes())
-        pixels, remarks = image_files.decoded(path)
+        pixels, remarks = decode.decoded(path)
         np.testing.assert_array_equal(pixels, COLOURS)
         assert [kind for kind, _ in remarks] == ["extra data"]
 
     def test_pieces_of_a_large_picture_fit_together(self, tmp_path, monkeypatch):
         content = encoded(photo(1, 64).convert("RGBA"), icc_profile=ADOBE)
         whole = pixels_of(tmp_path, "a.png", content)
-        monkeypatch.setattr(image_colours, "PIECE", 64 * 5)
+        monkeypatch.setattr(colours_module, "PIECE", 64 * 5)
         np.testing.assert_array_equal(pixels_of(tmp_path, "a.png", content), whole)
 
     def test_cmyk(self, tmp_path):
@@ -613,7 +614,7 @@ class TestPixels:
         # A fine chequered pattern: without a filter it would turn all black or all white.
         fine = np.indices((64, 64)).sum(axis=0) % 2 * 255
         path = write(tmp_path / "a.png", Image.fromarray(fine.astype(np.uint8)))
-        small = read_images([folder_report.ImageFile(path, 0, "", 0)], (8, 8))
+        small = read_images([images.ImageFile(path, 0, "", 0)], (8, 8))
         assert abs(small.astype(int) - 127).max() <= 3
 
     def test_height_comes_before_width(self, photos):
@@ -678,14 +679,14 @@ class TestBesideThePicture:
     def test_chunks_of_a_png(self, photos, extra, where):
         path = write(photos / "cat" / "a.png", png(COLOURS, 8, 2, **{where: extra}))
         assert found(check_folder(photos)) == [("cat/a.png", "extra data", "note")]
-        with image_files.quiet_pillow():
-            np.testing.assert_array_equal(image_files.decoded(path)[0], COLOURS)
+        with processes.quiet_pillow():
+            np.testing.assert_array_equal(decode.decoded(path)[0], COLOURS)
 
     def test_a_good_profile_is_used_beside_a_bad_text(self, tmp_path):
         chunks = chunk(b"iCCP", b"k\0\0" + zlib.compress(ADOBE)) + chunk(b"tEXt", b"x", wrong=True)
         path = write(tmp_path / "a.png", png(COLOURS, 8, 2, chunks))
         truth = by_littlecms(encoded(Image.fromarray(COLOURS)), ADOBE)
-        np.testing.assert_array_equal(image_files.decoded(path, thorough=True)[0], truth)
+        np.testing.assert_array_equal(decode.decoded(path, thorough=True)[0], truth)
 
     def test_what_makes_the_picture_is_never_left_out(self, photos):
         write(photos / "cat" / "a.png", png(COLOURS, 8, 2, chunk(b"ABCD", b"x", wrong=True)))
@@ -695,7 +696,7 @@ class TestBesideThePicture:
     def test_short_segments_of_a_jpeg(self, tmp_path, marker, data):
         whole = encoded(photo(1), "JPEG", exif=EXIF)
         path = write(tmp_path / "a.jpg", with_segment(whole, marker, data))
-        pixels, remarks = image_files.decoded(path)
+        pixels, remarks = decode.decoded(path)
         assert [kind for kind, _ in remarks] == ["extra data"]
         np.testing.assert_array_equal(pixels, by_pillow(write(tmp_path / "b.jpg", whole)))
 
@@ -716,7 +717,7 @@ class TestCorruptJpeg:
     def test_bytes_that_belong_to_nothing_are_noted(self, tmp_path):
         whole = encoded(NOISE, "JPEG")
         path = write(tmp_path / "a.jpg", whole[:-2] + bytes(30) + whole[-2:])
-        pixels, remarks = image_files.decoded(path)
+        pixels, remarks = decode.decoded(path)
         assert [kind for kind, _ in remarks] == ["extra data"]
         np.testing.assert_array_equal(pixels, by_pillow(path))
 
@@ -725,16 +726,16 @@ class TestCorruptJpeg:
         for number in range(5):
             image = photo(number, 100 + number)
             path = write(tmp_path / "a.jpg", encoded(image, "JPEG", **options) + b"a film")
-            assert image_files.decoded(path)[1] == []
+            assert decode.decoded(path)[1] == []
 
 
 class TestLargePhotos:
     def test_more_pixels_than_usual_are_read_at_half_the_size(self, tmp_path, monkeypatch):
         path = write(tmp_path / "a.jpg", encoded(photo(1, 200), "JPEG", exif=EXIF))
         whole = Image.open(path).reduce(2)
-        monkeypatch.setattr(image_files, "MAX_PIXELS", 30_000)
-        monkeypatch.setattr(image_files, "MAX_HALVED_PIXELS", 50_000)
-        pixels, remarks = image_files.decoded(path)
+        monkeypatch.setattr(decode, "MAX_PIXELS", 30_000)
+        monkeypatch.setattr(decode, "MAX_HALVED_PIXELS", 50_000)
+        pixels, remarks = decode.decoded(path)
         assert (pixels.shape, remarks) == ((100, 100, 3), [])
         assert abs(pixels.astype(int) - np.asarray(whole)).mean() < 2
 
@@ -745,13 +746,13 @@ class TestLargePhotos:
         self, tmp_path, monkeypatch, kind, options
     ):
         path = write(tmp_path / f"a.{kind.lower()}", encoded(photo(1, 200), kind, **options))
-        monkeypatch.setattr(image_files, "MAX_PIXELS", 30_000)
-        monkeypatch.setattr(image_files, "MAX_HALVED_PIXELS", 50_000)
-        with pytest.raises(image_files.Refused, match="too many pixels"):
-            image_files.decoded(path)
+        monkeypatch.setattr(decode, "MAX_PIXELS", 30_000)
+        monkeypatch.setattr(decode, "MAX_HALVED_PIXELS", 50_000)
+        with pytest.raises(remarks_module.Refused, match="too many pixels"):
+            decode.decoded(path)
 
     def test_no_more_processes_than_the_memory_has_place_for(self, monkeypatch):
-        monkeypatch.setattr(image_files, "available_memory", lambda: 1.5 * image_files.MOST_MEMORY)
+        monkeypatch.setattr(processes, "available_memory", lambda: 1.5 * processes.MOST_MEMORY)
         results = []
         in_processes(process_and_items, range(20), "try", False, results.append, 4e6)
         assert {process for process, _ in results} == {os.getpid()}
@@ -760,7 +761,7 @@ class TestLargePhotos:
 class TestThreads:
     def test_warnings_are_as_before_when_threads_come_and_go_in_turn(self):
         before = list(warnings.filters)
-        one, other = image_files.quiet_pillow(), image_files.quiet_pillow()
+        one, other = processes.quiet_pillow(), processes.quiet_pillow()
         one.__enter__()
         other.__enter__()
         one.__exit__(None, None, None)
@@ -814,7 +815,7 @@ MANY = 60_000  # files that are worth several processes: 150 chunks
 
 INTERRUPTED = """
 import os, time
-from helpers.photos.decode import in_processes
+from helpers.photos.processes import in_processes
 
 def work(first, items):
     time.sleep(0.05)
@@ -886,7 +887,7 @@ class TestManyFiles:
         folder = fill(tmp_path / "photos", {"cat": 30, "dog": 30})
         write(folder / "cat" / "torn.jpg", encoded(picture(1), "JPEG")[:300])
         alone = check_folder(folder)
-        monkeypatch.setattr(image_files, "WORTH_PROCESSES", 0)
+        monkeypatch.setattr(processes, "WORTH_PROCESSES", 0)
         shared = check_folder(folder)
         assert shared.findings == alone.findings
         assert shared.images == alone.images

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from helpers import build_cnn, load_dataset
-from helpers.datasets.load import DATA_DIR
+from helpers.datasets.dataset import DATA_DIR
 
 pytestmark = pytest.mark.skipif(
     not (DATA_DIR / "cifar10").is_dir(), reason="the full CIFAR-10 is not in data/cifar10"

@@ -26,8 +26,10 @@ from helpers import (
     train,
 )
 from helpers.basics.errors import MismatchError, UsageError
-from helpers.recipes import recipe as recipes
-from helpers.recipes.recipe import has_fast_bfloat16, whitening_kernel
+from helpers.recipes import bfloat16, whitening
+from helpers.recipes import recipe as recipe_module
+from helpers.recipes.bfloat16 import has_fast_bfloat16
+from helpers.recipes.whitening import whitening_kernel
 
 with quiet_tensorflow():
     import keras
@@ -153,7 +155,7 @@ class TestFields:
 
     @pytest.mark.parametrize("fast", [True, False])
     def test_bfloat16_only_where_the_processor_has_it(self, dataset, monkeypatch, fast):
-        monkeypatch.setattr(recipes, "has_fast_bfloat16", lambda: fast)
+        monkeypatch.setattr(recipe_module, "has_fast_bfloat16", lambda: fast)
         model = CLASSIC.but(bfloat16=True).build(dataset)
         assert model.get_layer("conv_1").compute_dtype == ("bfloat16" if fast else "float32")
         assert model.get_layer("conv_1").variable_dtype == "float32"
@@ -172,7 +174,7 @@ class TestBfloat16:
                 raise FileNotFoundError
             return f"flags : {flags}\n"
 
-        monkeypatch.delenv(recipes.BFLOAT16_VARIABLE, raising=False)
+        monkeypatch.delenv(bfloat16.BFLOAT16_VARIABLE, raising=False)
         monkeypatch.setattr(Path, "read_text", read)
         assert has_fast_bfloat16() is fast
 
@@ -182,19 +184,19 @@ class TestBfloat16:
         self, dataset, monkeypatch, flags, wish, dtype
     ):
         monkeypatch.setattr(Path, "read_text", lambda self, **options: f"flags : {flags}\n")
-        monkeypatch.setenv(recipes.BFLOAT16_VARIABLE, wish)
+        monkeypatch.setenv(bfloat16.BFLOAT16_VARIABLE, wish)
         model = CLASSIC.but(bfloat16=True).build(dataset)
         assert model.get_layer("conv_1").compute_dtype == dtype
 
     def test_the_environment_says_yes_or_no(self, monkeypatch):
-        monkeypatch.setenv(recipes.BFLOAT16_VARIABLE, "maybe")
+        monkeypatch.setenv(bfloat16.BFLOAT16_VARIABLE, "maybe")
         with pytest.raises(UsageError, match="Expected yes or no in COURSE_BFLOAT16. Received: m"):
             has_fast_bfloat16()
 
 
 def test_images_that_lie_class_after_class_are_all_measured(dataset, monkeypatch):
     """As a folder has them: the first ones say nothing about the others."""
-    monkeypatch.setattr(recipes, "IMAGES_TO_MEASURE", 6)
+    monkeypatch.setattr(whitening, "IMAGES_TO_MEASURE", 6)
     order = np.argsort(dataset.train.labels, kind="stable")
     images = (
         dataset.train.images[order] // 2 + 60 * dataset.train.labels[order][:, None, None, None]
@@ -223,23 +225,23 @@ class TestMeasuring:
         return ImageDataset("large", split, split, split, ("dark", "bright"), shape[1:], "tests")
 
     def test_exactly_2_000_of_all_parts(self, large):
-        sample = np.concatenate(list(recipes._sample(large)))
+        sample = np.concatenate(list(whitening._sample(large)))
         assert sample.shape == (2_000, 32, 32, 3)
         expected = large.train.images[[int(1.25 * number) for number in range(2_000)]]
         np.testing.assert_array_equal(sample, expected)
 
     def test_fewer_images_are_all_measured(self, dataset):
-        sample = np.concatenate(list(recipes._sample(dataset)))
+        sample = np.concatenate(list(whitening._sample(dataset)))
         np.testing.assert_array_equal(sample, dataset.train.images)
 
     def test_mean_and_spread_are_those_of_numpy(self, large):
-        sample = np.concatenate(list(recipes._sample(large)))
-        mean, spread = recipes._mean_and_spread(large)
+        sample = np.concatenate(list(whitening._sample(large)))
+        mean, spread = whitening.mean_and_spread(large)
         np.testing.assert_allclose(mean, sample.mean(axis=(0, 1, 2)), rtol=1e-12)
         np.testing.assert_allclose(spread, sample.std(axis=(0, 1, 2)), rtol=1e-10)
 
     def test_the_filters_are_those_of_all_patches_at_once(self, large):
-        sample = np.concatenate(list(recipes._sample(large))).astype(np.float64)
+        sample = np.concatenate(list(whitening._sample(large))).astype(np.float64)
         sample = (sample - sample.mean((0, 1, 2))) / sample.std((0, 1, 2))
         patches = np.array(
             [
@@ -256,7 +258,7 @@ class TestMeasuring:
 
     def test_it_takes_a_few_megabytes(self, large, monkeypatch):
         """All at once, the images standardised as float64 would take 49 MB twice."""
-        monkeypatch.setattr(recipes, "NUMBERS_AT_ONCE", 50_000)
+        monkeypatch.setattr(whitening, "NUMBERS_AT_ONCE", 50_000)
         whitening_kernel(large, 5)  # what is imported on the way is not counted
         tracemalloc.start()
         try:

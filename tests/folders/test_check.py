@@ -21,9 +21,12 @@ from PIL import Image
 
 from helpers import check_folder, load_dataset
 from helpers.basics.errors import FolderError, MissingFileError, NotEnoughMemoryError, UsageError
-from helpers.folders import check as folders
-from helpers.folders import report as folder_report
-from helpers.folders.check import cut_parts, read_images
+from helpers.folders import examine as examine_module
+from helpers.folders import findings
+from helpers.folders import listing as listing_module
+from helpers.folders.cut import cut_parts
+from helpers.folders.examine import read_images
+from helpers.photos import thumbnails
 
 
 def paths(images) -> list[str]:
@@ -93,7 +96,7 @@ class TestGoodFolder:
     def test_an_interrupt_stops_it_soon(self, photos, monkeypatch):
         fill(photos, {"cat": 400}, first=50)
         looked_at = []
-        examine = folders._examine
+        examine = examine_module._examine
 
         def slowly(*arguments):
             looked_at.append(arguments)
@@ -103,7 +106,7 @@ class TestGoodFolder:
         def interrupted(bar, count):
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(folders, "_examine", slowly)
+        monkeypatch.setattr(examine_module, "_examine", slowly)
         monkeypatch.setattr("tqdm.auto.tqdm.update", interrupted)
         with pytest.raises(KeyboardInterrupt):
             check_folder(photos)
@@ -205,7 +208,7 @@ class TestNoFolder:
 
 
 class TestLayout:
-    def one_problem(self, folder: Path) -> folder_report.Finding:
+    def one_problem(self, folder: Path) -> findings.Finding:
         report = check_folder(folder)
         assert len(report.findings) == 1, report
         assert not report.ok
@@ -738,7 +741,7 @@ class TestNoPlainFiles:
         ]
 
     def test_a_file_that_becomes_a_pipe_meanwhile(self, photos, monkeypatch):
-        listed = folders._list_files
+        listed = listing_module._list_files
 
         def list_then_change(root):
             listing = listed(root)
@@ -746,18 +749,18 @@ class TestNoPlainFiles:
             os.mkfifo(root / "cat" / "0000.png")
             return listing
 
-        monkeypatch.setattr(folders, "_list_files", list_then_change)
+        monkeypatch.setattr(listing_module, "_list_files", list_then_change)
         assert found(check_folder(photos)) == [("cat/0000.png", "vanished", "problem")]
 
     def test_files_that_vanish_meanwhile(self, photos, monkeypatch):
-        listed = folders._list_files
+        listed = listing_module._list_files
 
         def list_then_delete(root):
             listing = listed(root)
             (root / "cat" / "0000.png").unlink()
             return listing
 
-        monkeypatch.setattr(folders, "_list_files", list_then_delete)
+        monkeypatch.setattr(listing_module, "_list_files", list_then_delete)
         report = check_folder(photos)
         assert found(report) == [("cat/0000.png", "vanished", "problem")]
 
@@ -1032,8 +1035,8 @@ class TestNearlyTheSame:
         sizes = [(32, 32), (30, 45), (5, 4), (200, 9), (100, 75), (300, 216)]
         pictures = [NOISE.resize(sizes[number % len(sizes)]) for number in range(250)]
         pixels = [np.asarray(image) for image in pictures]
-        together = folders._thumbnails(pixels)
-        alone = np.concatenate([folders._thumbnails([one]) for one in pixels])
+        together = thumbnails.make_thumbnails(pixels)
+        alone = np.concatenate([thumbnails.make_thumbnails([one]) for one in pixels])
         np.testing.assert_array_equal(together, alone)
         # Made eight times as large, each dot covers whole pixels.
         large = [one.repeat(8, axis=0).repeat(8, axis=1) for one in pixels[:6]]

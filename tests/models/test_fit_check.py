@@ -14,19 +14,15 @@ import pytest
 from helpers import ImageDataset, build_cnn, quiet_tensorflow, train
 from helpers.basics import memory
 from helpers.basics.errors import MismatchError, NotEnoughMemoryError, UsageError
-from helpers.models import fit_check
-from helpers.models.fit_check import (
-    batch_without_training,
-    bytes_an_image,
-    check_batch_size,
-    check_fit,
-)
+from helpers.models import losses, step_memory
+from helpers.models.fit_check import check_fit
+from helpers.models.step_memory import batch_without_training, bytes_an_image, check_batch_size
 
 with quiet_tensorflow():
     import keras
     from keras import layers
 
-BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
 
 def model_of(*inner, shape=(18, 18, 1)) -> keras.Model:
@@ -290,7 +286,7 @@ class TestModel:
             "Exception encountered when calling Own.call().\n\n\x1b[1mToo narrow.\x1b[0m\n\n"
             "Arguments received by Own.call():\n  • images=<KerasTensor>"
         )
-        assert fit_check.cause_in_words(ValueError(framed)) == "Too narrow"
+        assert losses.cause_in_words(ValueError(framed)) == "Too narrow"
 
     def test_several_inputs(self, dataset):
         first, second = keras.Input((18, 18, 1)), keras.Input((18, 18, 1))
@@ -669,10 +665,10 @@ class TestMemory:
     ):
         model = build_cnn(dataset)
         before = model.get_weights()
-        weights = 4 * fit_check.COPIES_OF_WEIGHTS * model.count_params()
+        weights = 4 * step_memory.COPIES_OF_WEIGHTS * model.count_params()
         # Room for ten images and a half.
-        room = weights + 10.5 * fit_check.TRAINING_FACTOR * 4 * NUMBERS_AN_IMAGE
-        available = int(room / fit_check.SHARE_OF_MEMORY)
+        room = weights + 10.5 * step_memory.TRAINING_FACTOR * 4 * NUMBERS_AN_IMAGE
+        available = int(room / step_memory.SHARE_OF_MEMORY)
         monkeypatch.setattr(memory, "available_memory", lambda: available)
         with pytest.raises(NotEnoughMemoryError, match="20 images a batch.*Try batch_size=10,"):
             train(model, dataset, epochs=1, batch_size=20, progress=False)
@@ -688,12 +684,12 @@ class TestMemory:
         for layer in model.layers[:-2]:
             layer.trainable = False
         largest, learning = 4 * 16 * 16 * 32, 4 * (64 + 64 + 3)  # with flatten
-        expected = fit_check.FROZEN_FACTOR * largest + fit_check.TRAINING_FACTOR * learning
-        assert fit_check.bytes_of_step(model) == expected
+        expected = step_memory.FROZEN_FACTOR * largest + step_memory.TRAINING_FACTOR * learning
+        assert step_memory.bytes_of_step(model) == expected
 
     def test_a_step_where_all_learns_is_three_times_the_outputs(self, dataset):
-        expected = fit_check.TRAINING_FACTOR * 4 * NUMBERS_AN_IMAGE
-        assert fit_check.bytes_of_step(build_cnn(dataset)) == expected
+        expected = step_memory.TRAINING_FACTOR * 4 * NUMBERS_AN_IMAGE
+        assert step_memory.bytes_of_step(build_cnn(dataset)) == expected
 
     def test_a_frozen_backbone_fits_where_a_learning_one_does_not(self, dataset, monkeypatch):
         """50 million weights: 1.4 GB with gradients and means, 0.4 GB without."""
@@ -714,7 +710,7 @@ class TestMemory:
             check=True, capture_output=True, text=True,
         )  # fmt: skip
         times = json.loads(measured.stdout.splitlines()[-1])["times all outputs"]
-        assert times < fit_check.TRAINING_FACTOR < 2.5 * times
+        assert times < step_memory.TRAINING_FACTOR < 2.5 * times
 
     def test_the_words(self, dataset, monkeypatch):
         """(0.8 GB - 7 x 4 x 60,099 weights) / (3 x 54,556 bytes) is 4,877.6 images."""

@@ -15,7 +15,8 @@ from PIL import Image
 
 from helpers import check_folder
 from helpers.basics.errors import FolderError
-from helpers.folders import report as folder_report
+from helpers.folders import findings
+from helpers.folders import images as images_module
 
 LARGE = picture(70, (200, 200))
 
@@ -164,8 +165,8 @@ class TestReport:
         assert "<img" not in report._repr_html_()
 
     def test_every_kind_has_an_advice_that_is_a_sentence(self):
-        for level, advice in folder_report.KINDS.values():
-            assert level in folder_report.LEVELS
+        for level, advice in findings.KINDS.values():
+            assert level in findings.LEVELS
             assert re.fullmatch(r"[A-Z][ -~]*\.", advice)
 
 
@@ -175,7 +176,7 @@ class TestImages:
     def test_it_is_a_sequence(self, photos):
         images = check_folder(photos).images
         assert len(images) == len(list(images)) == 20
-        assert images[0] == folder_report.ImageFile(photos / "cat" / "0000.png", 0, "", 0)
+        assert images[0] == images_module.ImageFile(photos / "cat" / "0000.png", 0, "", 0)
         assert images[-1] == images[19] == list(images)[19]
         assert list(images[5:8]) == [images[5], images[6], images[7]]
         assert images == list(images) == check_folder(photos).images
@@ -193,7 +194,7 @@ class TestImages:
             (("x", "y"), ""),
             (("x",), "c"),
         ]
-        places = folder_report.Places()
+        places = images_module.Places()
         for folder, name in names:
             places.add(folder, name)
         assert list(places) == [(*folder, name) for folder, name in names]

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+import helpers
 from helpers import CourseError, build_cnn, check_setup, quiet_tensorflow
 from helpers.basics import quiet
 from helpers.basics.errors import UsageError
@@ -193,7 +194,7 @@ def test_a_whole_lesson_logs_nothing():
     environment = {name: v for name, v in os.environ.items() if not name.startswith("TF_")}
     finished = subprocess.run(
         [sys.executable, "-c", COURSE_IN_SHORT],
-        cwd=Path(quiet.__file__).parent.parent, env=environment, capture_output=True, text=True,
+        cwd=Path(helpers.__file__).parent.parent, env=environment, capture_output=True, text=True,
     )  # fmt: skip
     assert finished.stdout == "done\n"
     assert finished.stderr == ""

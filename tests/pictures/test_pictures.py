@@ -25,11 +25,14 @@ from matplotlib.ft2font import FT2Font
 from matplotlib.text import Text
 from PIL import Image
 
+import helpers
 from helpers import (
+    Evaluation,
     Picture,
     Split,
     TrainingRun,
     evaluate,
+    lessons,
     plot_bars,
     plot_class_counts,
     plot_descent,
@@ -43,7 +46,12 @@ from helpers import (
     plot_runs,
 )
 from helpers.basics.errors import StorageError, UsageError
-from helpers.pictures import picture as plots
+from helpers.pictures import images as images_module
+from helpers.pictures import letters as letters_module
+from helpers.pictures import picture as picture_module
+from helpers.pictures import words as words_module
+from helpers.results import pictures as pictures_module
+from helpers.training import curves
 
 SVG = "http://www.w3.org/2000/svg"
 RANDOM = np.random.default_rng(0)
@@ -91,7 +99,7 @@ EVERY_PLOT = {
     "plot_bars": lambda _: plot_bars({"a": 1, "b": 2}, x_label="images"),
     "plot_class_counts": lambda _: plot_class_counts(SPLIT),
     "plot_intervals": lambda _: plot_intervals({"a": (0.5, 0.4, 0.6)}, x_label="accuracy (%)"),
-    "live_curves": lambda _: plots.live_curves({}, 5),
+    "live_curves": lambda _: curves.live_curves({}, 5),
     "plot_runs": lambda _: plot_runs({"SGD": RUN, "Adam": SHORT_RUN}, "loss"),
     "plot_confusion": lambda evaluation: evaluation.plot_confusion(),
     "plot_mistakes": lambda evaluation: evaluation.plot_mistakes(),
@@ -157,7 +165,9 @@ def contrast(one, other) -> float:
 
 
 def test_every_function_is_in_this_test():
-    functions = {name for name in vars(plots) if name.startswith("plot_")} | {"live_curves"}
+    public = {name for name in (*helpers.__all__, *lessons.__all__) if name.startswith("plot_")}
+    of_an_evaluation = {name for name in vars(Evaluation) if name.startswith("plot_")}
+    functions = public | of_an_evaluation | {"live_curves"}
     assert set(EVERY_PLOT) == functions
 
 
@@ -372,7 +382,7 @@ class TestPicture:
 
     def test_nbval_leaves_every_picture_out(self):
         sanitize = configparser.ConfigParser()
-        sanitize.read(Path(__file__).parent / "nbval_sanitize.cfg")
+        sanitize.read(Path(__file__).parents[1] / "nbval_sanitize.cfg")
         rule = sanitize["pictures"]
         for side in (16, 400):
             shown = plot_images(np.zeros((1, side, side, 3), np.uint8)).to_html()
@@ -414,8 +424,8 @@ def named_pictures(names) -> dict[str, Picture]:
         "bars": plot_bars(by_name, x_label="x"),
         "class counts": plot_class_counts(split),
         "intervals": plot_intervals(dict.fromkeys(names, (0.5, 0.4, 0.6)), x_label="x"),
-        "confusion": plots.plot_confusion(np.ones((count, count), int), split),
-        "mistakes": plots.plot_mistakes(split, every, every[::-1], sure),
+        "confusion": pictures_module.plot_confusion(np.ones((count, count), int), split),
+        "mistakes": pictures_module.plot_mistakes(split, every, every[::-1], sure),
     }
 
 
@@ -521,7 +531,7 @@ class TestLetters:
          ("\U0001fa77", "Noto Emoji")],  # a heart that Python 3.11 does not know yet
     )  # fmt: skip
     def test_what_no_font_has_is_said_once(self, monkeypatch, capsys, tmp_path, name, font):
-        monkeypatch.setattr(plots, "_every_font", lambda: iter(()))
+        monkeypatch.setattr(letters_module, "_every_font", lambda: iter(()))
         picture = plot_bars({name: 1, f"{name} 2": 2}, x_label="images")
         note = f"install the font {font} and run this again."
         assert picture.to_html().count(note) == 1
@@ -547,7 +557,11 @@ class TestLetters:
     def test_a_font_that_was_installed_later_is_found(self, monkeypatch, tmp_path):
         later = shutil.copy(findfont("STIXGeneral"), tmp_path / "later.ttf")
         known = [font for font in fontManager.ttflist if "STIX" not in font.name]
-        known = [font for font in known if not plots._letters_of(font.fname, frozenset(self.NEW))]
+        known = [
+            font
+            for font in known
+            if not letters_module._letters_of(font.fname, frozenset(self.NEW))
+        ]
         monkeypatch.setattr(fontManager, "ttflist", known)
         picture = plot_bars({self.NEW: 1}, x_label="images")
         monkeypatch.setattr("matplotlib.font_manager.findSystemFonts", lambda: [])
@@ -564,7 +578,7 @@ class TestLetters:
 
 def megabytes(picture: Picture) -> float:
     """Of its pixels, four bytes each, as they are drawn."""
-    width, height = picture.figure.get_size_inches() * plots.DOTS_PER_INCH
+    width, height = picture.figure.get_size_inches() * picture_module.DOTS_PER_INCH
     return width * height * 4 / 1e6
 
 
@@ -578,7 +592,7 @@ class TestManyThings:
 
     @pytest.mark.parametrize("count", [1, 2, 30, 31, 100])
     def test_a_confusion_matrix(self, count):
-        picture = plots.plot_confusion(np.eye(count, dtype=int), self.split_of(count))
+        picture = pictures_module.plot_confusion(np.eye(count, dtype=int), self.split_of(count))
         (ax,) = picture.axes
         assert megabytes(picture) < 12
         assert max(picture.figure.get_size_inches()) <= 14
@@ -618,7 +632,7 @@ class TestManyThings:
 
     @pytest.mark.parametrize("columns", [1, 40])
     def test_images_and_maps(self, monkeypatch, columns):
-        monkeypatch.setattr(plots, "MOST_IMAGES", 6)
+        monkeypatch.setattr(images_module, "MOST_IMAGES", 6)
         images = plot_images(np.zeros((5_000, 4, 4, 1), np.uint8), columns=columns)
         assert images.title == "the first 6 of 5,000 images"
         assert images.description.startswith("The first 6 of 5,000 images, ")
@@ -629,8 +643,10 @@ class TestManyThings:
             assert "the first 6 of" in " ".join(texts_of(picture)).replace("\n", " ")
 
     def test_the_most_images_fit(self):
-        assert plots.MOST_IMAGES * 2.3 * 2.3 * plots.DOTS_PER_INCH**2 * 4 / 1e6 < 200
-        assert 40 * 2.5 * plots.DOTS_PER_INCH < 2**16, "one below the other"
+        assert (
+            images_module.MOST_IMAGES * 2.3 * 2.3 * picture_module.DOTS_PER_INCH**2 * 4 / 1e6 < 200
+        )
+        assert 40 * 2.5 * picture_module.DOTS_PER_INCH < 2**16, "one below the other"
 
     def test_lines(self):
         lines = {f"run {number}": [number] * 3 for number in range(100)}
@@ -921,7 +937,7 @@ class TestPlotHeatmaps:
         picture = plot_heatmaps(np.full((1, 8, 8, 1), background, np.uint8), heat)
         assert "from dark blue for 0 to yellow for 1" in picture.description
         pixels, box = pixels_of(picture), picture.axes[1].get_window_extent()
-        scale = plots.DOTS_PER_INCH / picture.figure.dpi
+        scale = picture_module.DOTS_PER_INCH / picture.figure.dpi
         column = pixels[:, int(scale * (box.x0 + box.x1) / 2)]
         high = column[len(column) - int(scale * box.y0) - 12].astype(int)
         low = column[len(column) - int(scale * box.y1) + 12].astype(int)
@@ -1002,9 +1018,11 @@ class TestColours:
         self, cones
     ):
         known = min(smallest_distance(self.OKABE_ITO, kind) for kind in LACKING)
-        assert smallest_distance(plots.COLOURS, cones) >= known > 10
+        assert smallest_distance(picture_module.COLOURS, cones) >= known > 10
 
-    @pytest.mark.parametrize("colour", (*plots.COLOURS, plots.GREY, plots.FRAME))
+    @pytest.mark.parametrize(
+        "colour", (*picture_module.COLOURS, picture_module.GREY, picture_module.FRAME)
+    )
     def test_they_can_be_seen_on_white(self, colour):
         assert contrast(colour, "white") >= 3
 
@@ -1041,7 +1059,7 @@ class TestPlotLines:
 
     @pytest.mark.parametrize("points", [5, 100], ids=["few points", "many points"])
     def test_lines_differ_in_more_than_their_colour(self, points):
-        lines = {str(number): [number] * points for number in range(len(plots.COLOURS))}
+        lines = {str(number): [number] * points for number in range(len(picture_module.COLOURS))}
         (ax,) = plot_lines(range(points), lines, x_label="x", y_label="y").axes
         assert len({line.get_color() for line in ax.lines}) == len(lines)
         looks = {(line.get_marker(), str(line._dash_pattern)) for line in ax.lines}
@@ -1190,7 +1208,7 @@ class TestPlotLines:
 
     def test_epochs_are_whole_numbers(self):
         picture = plot_lines([1, 2], {"a": [1, 2]}, x_label="epoch", y_label="y")
-        one_epoch = plots.live_curves({"loss": (2.0,), "accuracy": (0.5,)}, 1)
+        one_epoch = curves.live_curves({"loss": (2.0,), "accuracy": (0.5,)}, 1)
         for ax in (*picture.axes, *one_epoch.axes):
             ax.figure.draw_without_rendering()
             assert all(float(tick).is_integer() for tick in ax.get_xticks())
@@ -1336,7 +1354,7 @@ def test_an_interval_that_is_not_known():
      (-np.inf, "-inf"), (0.0001, "0.0001")],
 )  # fmt: skip
 def test_numbers_are_written_as_people_write_them(value, written):
-    assert plots._number(value) == written
+    assert words_module.in_digits(value) == written
 
 
 # -------------------------------------------------------------- training and its evaluation
@@ -1366,7 +1384,7 @@ class TestCurves:
 
     @pytest.mark.parametrize("history", [{}, {"loss": [2.0], "accuracy": [0.3]}])
     def test_while_it_trains_there_is_room_for_all_epochs(self, history):
-        for ax in plots.live_curves(history, 10).axes:
+        for ax in curves.live_curves(history, 10).axes:
             assert ax.get_xlim() == (0.5, 10.5)
             assert len(ax.lines) == len(history) // 2
 
@@ -1386,18 +1404,18 @@ class TestCurves:
 
     def test_of_a_diverged_run_no_best_epoch_is_spoken_of(self):
         history = dict.fromkeys(("loss", "accuracy", "val_loss", "val_accuracy"), [np.nan, np.inf])
-        picture = plots.live_curves(history, 3)
+        picture = curves.live_curves(history, 3)
         assert "lowest" not in picture.description
         picture.figure.draw_without_rendering()
 
     def test_a_loss_that_ends_in_nan_has_its_lowest_before(self):
         names = ("loss", "accuracy", "val_loss", "val_accuracy")
         history = dict.fromkeys(names, (1.0, 0.5, np.nan))
-        assert "with the lowest loss in epoch 2." in plots.live_curves(history, 3).description
+        assert "with the lowest loss in epoch 2." in curves.live_curves(history, 3).description
 
     @pytest.mark.parametrize("history", [{"loss": np.ones(3)}, {"loss": [], "accuracy": []}])
     def test_histories_of_other_kinds(self, history):
-        plots.live_curves(history, 0).figure.draw_without_rendering()
+        curves.live_curves(history, 0).figure.draw_without_rendering()
 
     @pytest.mark.parametrize(
         ("runs", "metric", "words"),
@@ -1440,7 +1458,7 @@ class TestConfusion:
     def test_the_most_frequent_mistakes_come_first(self):
         confusion = np.array([[9, 1, 0, 5], [4, 9, 0, 0], [0, 0, 0, 0], [0, 7, 0, 9]])
         split = Split("test", np.zeros((44, 1)), np.zeros(44, int), tuple("abcd"), "")
-        description = plots.plot_confusion(confusion, split).description
+        description = pictures_module.plot_confusion(confusion, split).description
         assert "mistakes: 7 d taken for b, 5 a taken for d, 4 b taken for a." in description
 
     def test_every_number_can_be_read(self):
@@ -1452,7 +1470,7 @@ class TestConfusion:
             rows = confusion[start : start + 25]
             square[: len(rows), :2] = rows
             split = Split("test", np.zeros((1, 1)), np.zeros(1, int), names[:25], "")
-            (ax,) = plots.plot_confusion(square, split).axes
+            (ax,) = pictures_module.plot_confusion(square, split).axes
             colours = matplotlib.colormaps["Blues"](shown_image(ax))
             for text in ax.texts:
                 column, row = text.get_position()

@@ -16,9 +16,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import helpers
 from helpers import ImageDataset, Split, check_folder, load_dataset
 from helpers.basics.errors import FolderError, UsageError
-from helpers.datasets import load as datasets
+from helpers.datasets import cifar10, fashion_mnist
 
 RECORDS = 20  # images in each of the made-up CIFAR-10 files; the official ones have 10,000
 TEN_CLASSES = np.arange(RECORDS) % 10
@@ -100,14 +101,14 @@ def small_sample(tmp_path, monkeypatch) -> Path:
     def images(count: int) -> np.ndarray:
         return np.arange(count, dtype=np.uint8)[:, None, None].repeat(4, 1).repeat(4, 2)
 
-    file = tmp_path / datasets.FASHION_MNIST_FILE
+    file = tmp_path / fashion_mnist.FASHION_MNIST_FILE
     np.savez(
         file,
         train_images=images(60), train_labels=(np.arange(60) % 10).astype(np.uint8),
         test_images=images(20), test_labels=TEN_CLASSES.astype(np.uint8),
     )  # fmt: skip
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
-    monkeypatch.setattr(datasets, "FASHION_MNIST_SHA256", digest)
+    monkeypatch.setattr(fashion_mnist, "FASHION_MNIST_SHA256", digest)
     return tmp_path
 
 
@@ -163,13 +164,13 @@ class TestDamagedSample:
         assert len(load_dataset(data_dir=place, validation_images=20).validation) == 20
 
     def test_one_changed_byte(self, small_sample):
-        file = small_sample / datasets.FASHION_MNIST_FILE
+        file = small_sample / fashion_mnist.FASHION_MNIST_FILE
         content = bytearray(file.read_bytes())
         content[len(content) // 2] ^= 1
         file.write_bytes(content)
         with pytest.raises(ValueError) as refused:
             load_dataset(data_dir=small_sample, validation_images=20)
-        assert f"with sha256 {datasets.FASHION_MNIST_SHA256}" in str(refused.value)
+        assert f"with sha256 {fashion_mnist.FASHION_MNIST_SHA256}" in str(refused.value)
         assert f"Received: {hashlib.sha256(content).hexdigest()}" in str(refused.value)
         assert "git checkout -- data" in str(refused.value)
 
@@ -233,7 +234,7 @@ class TestCifar10Layout:
 
     @pytest.mark.parametrize("nonsense", [b"", b"0000  data_batch_1.bin\n", b"\xff\xfe"])
     def test_a_wrong_hash_list_does_not_make_them_official(self, laid_out, nonsense):
-        (laid_out / "cifar10" / datasets.HASH_LIST).write_bytes(nonsense)
+        (laid_out / "cifar10" / cifar10.HASH_LIST).write_bytes(nonsense)
         assert "not known to be the official" in load_cifar10(laid_out).source
 
     def test_a_missing_file(self, laid_out):
@@ -463,7 +464,7 @@ def test_on_the_command_line_an_error_is_one_sentence(tmp_path):
     """`make cifar10` runs this."""
     finished = subprocess.run(
         [sys.executable, "-m", "helpers.datasets", str(tmp_path / "nowhere")],
-        cwd=Path(datasets.__file__).parent.parent, capture_output=True, text=True,
+        cwd=Path(helpers.__file__).parent.parent, capture_output=True, text=True,
         env={**os.environ, "PYTHONWARNINGS": "error"},
     )  # fmt: skip
     assert finished.returncode == 1

@@ -20,9 +20,9 @@ import numpy as np
 import pytest
 
 from helpers import TrainingRun, flip_sideways, quiet_tensorflow, shift, train
+from helpers.basics import quiet
 from helpers.basics.errors import CheckpointError, MismatchError, StorageError, UsageError, wrapped
-from helpers.training import checkpoints
-from helpers.training import fit as training
+from helpers.training import checkpoints, progress, sameness, state
 from helpers.training.checkpoints import CheckpointFolder
 
 with quiet_tensorflow():
@@ -205,7 +205,7 @@ def test_many_short_trainings_are_no_function_that_is_traced_too_often(small, ca
     """TensorFlow counts the graphs of all models together, and warns of the fifth."""
     warning = "5 out of the last 5 calls to <function f> triggered tf.function retracing."
     logger = tensorflow_logger()
-    with caplog.at_level("WARNING", logger="tensorflow"), training.no_word_of_tracing():
+    with caplog.at_level("WARNING", logger="tensorflow"), quiet.no_word_of_tracing():
         logger.warning(warning)
         logger.warning("another matter")
     logger.warning(warning)
@@ -314,8 +314,8 @@ class TestTrainingRun:
 @pytest.fixture
 def every_step(monkeypatch):
     """Shows the bar after every step and the curves after every epoch, however short."""
-    monkeypatch.setattr(training, "SECONDS_BETWEEN_UPDATES", 0)
-    monkeypatch.setattr(training, "SECONDS_BETWEEN_PICTURES", 0)
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_UPDATES", 0)
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_PICTURES", 0)
 
 
 class TestInATerminal:
@@ -345,7 +345,7 @@ class TestInATerminal:
     def test_the_bar_is_full_at_the_end_of_the_shortest_training(
         self, dataset, capsys, monkeypatch
     ):
-        monkeypatch.setattr(training, "SECONDS_BETWEEN_UPDATES", 1_000)
+        monkeypatch.setattr(progress, "SECONDS_BETWEEN_UPDATES", 1_000)
         train(as_built(dense_model), dataset, epochs=1, batch_size=8)
         assert "| 3/3 [" in capsys.readouterr().err
 
@@ -419,7 +419,7 @@ class TestInANotebook:
         assert pictures[-1] == pictures[-2]
 
     def test_short_trainings_end_with_all_their_epochs(self, dataset, notebook, monkeypatch):
-        monkeypatch.setattr(training, "live_curves", lambda history, epochs: Drawn(history))
+        monkeypatch.setattr(progress, "live_curves", lambda history, epochs: Drawn(history))
         train(as_built(dense_model), dataset, epochs=3, batch_size=8)
         assert "3 epochs" in notebook[-1].data["text/html"]
 
@@ -444,7 +444,7 @@ class TestInANotebook:
     ):
         """The first one is made into a graph, which takes longer than many others."""
         clock = [0.0]
-        monkeypatch.setattr(training.time, "perf_counter", lambda: clock[0])
+        monkeypatch.setattr(progress.time, "perf_counter", lambda: clock[0])
 
         def tick(*_):
             clock[0] += 1_000.0 if clock[0] == 0 else 10.0
@@ -467,8 +467,8 @@ class TestInANotebook:
         ]
 
     def test_updates_are_seldom_enough_for_a_browser(self, dataset, notebook, monkeypatch):
-        monkeypatch.setattr(training, "SECONDS_BETWEEN_UPDATES", 1_000)
-        monkeypatch.setattr(training, "SECONDS_BETWEEN_PICTURES", 1_000)
+        monkeypatch.setattr(progress, "SECONDS_BETWEEN_UPDATES", 1_000)
+        monkeypatch.setattr(progress, "SECONDS_BETWEEN_PICTURES", 1_000)
         train(as_built(dense_model), dataset, epochs=2, batch_size=1)
         assert len(notebook) < 6  # of 48 steps: the beginning and the end
 
@@ -909,7 +909,7 @@ class TestTheSameFunctions:
             assert go(as_built(random_model), small, tmp_path, epochs=epochs, augment=[same])
         with pytest.raises(CheckpointError, match="augmentation augmentation encloses"):
             go(as_built(random_model), small, tmp_path, epochs=3, augment=[make(2)])
-        training._left_as.clear()  # as in a new notebook
+        sameness.left_as.clear()  # as in a new notebook
         run = go(as_built(random_model), small, tmp_path, epochs=3, augment=[make()])
         assert run.epochs == 3
 
@@ -988,8 +988,8 @@ class TestTheSameFunctions:
         self, small, reference, tmp_path, capsys, monkeypatch, name
     ):
         folder = shutil.copytree(reference.folder, tmp_path / "copy")
-        now = training._surroundings(as_built(random_model))
-        monkeypatch.setattr(training, "_surroundings", lambda model: now | {name: "another"})
+        now = sameness.surroundings(as_built(random_model))
+        monkeypatch.setattr(state, "surroundings", lambda model: now | {name: "another"})
         model = as_built(random_model)
         ends_as(reference, go(model, small, folder), model)
         assert capsys.readouterr().out.splitlines()[1:] == [
@@ -1001,7 +1001,7 @@ class TestTheSameFunctions:
 
         threading_of = tf.config.threading
         monkeypatch.setattr(threading_of, "get_intra_op_parallelism_threads", lambda: 7)
-        assert training._surroundings(as_built(random_model))["threads"] == "7"
+        assert sameness.surroundings(as_built(random_model))["threads"] == "7"
 
     def test_a_policy_of_other_bits_is_no_other_training(self, small, tmp_path, capsys):
         """Layers that compute with 16 bits; their weights have 32 in both."""
@@ -1068,12 +1068,12 @@ class TestOddCheckpoints:
         kept = CheckpointFolder(folder)
         kept.newest()
         kept.save(replace(newest, arrays=arrays, facts=facts))
-        found, useless = kept.newest(training._is_whole)
+        found, useless = kept.newest(sameness.is_whole_checkpoint)
         assert (found.epoch, len(useless)) == (3, 1)
         assert useless[0].endswith(" does not hold what a training keeps")
 
     def test_a_whole_one_is_whole(self, reference):
-        found, useless = CheckpointFolder(reference.folder).newest(training._is_whole)
+        found, useless = CheckpointFolder(reference.folder).newest(sameness.is_whole_checkpoint)
         assert (found.epoch, useless) == (EPOCHS, [])
 
     def test_a_training_goes_on_from_the_one_before(self, small, reference, tmp_path, capsys):
@@ -1095,10 +1095,10 @@ class TestInterrupted:
             (keras.callbacks.CallbackList, "on_train_batch_begin", 1, 0),
             (keras.callbacks.CallbackList, "on_train_batch_end", 2 * STEPS + 2, 2),
             (keras.callbacks.CallbackList, "on_test_batch_end", 2, 1),
-            (training, "_all_finite", 4, 1),  # the first two are of the beginning
+            (state, "all_finite", 4, 1),  # the first two are of the beginning
             (CheckpointFolder, "save", 4, 3),
             (checkpoints.Path, "replace", 3, 2),
-            (training._TerminalView, "redraw", 3, 2),
+            (progress._TerminalView, "redraw", 3, 2),
         ],
         ids=lambda value: value if isinstance(value, str) else "",
     )
@@ -1184,14 +1184,14 @@ class TestInterrupted:
     def test_impatient_interrupts_while_it_stops_already_do_nothing(
         self, small, reference, monkeypatch, tmp_path
     ):
-        go_back, model = training._Training.go_back, as_built(random_model)
+        go_back, model = state.Training.go_back, as_built(random_model)
 
         def interrupted_go_back(self):
             for _ in range(3):
                 os.kill(os.getpid(), signal.SIGINT)
             go_back(self)
 
-        monkeypatch.setattr(training._Training, "go_back", interrupted_go_back)
+        monkeypatch.setattr(state.Training, "go_back", interrupted_go_back)
         at_call(
             monkeypatch, keras.callbacks.CallbackList, "on_train_batch_begin", STEPS + 2,
             lambda: os.kill(os.getpid(), signal.SIGINT),

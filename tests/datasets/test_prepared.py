@@ -19,13 +19,16 @@ import pytest
 from made_images import encoded, fill, found, picture, state, write
 from PIL import Image
 
+import helpers
 from helpers import ImageDataset, check_folder, load_dataset
 from helpers.basics.errors import FolderError, NotEnoughMemoryError
 from helpers.datasets import prepared
-from helpers.folders import check as folders
-from helpers.folders.check import cut_parts, read_images
+from helpers.folders import examine as examine_module
+from helpers.folders import listing as listing_module
+from helpers.folders.cut import cut_parts
+from helpers.folders.examine import read_images
 
-ROOT = Path(prepared.__file__).parent.parent
+ROOT = Path(helpers.__file__).parent.parent
 SIZE = (16, 16)
 
 
@@ -33,13 +36,13 @@ SIZE = (16, 16)
 def looked_at(monkeypatch) -> list[str]:
     """The names of the files that were decoded."""
     names: list[str] = []
-    examine = folders._examine
+    examine = examine_module._examine
 
     def noting(root, place, *rest):
         names.append(place[-1])
         return examine(root, place, *rest)
 
-    monkeypatch.setattr(folders, "_examine", noting)
+    monkeypatch.setattr(examine_module, "_examine", noting)
     return names
 
 
@@ -238,7 +241,7 @@ class TestOutOfDate:
         assert looked_at == []
 
     @pytest.mark.parametrize(
-        "version", ["helpers.prepared.FORMAT", "PIL.__version__", "simplejpeg.__version__"]
+        "version", ["helpers.datasets.prepared.FORMAT", "PIL.__version__", "simplejpeg.__version__"]
     )
     def test_another_version_makes_it_anew(self, photos, looked_at, monkeypatch, version):
         load(photos)
@@ -381,7 +384,7 @@ class TestNoPlace:
 
     def test_too_little_free_space_is_seen_first(self, photos, looked_at, capsys, monkeypatch):
         usage = type("Usage", (), {"free": 1_000})
-        monkeypatch.setattr("helpers.files.shutil.disk_usage", lambda place: usage)
+        monkeypatch.setattr("helpers.basics.files.shutil.disk_usage", lambda place: usage)
         assert self.in_memory(load(photos), photos)
         assert len(looked_at) == 40  # once here, once in the comparison
         assert "of free disk for the prepared images in" in capsys.readouterr().out
@@ -518,7 +521,7 @@ def test_what_a_program_left_that_was_killed_while_writing_is_removed(photos, pr
 def test_a_file_that_changes_while_it_is_looked_at_is_read_anew_the_next_time(
     photos, monkeypatch, looked_at
 ):
-    listed = folders._list_files
+    listed = listing_module._list_files
 
     def list_then_change(root):
         listing = listed(root)
@@ -526,7 +529,7 @@ def test_a_file_that_changes_while_it_is_looked_at_is_read_anew_the_next_time(
         return listing
 
     with monkeypatch.context() as patch:
-        patch.setattr(folders, "_list_files", list_then_change)
+        patch.setattr(listing_module, "_list_files", list_then_change)
         load(photos)
     looked_at.clear()
     load(photos)

@@ -31,14 +31,15 @@ import filelock
 import numpy as np
 import pytest
 
+import helpers
 from helpers import ImageDataset, load_dataset
 from helpers.basics.errors import DamagedFileError, DownloadError, MissingFileError, StorageError
-from helpers.datasets import load as datasets
+from helpers.datasets import cifar10
 from helpers.datasets.downloads import OVERLAP, fetch, one_at_a_time
 
-ROOT = Path(datasets.__file__).parent.parent
+ROOT = Path(helpers.__file__).parent.parent
 CONTENT = np.random.default_rng(0).bytes(300_000)
-ARCHIVE = datasets.CIFAR10_ARCHIVE
+ARCHIVE = cifar10.CIFAR10_ARCHIVE
 PART, LOCK = f"{ARCHIVE}.part", f"{ARCHIVE}.lock"
 
 
@@ -678,8 +679,8 @@ def trust(monkeypatch) -> Callable[[bytes], bytes]:
     """Gives a function that makes an archive the official one, by its hash and size."""
 
     def make_official(archive: bytes) -> bytes:
-        monkeypatch.setattr(datasets, "CIFAR10_SHA256", digest(archive))
-        monkeypatch.setattr(datasets, "CIFAR10_BYTES", len(archive))
+        monkeypatch.setattr(cifar10, "CIFAR10_SHA256", digest(archive))
+        monkeypatch.setattr(cifar10, "CIFAR10_BYTES", len(archive))
         return archive
 
     return make_official
@@ -702,7 +703,7 @@ def load_cifar10(data_dir: Path) -> ImageDataset:
     return load_dataset("cifar10", data_dir=data_dir, validation_images=0)
 
 
-UNPACKED = {"cifar10"} | {f"cifar10/{name}" for name in (*datasets.CIFAR10_FILES, "SHA256SUMS")}
+UNPACKED = {"cifar10"} | {f"cifar10/{name}" for name in (*cifar10.CIFAR10_FILES, "SHA256SUMS")}
 
 
 class TestCifar10Archive:
@@ -744,7 +745,7 @@ class TestCifar10Archive:
         with pytest.raises(DamagedFileError) as refused:
             load_cifar10(tmp_path)
         message = str(refused.value)
-        assert f"with sha256 {datasets.CIFAR10_SHA256}. Received: {digest(damaged)}" in message
+        assert f"with sha256 {cifar10.CIFAR10_SHA256}. Received: {digest(damaged)}" in message
         assert path.read_bytes() == damaged
         assert files_under(tmp_path) == {ARCHIVE, LOCK}
 
@@ -857,7 +858,7 @@ class TestCifar10Archive:
 def official_host(host, archive, monkeypatch) -> Host:
     """The host of the CIFAR-10 archive."""
     host.content = archive
-    monkeypatch.setattr(datasets, "CIFAR10_URL", host.url)
+    monkeypatch.setattr(cifar10, "CIFAR10_URL", host.url)
     return host
 
 
@@ -884,7 +885,7 @@ class TestCifar10Download:
     def test_a_download_that_fails_names_the_dataset_that_needs_none(self, tmp_path, host):
         host.statuses["whole"] = 503
         with pytest.MonkeyPatch.context() as patch, pytest.raises(DownloadError) as failed:
-            patch.setattr(datasets, "CIFAR10_URL", host.url)
+            patch.setattr(cifar10, "CIFAR10_URL", host.url)
             load_cifar10(tmp_path)
         assert str(failed.value) == (
             f"Expected to download {host.url}. Received: 503 Service Unavailable. What came is "
@@ -895,7 +896,7 @@ class TestCifar10Download:
 
     def test_the_known_size_and_hash_are_those_of_the_data_card(self):
         card = (ROOT / "data" / "README.md").read_text(encoding="utf-8")
-        assert f"`{ARCHIVE}` ({datasets.CIFAR10_BYTES:,} bytes)" in card
+        assert f"`{ARCHIVE}` ({cifar10.CIFAR10_BYTES:,} bytes)" in card
 
 
 @pytest.fixture
@@ -905,8 +906,8 @@ def command_line(tmp_path) -> Callable[..., subprocess.Popen]:
     def start(url: str) -> subprocess.Popen:
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / "helpers", tmp_path / "helpers", ignore=ignored)
-        module = tmp_path / "helpers" / "datasets.py"
-        text = module.read_text(encoding="utf-8").replace(datasets.CIFAR10_URL, url)
+        module = tmp_path / "helpers" / "datasets" / "cifar10.py"
+        text = module.read_text(encoding="utf-8").replace(cifar10.CIFAR10_URL, url)
         module.write_text(text, encoding="utf-8")
         return subprocess.Popen(
             [sys.executable, "-m", "helpers.datasets", "cifar10"], cwd=tmp_path, text=True,
@@ -946,7 +947,7 @@ class TestCommandLine:
 FORKING = """
 import json, os, signal, sys, threading, time
 import filelock, psutil, requests, tqdm.auto, urllib3
-from helpers.datasets import load as datasets
+from helpers.datasets import cifar10, load_dataset
 
 os.fsync = lambda descriptor: None  # what was written outlives a process, only not a machine
 STEPS = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "shutil.rmtree"}
@@ -958,7 +959,7 @@ def die():
 
 def load(job):
     for name, value in job["constants"].items():
-        setattr(datasets, name, value)
+        setattr(cifar10, name, value)
     sys.stdout = open(job["said"], "a")
     if job["seconds"] is not None:
         threading.Thread(target=lambda: (time.sleep(job["seconds"]), die()), daemon=True).start()
@@ -973,7 +974,7 @@ def load(job):
 
     sys.addaudithook(count)
     for _ in range(job["loads"]):
-        loaded = datasets.load_dataset("cifar10", data_dir=job["data_dir"], validation_images=0)
+        loaded = load_dataset("cifar10", data_dir=job["data_dir"], validation_images=0)
         assert loaded.source == "CIFAR-10"
     left = None
 
@@ -1018,7 +1019,7 @@ class Programs:
         """Let them load, killed after some seconds or at a step; give how each ended."""
         names = [f"CIFAR10_{name}" for name in ("RECORDS_A_FILE", "URL", "SHA256", "BYTES")]
         job = {
-            "constants": {name: getattr(datasets, name) for name in names},
+            "constants": {name: getattr(cifar10, name) for name in names},
             "data_dir": str(data_dir), "said": str(self.said),
             "programs": programs, "loads": loads, "seconds": seconds, "step": step,
         }  # fmt: skip
@@ -1094,7 +1095,7 @@ class TestKilledPrograms:
         if (data_dir / "cifar10").exists():
             assert files_under(data_dir) >= UNPACKED
         if (data_dir / ARCHIVE).exists():
-            assert digest((data_dir / ARCHIVE).read_bytes()) == datasets.CIFAR10_SHA256
+            assert digest((data_dir / ARCHIVE).read_bytes()) == cifar10.CIFAR10_SHA256
         assert load_cifar10(data_dir).source == "CIFAR-10"
         assert files_under(data_dir) == UNPACKED | {ARCHIVE, LOCK}
 

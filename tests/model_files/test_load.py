@@ -34,6 +34,7 @@ import pytest
 import tensorflow
 from keras import layers
 
+import helpers
 from helpers.basics import memory
 from helpers.basics.errors import (
     CourseError,
@@ -43,10 +44,12 @@ from helpers.basics.errors import (
     StorageError,
     UsageError,
 )
-from helpers.model_files import load as model_files
-from helpers.model_files.load import load_model, save_model
+from helpers.model_files import archive as archive_module
+from helpers.model_files import names
+from helpers.model_files.load import load_model
+from helpers.model_files.save import save_model
 
-PROJECT = Path(model_files.__file__).resolve().parent.parent
+PROJECT = Path(helpers.__file__).parent.parent
 IMAGES = np.random.default_rng(0).integers(0, 256, (16, 12, 12, 1), dtype=np.uint8)
 LABELS = np.arange(16) % 3
 
@@ -174,7 +177,7 @@ class TestSaving:
     @pytest.mark.parametrize("name", ["cnn", "cnn.keras"])
     def test_the_ending_may_be_left_out(self, model, tmp_path, name):
         assert save_model(model, str(tmp_path / name)) == tmp_path / "cnn.keras"
-        assert sorted(members_of(tmp_path / "cnn.keras")) == sorted(model_files.MEMBERS)
+        assert sorted(members_of(tmp_path / "cnn.keras")) == sorted(archive_module.MEMBERS)
 
     def test_it_makes_the_folder_and_leaves_nothing_else_there(self, model, tmp_path):
         save_model(model, tmp_path / "new" / "folder" / "cnn")
@@ -282,7 +285,7 @@ SAVES_WITHOUT_END = """
 import os, sys
 import numpy as np
 import keras
-from helpers.model_files.load import save_model
+from helpers.model_files.save import save_model
 
 for line in sys.stdin:
     child = os.fork()
@@ -906,7 +909,7 @@ class TestDamagedFiles:
             path.write_bytes(changed)
             refused(path, DamagedFileError, "damaged file")
 
-    @pytest.mark.parametrize("name", model_files.MEMBERS)
+    @pytest.mark.parametrize("name", archive_module.MEMBERS)
     def test_a_member_missing(self, write, name):
         refused(write({name: None}), DamagedFileError, f"without {name}")
 
@@ -981,7 +984,7 @@ def changed_weights(good: dict[str, bytes], change: Callable[[h5py.File], object
 
 
 class TestCode:
-    @pytest.mark.parametrize("name", sorted(model_files.CODE))
+    @pytest.mark.parametrize("name", sorted(names.CODE))
     def test_a_layer_that_runs_code(self, write_config, name):
         path = write_config(add_first(layer(name)))
         refused(path, ModelFileError, "Python code", name, "safe mode")
@@ -1097,8 +1100,8 @@ def config_with(place: str, named: object) -> bytes:
 
 def passes(place: str, named: object) -> bool:
     try:
-        model_files._check_config(config_with(place, named))
-    except model_files._Refused:
+        names.check_config(config_with(place, named))
+    except archive_module.Refused:
         return False
     return True
 
@@ -1139,7 +1142,7 @@ class TestNames:
             assert passes(place, {**named, "module": "builtins"}) <= expected, name
 
     def test_what_keras_saves_passes(self, good):
-        assert model_files._check_config(good["config.json"]) is False
+        assert names.check_config(good["config.json"]) is False
         for name in ("relu", "softmax", "gelu"):
             function = {"module": "builtins", "class_name": "function", "config": name}
             assert passes("activation", function)
@@ -1215,7 +1218,7 @@ def lying_about_size(whole: bytes, member: str, size: int) -> bytes:
 
 class TestSizesThatLie:
     @pytest.mark.parametrize("size", [1000, 20_000])
-    @pytest.mark.parametrize("member", model_files.MEMBERS)
+    @pytest.mark.parametrize("member", archive_module.MEMBERS)
     def test_no_more_is_unpacked_than_was_said(self, write, member, size, monkeypatch):
         path = write({member: b" " * 3_000_000}, packing=zipfile.ZIP_DEFLATED)
         path.write_bytes(lying_about_size(path.read_bytes(), member, size))
