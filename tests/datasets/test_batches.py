@@ -9,8 +9,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from helpers import Split, flip_sideways, make_batches, quiet_tensorflow, shift
+from helpers import Split, make_batches, quiet_tensorflow
 from helpers.basics.errors import MismatchError, UsageError
+from helpers.datasets import flip_sideways, shift
 
 with quiet_tensorflow():
     import keras

@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from helpers import FAST, build_cnn, build_torch_cnn, quiet_tensorflow
+from helpers import FAST, build_cnn, quiet_tensorflow
 from helpers.basics.errors import MismatchError, UsageError
+from helpers.torch_twin import build_torch_cnn
 
 with quiet_tensorflow():
     import keras

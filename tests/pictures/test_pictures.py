@@ -35,17 +35,16 @@ from helpers import (
     lessons,
     plot_bars,
     plot_class_counts,
-    plot_descent,
     plot_feature_maps,
     plot_heatmaps,
     plot_images,
     plot_intervals,
-    plot_journey,
     plot_lines,
     plot_matrix,
     plot_runs,
 )
 from helpers.basics.errors import StorageError, UsageError
+from helpers.lessons import plot_descent, plot_journey
 from helpers.pictures import images as images_module
 from helpers.pictures import letters as letters_module
 from helpers.pictures import picture as picture_module

@@ -18,14 +18,13 @@ from helpers import (
     Split,
     build_cnn,
     evaluate,
-    flip_sideways,
     load_model,
     quiet_tensorflow,
     save_model,
-    shift,
     train,
 )
 from helpers.basics.errors import MismatchError, UsageError
+from helpers.datasets import flip_sideways, shift
 from helpers.recipes import bfloat16, whitening
 from helpers.recipes import recipe as recipe_module
 from helpers.recipes.bfloat16 import has_fast_bfloat16

@@ -12,9 +12,10 @@ import warnings
 import numpy as np
 import pytest
 
-from helpers import build_cnn, build_torch_cnn, copy_weights, make_batches, to_torch, train_torch
+from helpers import build_cnn, make_batches
 from helpers.basics.errors import MismatchError, UsageError
 from helpers.basics.quiet import quiet_tensorflow
+from helpers.torch_twin import build_torch_cnn, copy_weights, to_torch, train_torch
 from helpers.torch_twin.network import INSTALL_TORCH
 
 needs_torch = pytest.mark.skipif(

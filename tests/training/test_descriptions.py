@@ -12,7 +12,8 @@ import types
 import numpy as np
 import pytest
 
-from helpers import flip_sideways, quiet_tensorflow, shift
+from helpers import quiet_tensorflow
+from helpers.datasets import flip_sideways, shift
 from helpers.training.descriptions import NOT_COMPARED, described, own_code
 
 with quiet_tensorflow():

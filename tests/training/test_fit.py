@@ -19,9 +19,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from helpers import TrainingRun, flip_sideways, quiet_tensorflow, shift, train
+from helpers import TrainingRun, quiet_tensorflow, train
 from helpers.basics import quiet
 from helpers.basics.errors import CheckpointError, MismatchError, StorageError, UsageError, wrapped
+from helpers.datasets import flip_sideways, shift
 from helpers.training import checkpoints, progress, sameness, state
 from helpers.training.checkpoints import CheckpointFolder
 
