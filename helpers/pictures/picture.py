@@ -48,7 +48,6 @@ STYLE = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": False,
-    "text.parse_math": False,
 }
 DOTS_PER_INCH = 110
 TALLEST = 14  # inches

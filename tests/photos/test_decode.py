@@ -156,6 +156,7 @@ NOTED = [
     *((f"a.{kind.lower()}", animation(kind), "animated") for kind in ("GIF", "WEBP", "PNG")),
     ("a.png", picture(50, (4, 33)), "very long"),
     ("a.png", picture(50, (330, 40)), "very long"),
+    ("a.png", picture(50, (8, 65)), "very long"),
     ("a.jpg", encoded(picture(50), "JPEG", exif=b"Exif\0\0garbage"), "damaged EXIF"),
     ("a.jpg", encoded(picture(50), "JPEG", exif=b"Exif\0\0II*\0\x08\0\0\0\x05\0\x12"),
      "damaged EXIF"),
@@ -202,6 +203,11 @@ OTHERS = [
 
 
 class TestSingleFiles:
+    @pytest.mark.parametrize("size", [(8, 64), (64, 8), (4, 4)])
+    def test_eight_times_as_long_as_wide_is_not_very_long(self, photos, size):
+        write(photos / "cat" / "a.png", picture(50, size))
+        assert found(check_folder(photos)) == []
+
     @pytest.mark.parametrize(("name", "content", "kind"), UNUSABLE)
     def test_what_cannot_be_used_is_a_problem_until_it_is_set_aside(
         self, photos, name, content, kind

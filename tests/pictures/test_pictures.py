@@ -622,6 +622,11 @@ class TestManyThings:
             boxes = [label.get_window_extent() for label in ax.get_yticklabels()]
             assert not any(a.overlaps(b) for a, b in zip(boxes, boxes[1:], strict=False))
 
+    @pytest.mark.parametrize(("count", "thick"), [(2, 0.8), (60, 0.8), (61, 1)])
+    def test_very_thin_bars_have_no_gaps_between_them(self, count, thick):
+        (ax,) = plot_bars({f"n{n}": n for n in range(count)}, x_label="images").axes
+        assert {bar.get_height() for bar in ax.patches} == {thick}
+
     def test_of_very_many_bars_the_ends_are_spoken(self):
         picture = plot_bars({f"n{number}": number for number in range(100)}, x_label="images")
         assert picture.description == (
@@ -637,6 +642,7 @@ class TestManyThings:
         assert images.description.startswith("The first 6 of 5,000 images, ")
         maps = plot_feature_maps(np.zeros((2, 2, 2_048)), columns=columns, title="conv_5")
         assert "conv_5. the first 6 of 2,048 feature maps" in maps.description
+        assert maps.figure.get_size_inches()[0] < 12.5
         for picture in (images, maps):
             assert sum(bool(ax.images) for ax in picture.axes) == 6
             assert "the first 6 of" in " ".join(texts_of(picture)).replace("\n", " ")
