@@ -71,8 +71,10 @@ def changes(node: ast.AST) -> Iterator[ast.AST]:
             yield operand
         case ast.Constant(bool() as value):
             yield ast.Constant(not value)
-        case ast.Constant(int() | float() as value):
-            yield ast.Constant(value + 1)
+        case ast.Constant(int() as value):
+            yield ast.Constant(value + 1 if value < 100 else 2 * value)
+        case ast.Constant(float() as value):
+            yield ast.Constant(2 * value or 1.0)
         case ast.If(test) | ast.IfExp(test) | ast.While(test):  # the change is one of the condition
             yield ast.UnaryOp(ast.Not(), test)
         case ast.Return(value) if value and not isinstance(value, ast.Constant):
@@ -85,7 +87,8 @@ def places(node: ast.AST) -> Iterator[ast.AST]:
     """All nodes that may be changed: no types, no texts, nothing that only a type checker reads."""
     yield node
     for name, field in ast.iter_fields(node):
-        if name in ("annotation", "returns"):
+        # `strict=True` says that lengths are the same, where it would be a fault if they were not.
+        if name in ("annotation", "returns") or getattr(node, "arg", "") == "strict":
             continue
         for child in field if isinstance(field, list) else [field]:
             for_types = isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING"

@@ -745,6 +745,15 @@ class TestLargePhotos:
         assert (pixels.shape, remarks) == ((100, 100, 3), [])
         assert abs(pixels.astype(int) - np.asarray(whole)).mean() < 2
 
+    def test_one_made_for_printing_too(self, tmp_path, monkeypatch):
+        path = write(tmp_path / "a.jpg", encoded(photo(1, 200).convert("CMYK"), "JPEG"))
+        monkeypatch.setattr(decode, "MAX_PIXELS", 30_000)
+        monkeypatch.setattr(decode, "MAX_HALVED_PIXELS", 50_000)
+        assert decode.decoded(path)[0].shape == (100, 100, 3)
+
+    def test_phones_make_photos_of_200_million_pixels(self):
+        assert 200_000_000 <= decode.MAX_HALVED_PIXELS <= 2 * decode.MAX_PIXELS
+
     @pytest.mark.parametrize(
         ("kind", "options"), [("JPEG", {"progressive": True}), ("PNG", {}), ("WEBP", {})]
     )

@@ -928,6 +928,12 @@ class TestPlotHeatmaps:
         description = plot_heatmaps(GREY, heat, ["cat\nsaid dog", "owl", "dog"]).description
         assert description.endswith("cat said dog: top left; owl: middle centre; dog: bottom left.")
 
+    def test_without_titles_the_images_are_numbered(self):
+        heat = np.zeros((3, 2, 2))
+        heat[:, 0, 0] = 1
+        description = plot_heatmaps(GREY, heat).description
+        assert description.endswith("image 1: top left; image 2: top left; image 3: top left.")
+
     @pytest.mark.parametrize("value", [0, 0.5, np.nan])
     def test_where_nothing_stands_out(self, value):
         description = plot_heatmaps(GREY, np.full((3, 2, 2), value), list("abc")).description
