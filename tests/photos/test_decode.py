@@ -6,6 +6,7 @@ with what Pillow makes of the same file.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import os
@@ -733,6 +734,18 @@ class TestCorruptJpeg:
             image = photo(number, 100 + number)
             path = write(tmp_path / "a.jpg", encoded(image, "JPEG", **options) + b"a film")
             assert decode.decoded(path)[1] == []
+
+
+def test_no_file_stays_open(tmp_path):
+    small = write(tmp_path / "small.jpg", encoded(picture(50), "JPEG"))
+    large = write(tmp_path / "large.png", encoded(photo(1, 400), "PNG"))
+    broken = write(tmp_path / "broken.jpg", b"\xff\xd8\xff")
+    assert small.stat().st_size <= decode.AT_ONCE < large.stat().st_size
+    before = psutil.Process().num_fds()
+    for path in (small, large, broken, tmp_path):
+        with contextlib.suppress(remarks_module.Refused, OSError):
+            decode.decoded(path)
+    assert psutil.Process().num_fds() == before
 
 
 class TestLargePhotos:
