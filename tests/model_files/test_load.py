@@ -1433,6 +1433,12 @@ class TestMemory:
 
         refused(write_config(nest), ModelFileError, "calls its layers too often")
 
+    def test_calls_are_counted_as_keras_makes_them(self):
+        """A Sequential model is built anew with each layer; others list the calls of a layer."""
+        once, twice = {"inbound_nodes": [{}]}, {"inbound_nodes": [{}, {}]}
+        for inside, calls in (([{}, {}, {}], 3 + 2 + 1), ([once, twice], 1 + 2), ([], 1)):
+            assert names._calls({"config": {"layers": inside}}) == calls
+
     def test_very_many_layers_are_refused(self, write_config):
         many = [layer("ReLU", name=f"relu_{number}") for number in range(1000)]
         path = write_config(lambda config: config["config"]["layers"].extend(many))

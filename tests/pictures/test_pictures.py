@@ -676,6 +676,15 @@ BATCH = "One image becomes a batch with image[numpy.newaxis]."
 
 
 class TestPlotImages:
+    @pytest.mark.parametrize(
+        ("columns", "inches"), [(1, 2.2), (2, 2.2), (3, 1.7), (5, 1.7), (6, 1.2)]
+    )
+    def test_a_few_are_larger(self, columns, inches):
+        picture = plot_images(np.zeros((columns, 4, 4, 1), np.uint8), columns=columns)
+        picture.figure.draw_without_rendering()
+        box = picture.axes[0].get_window_extent()
+        assert box.width / picture.figure.dpi == pytest.approx(inches, abs=0.01)
+
     @pytest.mark.parametrize("images", [GREY, COLOUR])
     def test_the_pixels_are_the_images(self, images):
         picture = plot_images(images)
@@ -790,6 +799,15 @@ class TestPlotImages:
 
 
 class TestPlotMatrix:
+    @pytest.mark.parametrize("side", [3, 20])
+    def test_long_numbers_fill_their_squares(self, side):
+        picture = plot_matrix(np.full((side, side), 1234.5))
+        picture.figure.draw_without_rendering()
+        (ax,) = picture.axes
+        left, right = ax.transData.transform([(0, 0), (1, 0)])[:, 0]
+        widths = [text.get_window_extent().width for text in ax.texts]
+        assert 0.6 * (right - left) < max(widths) < 0.9 * (right - left)
+
     def test_every_number_stands_in_its_square(self):
         picture = plot_matrix(np.array([[0, 1.5], [-2, 255], [3, 4]]), title="kernel")
         (ax,) = picture.axes
@@ -1209,6 +1227,13 @@ class TestPlotLines:
             assert float(text.replace(",", "")) == pytest.approx(place)
             assert re.fullmatch(r"[1-9]\d{0,2}(,\d{3})*(\.\d+)?|0\.\d+|\d(\.\d+)?e-?\d+", text)
         assert len({"e" in text for text in shown}) == 1, "all in one way"
+
+    @pytest.mark.parametrize(("ends", "step"), [((22, 44), 5), ((300, 420), 20), ((3.1, 4.9), 0.5)])
+    def test_a_short_one_has_round_numbers(self, ends, step):
+        (ax,) = plot_lines(ends, {"a": [1, 2]}, x_label="x", y_label="y", log_x=True).axes
+        ticks = ax.get_xticks()
+        np.testing.assert_allclose(np.diff(ticks), step)
+        np.testing.assert_allclose(ticks / step, np.rint(ticks / step))
 
     def test_powers_of_ten_are_written_as_in_the_lessons(self):
         axis = np.logspace(-12, -2, 11)
