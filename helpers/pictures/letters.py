@@ -91,7 +91,7 @@ def fonts_with(letters: frozenset[str]) -> tuple[list[str], frozenset[str]]:
 
 
 def _every_font() -> Iterator[FontEntry]:
-    """The fonts that matplotlib knows, upright ones first; then those installed since."""
+    """The fonts that matplotlib knows, then those installed since; of each the plain ones first."""
     from matplotlib.font_manager import findSystemFonts, fontManager
 
     def how_plain(font: FontEntry) -> tuple:
@@ -99,11 +99,12 @@ def _every_font() -> Iterator[FontEntry]:
 
     known = [font for font in fontManager.ttflist if not font.name.startswith("Last Resort")]
     yield from sorted(known, key=how_plain)
+    count = len(fontManager.ttflist)
     for path in sorted({*findSystemFonts()} - {font.fname for font in known}):
-        count = len(fontManager.ttflist)
         with contextlib.suppress(Exception):  # a file that matplotlib cannot draw from
             fontManager.addfont(path)
-        yield from fontManager.ttflist[count:]
+    # All are added before one is chosen: where a family has bold letters only, findfont warns.
+    yield from sorted(fontManager.ttflist[count:], key=how_plain)
 
 
 @functools.lru_cache(10_000)

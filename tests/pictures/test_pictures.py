@@ -553,6 +553,18 @@ class TestLetters:
         assert ord(self.NEW) in FT2Font(findfont(found)).get_charmap()
         assert picture.axes[0].title.get_fontfamily() == ["monospace"]
 
+    def test_of_fonts_installed_later_the_plain_one_is_used(self, monkeypatch, tmp_path, caplog):
+        """A bold one comes first by its name, and findfont warns where it has no other."""
+        faces = {"a.ttf": "STIXGeneral:bold", "b.ttf": "STIXGeneral"}
+        paths = [shutil.copy(findfont(face), str(tmp_path / name)) for name, face in faces.items()]
+        known = [font for font in fontManager.ttflist if "STIX" not in font.name]
+        monkeypatch.setattr(fontManager, "ttflist", known)
+        monkeypatch.setattr("matplotlib.font_manager.findSystemFonts", lambda: paths)
+        added = [font for font in letters_module._every_font() if font.fname in paths]
+        assert [Path(font.fname).name for font in added] == ["b.ttf", "a.ttf"]
+        findfont("STIXGeneral", rebuild_if_missing=False)
+        assert "Failed to find font weight" not in caplog.text
+
     def test_a_font_that_was_installed_later_is_found(self, monkeypatch, tmp_path):
         later = shutil.copy(findfont("STIXGeneral"), tmp_path / "later.ttf")
         known = [font for font in fontManager.ttflist if "STIX" not in font.name]
