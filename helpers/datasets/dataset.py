@@ -20,15 +20,14 @@ from helpers.pictures.words import brief
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+DATA_DIR = Path(__file__).resolve().parents[2] / "data"
+
 
 class Labelled(NamedTuple):
     """Images, uint8 (images, height, width, channels), and their labels, int64 (images,)."""
 
     images: np.ndarray
     labels: np.ndarray
-
-
-DATA_DIR = Path(__file__).resolve().parents[2] / "data"
 
 
 @dataclass(frozen=True, eq=False)

@@ -24,6 +24,8 @@ from helpers.folders.images import PARTS, ImageFiles
 from helpers.folders.layout import links_in_words, places_of_classes
 from helpers.folders.listing import Listing
 
+SHARE = 0.2  # of the images for the test, then of the rest for validation, where none is given
+
 
 def check_number_of_images(validation_images: object) -> None:
     """Refuse what is neither None nor a whole number.
@@ -112,9 +114,6 @@ def split_by_class(
         )
     # In the original order: shuffling is the training's business.
     return np.flatnonzero(~cut_off[group]), np.flatnonzero(cut_off[group])
-
-
-SHARE = 0.2  # of the images for the test, then of the rest for validation, where none is given
 
 
 def try_cut(

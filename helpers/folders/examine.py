@@ -32,6 +32,7 @@ from helpers.photos.thumbnails import LARGE, THUMBNAIL_BYTES, make_thumbnails, r
 
 FEWEST_PIXELS = 4  # a side
 LONGEST = 8  # times the shorter side
+DIGEST_BYTES = 16
 
 
 class _Look(NamedTuple):
@@ -194,9 +195,6 @@ def find_nested(seen: Seen, depth: int) -> Iterator[Finding]:
     for place, count in deep.items():
         cause = f"{counted(count, 'image')} from folders inside it belong to this class too."
         yield make_finding(place, "nested folders", cause)
-
-
-DIGEST_BYTES = 16
 
 
 def read_images(

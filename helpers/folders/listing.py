@@ -21,15 +21,6 @@ from helpers.folders.findings import Finding, Place, make_finding
 from helpers.folders.images import Places
 from helpers.photos.remarks import printable
 
-
-def list_folder(folder: str | os.PathLike) -> Listing:
-    """Everything in a folder, by name; no file is opened. Raises as `check_folder` does.
-
-    Introduced in lesson 2.
-    """
-    return _list_files(_existing_folder(folder))
-
-
 NAMED_DATASETS = ("fashion_mnist", "cifar10")  # what a missing folder may have been meant to be
 # What is odd about a path that leads nowhere, and what to do about it.
 QUOTES = "\"'`\u2018\u2019\u201c\u201d"
@@ -49,6 +40,14 @@ LEFT_BY_SYSTEMS = frozenset(
         "system volume information", "lost+found",
     )
 )  # fmt: skip
+
+
+def list_folder(folder: str | os.PathLike) -> Listing:
+    """Everything in a folder, by name; no file is opened. Raises as `check_folder` does.
+
+    Introduced in lesson 2.
+    """
+    return _list_files(_existing_folder(folder))
 
 
 @dataclass

@@ -36,6 +36,7 @@ SRGB_GAMMA = 0.45455
 SRGB_PLACES = (0.3127, 0.3290, 0.64, 0.33, 0.30, 0.60, 0.15, 0.06)  # white, red, green, blue
 NEAR_GAMMA, NEAR_PLACE = 0.01, 0.01
 ADOBE_RGB = b"R03\0"  # in the EXIF data of cameras that write no profile
+SRGB_CODE = bytes((1, 13))  # which red, green and blue, and which brightness
 
 
 def in_srgb(
@@ -252,9 +253,6 @@ def _colours_unused(image: Image.Image) -> list[Remark]:
     else:
         return []
     return [("other colours", f"{said}, and has no colour profile. That was not used.")]
-
-
-SRGB_CODE = bytes((1, 13))  # which red, green and blue, and which brightness
 
 
 def coded_colours(file: BinaryIO) -> list[Remark]:

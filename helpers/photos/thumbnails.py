@@ -9,6 +9,14 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image
 
+# Two images are nearly the same where their thumbnails are: see `helpers.folders.compare`.
+THUMBNAIL = (8, 8)
+THUMBNAIL_BYTES = 3 * math.prod(THUMBNAIL)
+LARGE = 256  # pixels a side; the thumbnails of smaller pictures are made together,
+TOGETHER = 1 << 15  # pixels at once: with more, the system spends its time on giving memory
+NOT_LARGE = 32_000  # numbers of a picture
+PIECE = 4_096  # thumbnails that are compared at once
+
 
 def reduced(image: Image.Image) -> np.ndarray:
     """At most LARGE pixels a side, each the mean of what it covers."""
@@ -62,15 +70,6 @@ def _means(pixels: int, dots: int) -> np.ndarray:
     pixel = np.arange(pixels)
     covered = np.minimum(edges[1:], pixel + 1) - np.maximum(edges[:-1], pixel)
     return (covered.clip(0) * dots / pixels).astype(np.float32)
-
-
-# Two images are nearly the same where their thumbnails are: see `_near_pairs`.
-THUMBNAIL = (8, 8)
-THUMBNAIL_BYTES = 3 * math.prod(THUMBNAIL)
-LARGE = 256  # pixels a side; the thumbnails of smaller pictures are made together,
-TOGETHER = 1 << 15  # pixels at once: with more, the system spends its time on giving memory
-NOT_LARGE = 32_000  # numbers of a picture
-PIECE = 4_096  # thumbnails that are compared at once
 
 
 def contrast_of(points: np.ndarray) -> np.ndarray:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 NAME = re.compile(r"epoch_(\d{5,})_([0-9a-f]{32})\.npz")
 LEFTOVER = re.compile(TEMPORARY + NAME.pattern)
 LOCK = ".lock"
+SEED_STATE = "seed_generator_state"  # Keras' name of the state of a random layer
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,9 +177,6 @@ def _read(path: Path, is_whole: Callable[[Checkpoint], bool]) -> Checkpoint | st
     except Exception:  # there are countless ways to be no checkpoint
         whole = False
     return checkpoint if whole else "does not hold what a training keeps"
-
-
-SEED_STATE = "seed_generator_state"  # Keras' name of the state of a random layer
 
 
 def copies(prefix: str, variables: Sequence[keras.Variable]) -> dict[str, np.ndarray]:
