@@ -29,7 +29,7 @@ from helpers.results.pictures import plot_calibration, plot_confusion, plot_mist
 if TYPE_CHECKING:
     import keras
     from matplotlib.axes import Axes
-LONGEST_NAME = 60  # letters, in the table: the numbers beside it then stay in 88
+LONGEST_NAME = 55  # letters, in the table: the numbers beside it then stay in 88
 # What a probability that was rounded to 0 may have been, and what is left of one rounded to 1.
 SMALLEST = float(np.finfo(np.float32).smallest_subnormal)
 SMALLEST_REST = float(np.finfo(np.float32).epsneg / 2)
@@ -48,6 +48,9 @@ class Evaluation:
         confusion: int (classes, classes): row the true class, column the predicted one.
         recall: share of each true class that was found; nan for a class without images.
         precision: share of each predicted class that is right; nan for one never predicted.
+        f1: harmonic mean of the two for each class; nan for one without images or predictions.
+        balanced_accuracy: mean recall of the classes that have images: each counts alike, however
+            many images it has.
         mistakes: indices of the wrongly classified images, the most confident first.
         calibration: how sure against how right.
 
@@ -62,6 +65,8 @@ class Evaluation:
     confusion: np.ndarray
     recall: np.ndarray
     precision: np.ndarray
+    f1: np.ndarray
+    balanced_accuracy: float
     mistakes: np.ndarray
     calibration: Calibration
 
@@ -104,9 +109,11 @@ class Evaluation:
         ]
         width = max(len(name) for name in names)
         rows = [
-            f"  {name:<{width}}  {100 * recall:6.1f} %  {100 * precision:6.1f} %"
-            for name, recall, precision in zip(names, self.recall, self.precision, strict=True)
+            f"  {name:<{width}}  " + "  ".join(f"{100 * share:6.1f} %" for share in shares)
+            for name, *shares in zip(names, self.recall, self.precision, self.f1, strict=True)
         ]
+        equal = len(set(self.split.class_counts().values())) == 1  # then both accuracies are one
+        balanced = f"  balanced accuracy {100 * self.balanced_accuracy:.1f} %, the mean recall"
         return "\n".join(
             [
                 wrapped(
@@ -116,7 +123,8 @@ class Evaluation:
                 ),
                 f"  accuracy {100 * self.accuracy:.1f} %, 95 % interval "
                 f"{100 * low:.1f} to {100 * high:.1f} %; cross-entropy {self.loss:.3f}",
-                f"  {'':<{width}}    recall  precision",
+                *([] if equal else [balanced]),
+                f"  {'':<{width}}    recall  precision       F1",
                 *rows,
             ]
         )
@@ -195,7 +203,7 @@ def evaluate(model: keras.Model, split: Split, *more: object, mirrored: bool = F
     classes = list(range(len(split.class_names)))
     predictions, confidences = probabilities.argmax(axis=1), probabilities.max(axis=1)
     right = predictions == split.labels
-    precision, recall, _, _ = precision_recall_fscore_support(
+    precision, recall, f1, count = precision_recall_fscore_support(
         split.labels, predictions, labels=classes, zero_division=np.nan
     )
     wrong = np.flatnonzero(~right)
@@ -208,6 +216,8 @@ def evaluate(model: keras.Model, split: Split, *more: object, mirrored: bool = F
         confusion=confusion_matrix(split.labels, predictions, labels=classes),
         recall=recall,
         precision=precision,
+        f1=f1,
+        balanced_accuracy=float(recall[count > 0].mean()),
         mistakes=wrong[np.argsort(-confidences[wrong], kind="stable")],
         calibration=calibration_of(confidences, right),
     )

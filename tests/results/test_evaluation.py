@@ -126,6 +126,10 @@ class TestWorkedByHand:
         np.testing.assert_allclose(result.recall, [2 / 3, 1, 0])
         np.testing.assert_allclose(result.precision, [2 / 3, 2 / 3, np.nan])  # never said owl
 
+    def test_f1_and_balanced_accuracy(self, result):
+        np.testing.assert_allclose(result.f1, [2 / 3, 2 / (1 + 3 / 2), 0])
+        assert result.balanced_accuracy == pytest.approx((2 / 3 + 1 + 0) / 3)
+
     def test_mistakes_come_with_the_most_confident_first(self, result):
         assert result.mistakes.tolist() == [5, 2]
 
@@ -145,11 +149,17 @@ class TestWorkedByHand:
         assert repr(result).splitlines() == [
             "Evaluation on 6 validation images, a test",
             "  accuracy 66.7 %, 95 % interval 30.0 to 90.3 %; cross-entropy 0.811",
-            "         recall  precision",
-            "  cat    66.7 %    66.7 %",
-            "  dog   100.0 %    66.7 %",
-            "  owl     0.0 %     nan %",
+            "  balanced accuracy 55.6 %, the mean recall",
+            "         recall  precision       F1",
+            "  cat    66.7 %    66.7 %    66.7 %",
+            "  dog   100.0 %    66.7 %    80.0 %",
+            "  owl     0.0 %     nan %     0.0 %",
         ]
+
+    def test_of_classes_with_as_many_images_the_mean_recall_is_the_accuracy(self, answers):
+        result = evaluate(answers(WORKED[[0, 2, 3, 3]][:, :2]), split_of([0, 0, 1, 1], NAMES[:2]))
+        assert result.balanced_accuracy == result.accuracy == 0.75
+        assert "balanced" not in repr(result)
 
     def test_long_names_and_sources_stay_within_a_page(self, result):
         names = ("x" * 120 + "end", "first\nsecond", "word " * 40)
@@ -165,7 +175,14 @@ class TestEdges:
         result = evaluate(answers([(3, 0, 0), (0, 0, 3)]), split_of([0, 1]))
         np.testing.assert_array_equal(result.recall, [1, 0, np.nan])
         np.testing.assert_array_equal(result.precision, [1, np.nan, 0])
+        np.testing.assert_array_equal(result.f1, [1, 0, 0])
+        assert result.balanced_accuracy == 0.5
         assert result.confusion.shape == (3, 3)
+
+    def test_a_class_without_images_and_predictions_has_no_f1(self, answers):
+        result = evaluate(answers([(3, 0, 0), (0, 3, 0)]), split_of([0, 1]))
+        np.testing.assert_array_equal(result.f1, [1, 1, np.nan])
+        assert result.balanced_accuracy == 1
 
     @pytest.mark.parametrize(("label", "accuracy"), [(0, 1.0), (1, 0.0)])
     def test_all_right_and_all_wrong(self, answers, label, accuracy):
