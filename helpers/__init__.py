@@ -14,4 +14,6 @@ __init__.pyi is fetched from its module when it is first used.
 
 import lazy_loader
 
+from helpers import former  # noqa: F401
+
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 import helpers
+from helpers import former
 
 FOLDER = Path(helpers.__file__).parent
 # What takes long to load. NumPy is light, but `import helpers` needs none of it either.
@@ -104,7 +105,7 @@ def test_editors_see_the_same_names_as_running_code():
 def test_the_rooms_of_the_table_are_those_on_the_disk():
     on_disk = {name for name in SOURCES if not name.endswith(("__init__", "__main__"))}
     assert on_disk == {*ORDER}
-    assert {path.name for path in FOLDER.glob("*.py")} == {"__init__.py"}
+    assert {path.name for path in FOLDER.glob("*.py")} == {"__init__.py", "former.py"}
 
 
 def test_each_room_says_what_it_is_for():
@@ -188,3 +189,26 @@ def test_a_wheel_holds_every_room(tmp_path):
         assert run.returncode == 0, run.stderr
     assert "Evaluation on 10,000 test images" in run.stdout
     assert (tmp_path / "elsewhere" / "scratch" / "whole_course.keras").is_file()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from helpers.batches import flip_sideways, make_batches",
+        "from helpers.files import forget_pages",
+        "from helpers.fit_check import bytes_an_image",
+        "from helpers.image_files import Refused, decoded, quiet_pillow",
+        "from helpers.quiet import quiet_tensorflow",
+        "from helpers.setup_check import usable_cores",
+    ],
+)
+def test_what_was_written_before_the_rooms_still_runs(line):
+    exec(line)
+
+
+def test_every_former_module_leads_to_modules_of_today():
+    for name, places in former.FORMER.items():
+        importlib.import_module(f"helpers.{name}")
+        assert all(importlib.import_module(f"helpers.{place}") for place in places)
+        with pytest.raises(ImportError, match="cannot import name 'nothing'"):
+            exec(f"from helpers.{name} import nothing")

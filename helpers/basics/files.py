@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 FULL = (errno.ENOSPC, errno.EDQUOT)
 NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOLCK)
 FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
+IN_THE_WAY = (errno.EEXIST, errno.ENOTDIR)
 # .<process>-<where its number counts>-<chance>.part.<final name>; once the process alone
 TEMPORARY = r"\.(\d+)(?:-([0-9a-f]+)-[0-9a-f]+)?\.part\."
 DAY = 86_400  # seconds
@@ -70,33 +71,23 @@ def storage_errors_in_words(path: Path) -> Iterator[None]:
     """Turn what the system says of a full or closed disk into a `StorageError` about `path`."""
     try:
         yield
+    except StorageError:
+        raise
     except OSError as error:
-        if isinstance(error, StorageError):
-            raise
-        if error.errno in FULL:
-            raise StorageError(
-                f"Expected room on the disk for {path}. Received: the disk is full. What was "
-                "there before is unchanged. Delete what you no longer need, then try again."
-            ) from error
-        if error.errno in FORBIDDEN:
-            raise StorageError(
-                f"Expected to be allowed to write {path}. Received: {error.strerror}. Choose a "
-                "folder that is yours, or copy the course into one."
-            ) from error
-        if error.errno in (errno.EEXIST, errno.ENOTDIR):
-            raise StorageError(
-                f"Expected a folder for {path}. Received: {error.filename}, where a file is in the "
-                "way, or a link that leads nowhere. Choose another folder."
-            ) from error
-        if error.errno == errno.EISDIR:
-            raise StorageError(
-                f"Expected a file at {path}. Received: a folder of that name. Choose another name."
-            ) from error
-        if error.errno == errno.ENAMETOOLONG:
-            raise StorageError(
-                f"Expected a path that the system takes. Received: {path}, which is too long. "
-                "Choose a shorter name."
-            ) from error
+        for numbers, words in (
+            (FULL, f"Expected room on the disk for {path}. Received: the disk is full. What was "
+             "there before is unchanged. Delete what you no longer need, then try again."),
+            (FORBIDDEN, f"Expected to be allowed to write {path}. Received: {error.strerror}. "
+             "Choose a folder that is yours, or copy the course into one."),
+            (IN_THE_WAY, f"Expected a folder for {path}. Received: {error.filename}, where a file "
+             "is in the way, or a link that leads nowhere. Choose another folder."),
+            ((errno.EISDIR,), f"Expected a file at {path}. Received: a folder of that name. Choose "
+             "another name."),
+            ((errno.ENAMETOOLONG,), f"Expected a path that the system takes. Received: {path}, "
+             "which is too long. Choose a shorter name."),
+        ):  # fmt: skip
+            if error.errno in numbers:
+                raise StorageError(words) from error
         raise
 
 

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import re
 import textwrap
-from typing import TYPE_CHECKING
 
 from helpers.basics.errors import MismatchError
 
-if TYPE_CHECKING:
-    pass
 LONGEST_ERROR = 600  # characters, of an error in the words of another library
 
 

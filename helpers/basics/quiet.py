@@ -26,12 +26,9 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from helpers.basics.errors import UsageError
 
-if TYPE_CHECKING:
-    pass
 # The values that the course works with; the first is Keras' own.
 IN_FILE = {
     "backend": ("tensorflow",),

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from helpers.basics.errors import UsageError
+from helpers.basics.arguments import is_whole
+from helpers.basics.errors import UsageError, kind_of
 from helpers.basics.quiet import quiet_tensorflow
 from helpers.models.graph import are_probabilities, before_probabilities
 from helpers.models.losses import cause_in_words
@@ -121,8 +122,7 @@ def _score(answer: tf.Tensor, class_index: int | None) -> tf.Tensor:
     classes = logits.shape[1]
     if class_index is None:
         return tf.reduce_max(logits[0])
-    whole = isinstance(class_index, int | np.integer) and not isinstance(class_index, bool)
-    if not whole or not 0 <= class_index < classes:
+    if not is_whole(class_index) or not 0 <= class_index < classes:
         raise UsageError(
             f"Expected a class from 0 to {classes - 1}. Received: {class_index!r}. "
             "dataset.class_names.index(name) gives the number of a class."
@@ -131,9 +131,9 @@ def _score(answer: tf.Tensor, class_index: int | None) -> tf.Tensor:
 
 
 def _one_number_a_class(answer: Any) -> Any:
-    shape = getattr(answer, "shape", None)
+    shape = getattr(answer, "shape", None)  # several outputs have none
     if shape is None or len(shape) != 2:
-        received = "several outputs" if shape is None else f"an output of shape {tuple(shape)}"
+        received = f"an output of shape {tuple(shape)}" if shape else "several outputs"
         raise UsageError(
             f"Expected a model that gives one number a class. Received: {received}. Grad-CAM "
             "explains the answer of a classifier only."
@@ -157,11 +157,8 @@ def _batch_of_one(model: keras.Model, image: np.ndarray) -> np.ndarray:
         import keras
 
     if not isinstance(model, keras.Model):
-        kinds = [kind.__module__ for kind in type(model).__mro__]
-        torch = any(name.startswith("torch.") for name in kinds)
         raise UsageError(
-            "Expected a Keras model. Received: "
-            f"{'a PyTorch model' if torch else type(model).__name__}. Give the Keras model first."
+            f"Expected a Keras model. Received: {kind_of(model)}. Give the Keras model first."
         )
     takes = getattr(model, "input_shape", None)  # a class of one's own may not know it
     if takes is not None and not isinstance(takes, tuple):
@@ -170,20 +167,17 @@ def _batch_of_one(model: keras.Model, image: np.ndarray) -> np.ndarray:
             "Its layers can be seen only with all of them."
         )
     image = np.asarray(image)
-    if not (np.issubdtype(image.dtype, np.number) or image.dtype == bool):
+    if image.dtype.kind not in "biuf":
         raise UsageError(
             f"Expected an image of numbers. Received: type {image.dtype}. "
             "Give a row of dataset.test.images."
         )
     expected = (None,) * 3 if takes is None else takes[1:]
-    fits = image.ndim == len(expected) and all(
-        size in (None, given) for size, given in zip(expected, image.shape, strict=True)
-    )
-    if not fits:
-        shape = " x ".join("any" if size is None else str(size) for size in expected)
-        shown = expected if None not in expected else f"{shape} pixels and channels"
+    sizes = zip(expected, image.shape, strict=False)
+    if image.ndim != len(expected) or any(size not in (None, given) for size, given in sizes):
+        any_size = ", None: any" if None in expected else ""
         raise UsageError(
-            f"Expected one image of shape {shown}. Received: {image.shape}. "
+            f"Expected one image of shape {expected}{any_size}. Received: {image.shape}. "
             "Take one out of a batch with images[0]."
         )
     return image[np.newaxis]
