@@ -12,8 +12,16 @@ Importing this package loads neither TensorFlow nor PyTorch nor matplotlib: each
 __init__.pyi is fetched from its module when it is first used.
 """
 
+import importlib
+
 import lazy_loader
 
-from helpers import former  # noqa: F401
+from helpers.former import FORMER_NAMES
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+_public, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+
+
+def __getattr__(name: str) -> object:
+    if name in FORMER_NAMES:
+        return getattr(importlib.import_module(f"{__name__}.{FORMER_NAMES[name]}"), name)
+    return _public(name)

@@ -1,6 +1,7 @@
-"""The modules as they were called before the rooms, for notebooks and scripts of that time.
+"""The modules and names as they were before the rooms, for notebooks and scripts of that time.
 
-    from helpers.batches import flip_sideways     # found in helpers.datasets.augment
+    from helpers.batches import make_batches      # found in helpers.datasets.batches
+    from helpers import flip_sideways             # found in helpers.datasets
 
 Nothing in the course imports them by these names.
 """
@@ -31,6 +32,18 @@ FORMER = {
     "quiet": ("basics.quiet",),
     "setup_check": ("lessons.setup_check", "basics.memory"),
     "splits": ("folders.cut",),
+}
+
+FORMER_NAMES = {
+    "build_torch_cnn": "torch_twin",
+    "copy_weights": "torch_twin",
+    "flip_sideways": "datasets",
+    "has_fast_bfloat16": "recipes",
+    "plot_descent": "lessons",
+    "plot_journey": "lessons",
+    "shift": "datasets",
+    "to_torch": "torch_twin",
+    "train_torch": "torch_twin",
 }
 
 

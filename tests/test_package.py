@@ -206,6 +206,12 @@ def test_what_was_written_before_the_rooms_still_runs(line):
     exec(line)
 
 
+def test_former_names_are_still_found():
+    for name, room in former.FORMER_NAMES.items():
+        assert getattr(helpers, name) is getattr(importlib.import_module(f"helpers.{room}"), name)
+        assert name not in helpers.__all__
+
+
 def test_every_former_module_leads_to_modules_of_today():
     for name, places in former.FORMER.items():
         importlib.import_module(f"helpers.{name}")
