@@ -100,16 +100,21 @@ def written_whole(path: Path) -> Iterator[Path]:
 
     Where the block fails, the temporary file is removed and `path` stays as it was. Where
     the process is killed in the block, the next call for the same `path` removes the rest.
+    A link stays one: the file that it leads to is written. Who may read it stays as it was.
 
     Raises:
         StorageError: the disk is full, or nothing may be written there.
     """
-    with storage_errors_in_words(path), temporary_file(path) as temporary:
-        yield temporary
-        with temporary.open("r+b") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        sync_folder(path.parent)
+    with storage_errors_in_words(path):
+        target = Path(os.path.realpath(path)) if path.is_symlink() else path
+        with temporary_file(target) as temporary:
+            yield temporary
+            with temporary.open("r+b") as file:
+                os.fsync(file.fileno())
+            if target.is_file():
+                shutil.copymode(target, temporary)
+            temporary.replace(target)
+            sync_folder(target.parent)
 
 
 @contextlib.contextmanager

@@ -315,6 +315,24 @@ class TestWrittenWhole:
             temporary.write_text("new")
         assert names_in(tmp_path) == {"notes.txt"}
 
+    def test_a_link_stays_a_link(self, tmp_path):
+        (tmp_path / "there").mkdir()
+        (tmp_path / "here").symlink_to(tmp_path / "there" / "file")
+        for content in ("first", "second"):
+            with written_whole(tmp_path / "here") as temporary:
+                temporary.write_text(content)
+            assert (tmp_path / "here").is_symlink()
+            assert (tmp_path / "there" / "file").read_text() == content
+        assert [path.name for path in (tmp_path / "there").iterdir()] == ["file"]
+
+    def test_who_may_read_it_stays(self, tmp_path):
+        path = tmp_path / "secret"
+        path.write_text("old")
+        path.chmod(0o600)
+        with written_whole(path) as temporary:
+            temporary.write_text("new")
+        assert (path.read_text(), path.stat().st_mode & 0o777) == ("new", 0o600)
+
 
 WRITER = """
 import sys
