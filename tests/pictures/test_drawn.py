@@ -1,0 +1,145 @@
+"""Every kind of picture is drawn as it was when somebody last looked at it.
+
+`drawn.json` says of each what its SVG holds: every line, area, text and image, where it is and in
+which style. After a change that is meant, draw them anew, look at each, then commit:
+
+    DRAW=build/drawn .venv/bin/python -m pytest tests/pictures/test_drawn.py
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import re
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from helpers import (
+    Split,
+    TrainingRun,
+    evaluate,
+    lessons,
+    plot_bars,
+    plot_class_counts,
+    plot_feature_maps,
+    plot_heatmaps,
+    plot_images,
+    plot_intervals,
+    plot_lines,
+    plot_matrix,
+    plot_runs,
+)
+from helpers.training.curves import live_curves
+
+STORED = Path(__file__).with_name("drawn.json")
+KEPT = ("d", "style", "transform", "x", "y", "width", "height")
+HISTORY = {"loss": (2.0, 1.0, 0.5), "accuracy": (0.25, 0.5, 0.9),
+           "val_loss": (1.8, 0.9, 1.1), "val_accuracy": (0.3, 0.6, 0.55)}  # fmt: skip
+RUNS = {
+    "SGD": TrainingRun(HISTORY, 10.0, 32, 0, "a test"),
+    "Adam": TrainingRun({name: row[:2] for name, row in HISTORY.items()}, 5.0, 32, 0, "a test"),
+}
+LONG = "a class with a very long name indeed, longer than its place in any picture can be"
+
+
+def shades(*shape: int) -> np.ndarray:
+    """Pixels from dark to bright, each place another."""
+    return np.linspace(0, 255, int(np.prod(shape))).reshape(shape).astype(np.uint8)
+
+
+def evaluation(answers, classes: int, images: int = 60):
+    """Most answers are right; what is sure and what is right differ from class to class."""
+    labels = np.arange(images) % classes
+    logits = np.sin(np.arange(images * classes)).reshape(images, classes)
+    logits[np.arange(images), labels] += np.linspace(0, 6, images)
+    names = tuple(f"class {number}" for number in range(classes))
+    return evaluate(answers(logits), Split("test", shades(images, 5, 4, 1), labels, names, "made"))
+
+
+PICTURES = {
+    "images": lambda _: plot_images(shades(5, 6, 8, 3), list("abcde"), columns=3, title="Five"),
+    "images, one without a title": lambda _: plot_images(shades(1, 9, 9, 1)),
+    "images with long titles": lambda _: plot_images(shades(3, 6, 8, 1), [LONG, "b", LONG]),
+    "matrix": lambda _: plot_matrix(np.array([[1, 0.25], [-3, 12345], [0, 7]]), title="Numbers"),
+    "matrix of many": lambda _: plot_matrix(np.arange(600).reshape(20, 30)),
+    "feature maps": lambda _: plot_feature_maps(shades(4, 5, 7) / 255.0, columns=4, title="Maps"),
+    "filters": lambda _: plot_feature_maps(shades(3, 3, 6) - 100.0, filters=True),
+    "heat maps": lambda _: plot_heatmaps(shades(3, 8, 8, 3), shades(3, 4, 4) / 255, list("abc")),
+    "lines": lambda _: plot_lines(
+        [1, 2, 4], {"up": [3, 4, 9], "down": [3, 2, 1]}, x_label="x", y_label="y", title="Two"
+    ),
+    "lines over powers": lambda _: plot_lines(
+        [1e-3, 1e-1, 10], {"a": [0, 2, 1]}, x_label="x", y_label="y", log_x=True
+    ),
+    "lines of many": lambda _: plot_lines(
+        range(8), {f"{LONG} {n}": np.arange(8) * n for n in range(9)}, x_label="x", y_label="y"
+    ),
+    "journey": lambda _: lessons.plot_journey(
+        {"begin": (1, 20), "then": (2, 30), "end": (4, 25)}, x_label="x", y_label="y", title="Way"
+    ),
+    "descent": lambda _: lessons.plot_descent(
+        np.square, {"small": [1, 0.5, 0.25], "large": [1, -2, 4]}
+    ),
+    "bars": lambda _: plot_bars({"a": 10, "bb": 25, LONG: 3}, x_label="images", title="Bars"),
+    "bars to both sides": lambda _: plot_bars(
+        {"up": 1.5, "down": -2.25, "none": 0}, x_label="points", number_format="{:+.2f}"
+    ),
+    "bars of many": lambda _: plot_bars({f"n{n}": n for n in range(120)}, x_label="images"),
+    "class counts": lambda answers: plot_class_counts(evaluation(answers, 4).split),
+    "intervals": lambda _: plot_intervals(
+        {"old": (0.9, 0.88, 0.92), "new": (0.91, 0.9, 0.925)}, x_label="accuracy (%)", title="I"
+    ),
+    "curves at the start": lambda _: live_curves({}, 5),
+    "curves of one epoch": lambda _: live_curves({n: row[:1] for n, row in HISTORY.items()}, 5),
+    "curves": lambda _: live_curves(HISTORY, 3),
+    "run": lambda _: RUNS["SGD"].plot(),
+    "runs": lambda _: plot_runs(RUNS, "val_accuracy", title="Both"),
+    "confusion": lambda answers: evaluation(answers, 4).plot_confusion(),
+    "confusion of many": lambda answers: evaluation(answers, 40, 400).plot_confusion(),
+    "mistakes": lambda answers: evaluation(answers, 4).plot_mistakes(7),
+    "calibration": lambda answers: evaluation(answers, 4).plot_calibration(smallest_group=3),
+}
+
+
+def in_words(svg: bytes) -> list[str]:
+    """What an SVG holds, a line an element; numbers to a tenth, images by their size and pixels."""
+    lines = []
+    for element in ElementTree.fromstring(svg).iter():
+        tag = element.tag.rpartition("}")[2]
+        said = [f"{name}={element.get(name)}" for name in KEPT if element.get(name)]
+        if tag == "image":
+            said.append(pixels_in_words(element.get("{http://www.w3.org/1999/xlink}href")))
+        text = (element.text or "").strip()
+        if said or text:
+            lines.append(" ".join([tag, *said, text]).rstrip())
+    return [re.sub(r"-?\d+\.\d+", lambda number: f"{float(number[0]):.1f}", line) for line in lines]
+
+
+def pixels_in_words(link: str) -> str:
+    content = base64.b64decode(link.removeprefix("data:image/png;base64,"))
+    pixels = np.asarray(Image.open(io.BytesIO(content)).convert("RGBA"), float)
+    mean, corners = pixels.mean((0, 1)).round(1), pixels[[0, -1], [0, -1]]
+    return f"{pixels.shape} mean {mean.tolist()} corners {corners.tolist()}"
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_it_is_drawn_as_it_was(answers, tmp_path, name):
+    picture = PICTURES[name](answers)
+    picture.save(tmp_path / "drawn.svg")
+    drawn = [picture.title, picture.description, *in_words((tmp_path / "drawn.svg").read_bytes())]
+    stored = json.loads(STORED.read_text(encoding="utf-8")) if STORED.exists() else {}
+    if folder := os.environ.get("DRAW"):
+        picture.save(Path(folder, f"{name}.png"))
+        STORED.write_text(json.dumps(stored | {name: drawn}, indent=0) + "\n", encoding="utf-8")
+    else:
+        assert drawn == stored[name]
+
+
+def test_there_is_no_other_one():
+    assert sorted(json.loads(STORED.read_text(encoding="utf-8"))) == sorted(PICTURES)
