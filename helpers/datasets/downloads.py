@@ -4,9 +4,10 @@
         fetch(url, path, sha256="...", size=170_052_171)
 
 What comes is written to `<name>.part` beside the file, and gets its name after its hash was
-checked. So a program may be stopped at any moment: the next one goes on with the `.part`, once it
-has seen that the host sends the same again. Where it does not, the whole comes to `<name>.new`,
-and the `.part` stays until that is known to be the right file: it may be a sign-in page.
+checked. So a program may be stopped at any moment: the next one asks for the rest, and writes it
+behind the `.part`. Where the host sends the whole instead, or the hash is then a wrong one, the
+whole comes to `<name>.new`: the `.part` stays until that is known to be the right file, for it may
+be a sign-in page.
 
 `requests` does the transfer and `filelock` the waiting. pooch, the usual library for this, is
 not used: it cannot go on in the middle of a file, writes whatever a host sends, however long,
@@ -22,6 +23,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -39,10 +41,8 @@ if TYPE_CHECKING:
     import filelock
     import requests
 Answer = TypeVar("Answer")
-PIECE = 1 << 17  # bytes read at once, at most
-OVERLAP = 1 << 10  # bytes asked for once more, to see that they are those that were kept
+MOST_AT_ONCE = 1 << 17  # bytes
 SLOWEST = 1_000  # bytes a second that a host must send
-OK, PARTIAL_CONTENT, RANGE_NOT_SATISFIABLE = 200, 206, 416  # what a host may answer
 
 
 @contextlib.contextmanager
@@ -99,19 +99,21 @@ def fetch(
             part.unlink(missing_ok=True)  # of an earlier try, and no longer needed
             check_free_space(path.parent, room, path.name)
             return
-        kept = _bytes_kept(part, size)
+        kept = part.stat().st_size if part.is_file() else 0
+        kept = kept if kept <= size else 0  # more than the whole is none of it
         check_free_space(path.parent, size - kept + room, path.name)
-        arrived = part
-        with _failures_in_words(url, path, timeout), _removed(anew):
-            fits = _transfer(url, part, kept, size, timeout)
-            if kept and not (fits and sha256_of(part) == sha256):
-                # Either of the two may be the wrong one: what was kept stays until that is known.
-                os.truncate(part, kept)
-                arrived = anew
-                _transfer(url, anew, 0, size, timeout)
-            _check_arrived(arrived, path, url, sha256)
-            arrived.replace(path)
-            part.unlink(missing_ok=True)
+        try:
+            with _failures_in_words(url, path, timeout):
+                arrived = _download(url, part, kept, size, timeout)
+                if arrived == part and kept and sha256_of(part) != sha256:
+                    # What was kept or what came is wrong: that stays until it is known which.
+                    os.truncate(part, kept)
+                    arrived = _download(url, anew, 0, size, timeout)
+                _check_arrived(arrived, path, url, sha256)
+                arrived.replace(path)
+        finally:
+            anew.unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
         sync_folder(path.parent)
 
 
@@ -133,82 +135,79 @@ def _check_arrived(arrived: Path, path: Path, url: str, sha256: str) -> None:
         )
 
 
-def _bytes_kept(part: Path, size: int) -> int:
-    """How much of the file an earlier try left. More than the whole is none of it."""
-    kept = part.stat().st_size if part.is_file() else 0
-    return kept if kept <= size else 0
+def _download(url: str, file: Path, kept: int, size: int, timeout: float) -> Path:
+    """Have the file that the host has, of which `file` holds the first `kept` bytes.
 
-
-@contextlib.contextmanager
-def _removed(path: Path) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        path.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _failures_in_words(url: str, path: Path, timeout: float) -> Iterator[None]:
-    import requests
-    import urllib3
-
-    try:
-        yield
-    except (OSError, urllib3.exceptions.HTTPError, ValueError) as error:
-        of_the_host = isinstance(error, requests.RequestException)
-        if isinstance(error, CourseError) or (getattr(error, "errno", None) and not of_the_host):
-            raise
-        raise DownloadError(
-            f"Expected to download {url}. Received: {_in_words(error, timeout)}. What came is "
-            "kept: the next try goes on from there. Or get the file by another way and put it "
-            f"at {path}."
-        ) from None
-
-
-def _transfer(url: str, file: Path, kept: int, size: int, timeout: float) -> bool:
-    """Have `size` bytes in `file`, of which an earlier try left the first `kept`.
-
-    False, and `file` as it was, where those are not what the host sends.
+    Returns:
+        `file` if the host goes on behind them, else a new one: `file` then stays as it was.
     """
+    import requests
+
     if kept == size:
-        return True
+        return file
+    # The host shall not pack it for the way: the hash is that of the file as it lies there.
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={kept}-"} if kept else {})
+    ask = partial(requests.get, url, headers=headers, stream=True, timeout=timeout)
+    with _in_time(ask, 2 * timeout) as response:  # to connect, and until it answers
+        status, told = response.status_code, response.headers.get("Content-Range")
+        rest = (f"bytes {kept}-{size - 1}/{size}", f"bytes {kept}-{size - 1}/*")
+        if kept and status == HTTPStatus.PARTIAL_CONTENT and told in rest:
+            _receive(response, file, kept, size, timeout)
+            return file
+        whole = file.with_suffix(".new") if kept else file
+        if status == HTTPStatus.OK:
+            _receive(response, whole, 0, size, timeout)
+            return whole
+    if kept and status in (HTTPStatus.PARTIAL_CONTENT, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE):
+        return _download(url, whole, 0, size, timeout)  # another range would make a mixture
+    raise requests.HTTPError(response=response)
+
+
+def _receive(response: requests.Response, file: Path, kept: int, size: int, timeout: float) -> None:
+    """Write what comes behind the first `kept` bytes of `file`, and nothing beyond `size`."""
+    import urllib3
+    from tqdm.auto import tqdm
+
+    bar = tqdm(total=size, initial=kept, unit="B", unit_scale=True, desc=file.stem)
     try:
-        with _ask(url, max(kept - OVERLAP, 0), size, timeout) as response:
-            return _receive(response, file, kept, size, timeout)
+        with bar, file.open("ab" if kept else "wb") as stored:
+            done = kept
+            for piece in _pieces(response, timeout):
+                bar.update(stored.write(piece[: size - done]))
+                if (done := stored.tell()) == size:
+                    break
+            stored.flush()
+            os.fsync(stored.fileno())
     except OSError as error:
         if error.errno in FULL and kept:
             os.truncate(file, kept)
         elif error.errno in FULL:
             file.unlink(missing_ok=True)
         raise
+    told_its_end = {"Content-Length", "Transfer-Encoding"} & response.headers.keys()
+    if done < size and (kept or not told_its_end):  # else it is something else: its hash tells
+        raise urllib3.exceptions.ProtocolError()
 
 
-def _ask(url: str, start: int, size: int, timeout: float) -> requests.Response:
-    """Ask the host for the file from byte `start` on, else for the whole of it."""
+def _pieces(response: requests.Response, timeout: float) -> Iterator[bytes]:
+    """What the host sends, as soon as it comes. One that only drips is given up."""
     import requests
 
-    # The host shall not pack it for the way: then the lengths would no longer be the file's.
-    headers = {"Accept-Encoding": "identity"}
-    if start:
-        headers["Range"] = f"bytes={start}-"
-    ask = partial(requests.get, url, headers=headers, stream=True, timeout=timeout)
-    response = _in_time(ask, 2 * timeout)  # to connect, and until it answers
-    told = response.headers.get("Content-Range")
-    if start and response.status_code == PARTIAL_CONTENT:
-        # What does not begin where it should would make a mixture.
-        if told in (f"bytes {start}-{size - 1}/{size}", f"bytes {start}-{size - 1}/*"):
-            return response
-    elif response.status_code == OK:
-        length = response.headers.get("Content-Length", str(size))
-        if not start or length == str(size) or "Content-Encoding" in response.headers:
-            return response
-        # Such as a network's sign-in page: what came before is too good to be lost for it.
-        response.close()
-        raise requests.RequestException(f"an answer of {length} bytes, not of {size}")
-    response.close()
-    if start and response.status_code in (PARTIAL_CONTENT, RANGE_NOT_SATISFIABLE):
-        return _ask(url, 0, size, timeout)
-    raise requests.HTTPError(response=response)
+    read = partial(response.raw.read1, MOST_AT_ONCE, decode_content=False)
+    since, came = time.monotonic(), 0
+    try:
+        while piece := _in_time(read, 2 * timeout):  # a line between two pieces may drip, too
+            came += len(piece)
+            if (passed := time.monotonic() - since) > timeout:
+                if came < SLOWEST * passed:
+                    slow = f"{came:,} bytes in {passed:.0f} seconds (time-out)"
+                    raise requests.RequestException(slow)
+                since, came = time.monotonic(), 0
+            yield piece
+    except BaseException:  # such as an interrupt: nobody waits for what is still to come
+        with contextlib.suppress(ValueError, RuntimeError):  # it came, and the line is free
+            response.raw.shutdown()
+        raise
 
 
 def _in_time(ask: Callable[[], Answer], seconds: float) -> Answer:
@@ -230,76 +229,29 @@ def _in_time(ask: Callable[[], Answer], seconds: float) -> Answer:
         raise requests.RequestException(f"no answer in {seconds:g} seconds (time-out)") from None
 
 
-def _receive(response: requests.Response, file: Path, kept: int, size: int, timeout: float) -> bool:
-    """Compare what comes with the first `kept` bytes of `file`, and write what lies behind them."""
-    import urllib3
-    from tqdm.auto import tqdm
-
-    done = kept - OVERLAP if response.status_code == PARTIAL_CONTENT else 0
-    told = response.headers
-    # Some hosts name the packing of the file itself here. Its length tells: the file is to
-    # stay packed; something longer or shorter was packed for the way.
-    packed = "Content-Encoding" in told and told.get("Content-Length") != str(size - done)
-    bar = tqdm(total=size, initial=done, unit="B", unit_scale=True, desc=file.stem)
-    with bar, file.open("r+b" if kept else "w+b") as stored:
-        stored.seek(done)
-        for piece in _pieces(response, packed, timeout):
-            piece = piece[: size - done]
-            known = stored.read(min(len(piece), kept - done)) if done < kept else b""
-            if not piece.startswith(known):
-                return False
-            stored.write(piece[len(known) :])
-            bar.update(len(piece))
-            done += len(piece)
-            if done == size:
-                break
-        stored.flush()
-        os.fsync(stored.fileno())
-    if done < size and (kept or not ("Content-Length" in told or "Transfer-Encoding" in told)):
-        # No one told where the end is, or it is not there yet. Elsewhere requests sees itself
-        # that the line broke.
-        raise urllib3.exceptions.ProtocolError()
-    return True
-
-
-def _pieces(response: requests.Response, packed: bool, timeout: float) -> Iterator[bytes]:
-    """What the host sends, as soon as it comes. One that only drips is given up."""
+@contextlib.contextmanager
+def _failures_in_words(url: str, path: Path, timeout: float) -> Iterator[None]:
+    """Say what went wrong. requests and urllib3 would say it in nested class names."""
     import requests
+    import urllib3
 
-    read = partial(response.raw.read1, PIECE, decode_content=packed)
-    since, came = time.monotonic(), 0
+    words = {
+        requests.Timeout: f"nothing for {timeout:g} seconds (time-out)",
+        urllib3.exceptions.TimeoutError: f"nothing for {timeout:g} seconds (time-out)",
+        requests.exceptions.SSLError: "no secure connection (a proxy or a wrong clock may be why)",
+        requests.ConnectionError: "no connection",
+        urllib3.exceptions.ProtocolError: "a connection that broke off",
+    }
     try:
-        while piece := _in_time(read, 2 * timeout):  # a line between two pieces may drip, too
-            came += len(piece)
-            passed = time.monotonic() - since
-            if passed > timeout and came < SLOWEST * passed:
-                raise requests.RequestException(
-                    f"{came:,} bytes in {passed:.0f} seconds (time-out)"
-                )
-            if passed > timeout:
-                since, came = time.monotonic(), 0
-            yield piece
-    except BaseException:  # such as an interrupt: nobody waits for what is still to come
-        with contextlib.suppress(ValueError, RuntimeError):  # it came, and the line is free
-            response.raw.shutdown()
-        raise
-
-
-def _in_words(error: Exception, timeout: float) -> str:
-    """What went wrong. requests and urllib3 would say it in nested class names."""
-    import requests
-    import urllib3
-
-    if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError):
-        return f"nothing for {timeout:g} seconds (time-out)"
-    if isinstance(error, requests.HTTPError):
-        return f"{error.response.status_code} {error.response.reason}".strip()
-    if isinstance(error, requests.exceptions.SSLError):
-        return "no secure connection (a proxy or a wrong clock may be why)"
-    if isinstance(error, requests.ConnectionError):
-        return "no connection"
-    if isinstance(error, urllib3.exceptions.ProtocolError):
-        return "a connection that broke off"
-    if isinstance(error, urllib3.exceptions.DecodeError):
-        return "a damaged answer, packed with gzip"
-    return str(error).removesuffix(".")
+        yield
+    except (OSError, urllib3.exceptions.HTTPError, ValueError) as error:
+        of_the_host = isinstance(error, requests.RequestException)
+        if isinstance(error, CourseError) or (getattr(error, "errno", None) and not of_the_host):
+            raise
+        said = next((words[kind] for kind in words if isinstance(error, kind)), str(error))
+        if isinstance(error, requests.HTTPError):
+            said = f"{error.response.status_code} {error.response.reason}"
+        raise DownloadError(
+            f"Expected to download {url}. Received: {said.strip('. ')}. What came is kept: the "
+            f"next try goes on from there. Or get the file by another way and put it at {path}."
+        ) from None

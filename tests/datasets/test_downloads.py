@@ -22,7 +22,6 @@ import sys
 import tarfile
 import threading
 import time
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -35,7 +34,7 @@ import helpers
 from helpers import ImageDataset, load_dataset
 from helpers.basics.errors import DamagedFileError, DownloadError, MissingFileError, StorageError
 from helpers.datasets import cifar10
-from helpers.datasets.downloads import OVERLAP, fetch, one_at_a_time
+from helpers.datasets.downloads import fetch, one_at_a_time
 
 ROOT = Path(helpers.__file__).parent.parent
 CONTENT = np.random.default_rng(0).bytes(300_000)
@@ -214,14 +213,14 @@ class TestDownload:
         host.stop_at = None
         get(host, path)
         assert path.read_bytes() == CONTENT
-        assert host.asked == [None, f"bytes={len(came) - OVERLAP}-"]
+        assert host.asked == [None, f"bytes={len(came)}-"]
         assert files_under(tmp_path) == {ARCHIVE}
 
     def test_a_host_that_cannot_resume_starts_again(self, host, path, part):
         part.write_bytes(CONTENT[:5_000])
         host.ranges = False
         get(host, path)
-        assert host.asked == [f"bytes={5_000 - OVERLAP}-"]
+        assert host.asked == ["bytes=5000-"]
         assert path.read_bytes() == CONTENT
 
     @pytest.mark.parametrize(
@@ -230,10 +229,10 @@ class TestDownload:
             None,
             "nonsense",
             "bytes 0-299999/300000",
-            "bytes 5000-299999/300000",
-            f"bytes {5_001 - OVERLAP}-299999/300000",
-            f"bytes {5_000 - OVERLAP}-299999/300001",
-            f"bytes {5_000 - OVERLAP}-9999/300000",
+            "bytes 4999-299999/300000",
+            "bytes 5001-299999/300000",
+            "bytes 5000-299999/300001",
+            "bytes 5000-9999/300000",
             "bytes */300000",
         ],
     )
@@ -241,21 +240,21 @@ class TestDownload:
         part.write_bytes(CONTENT[:5_000])
         host.told["Content-Range"] = told
         get(host, path)
-        assert host.asked == [f"bytes={5_000 - OVERLAP}-", None]
+        assert host.asked == ["bytes=5000-", None]
         assert path.read_bytes() == CONTENT
 
     def test_a_range_of_a_file_whose_size_the_host_does_not_know(self, host, path, part):
         part.write_bytes(CONTENT[:5_000])
-        host.told["Content-Range"] = f"bytes {5_000 - OVERLAP}-299999/*"
+        host.told["Content-Range"] = "bytes 5000-299999/*"
         get(host, path)
-        assert host.asked == [f"bytes={5_000 - OVERLAP}-"]
+        assert host.asked == ["bytes=5000-"]
         assert path.read_bytes() == CONTENT
 
     def test_a_range_that_the_host_does_not_have_starts_again(self, host, path, part):
         part.write_bytes(CONTENT[:5_000])
         host.statuses["range"] = 416
         get(host, path)
-        assert host.asked == [f"bytes={5_000 - OVERLAP}-", None]
+        assert host.asked == ["bytes=5000-", None]
         assert path.read_bytes() == CONTENT
 
     def test_a_download_that_was_complete_but_not_yet_named(self, host, path, part):
@@ -285,7 +284,7 @@ class TestDownload:
         host.content = bytes(len(CONTENT))
         with pytest.raises(DamagedFileError, match=f"Received: {digest(host.content)}"):
             get(host, path)
-        assert host.asked == [f"bytes={5_000 - OVERLAP}-", None]
+        assert host.asked == ["bytes=5000-", None]
         assert files_under(tmp_path) == {PART}
         assert part.read_bytes() == CONTENT[:5_000]
 
@@ -308,7 +307,7 @@ class TestDownload:
             with pytest.raises(DamagedFileError):
                 get(host, path)
             assert part.read_bytes() == CONTENT[:5_000]
-        assert host.asked == [f"bytes={5_000 - OVERLAP}-", None]
+        assert host.asked == ["bytes=5000-", None]
 
     @pytest.mark.parametrize("status", [204, 404, 500, 503])
     def test_a_host_that_refuses_leaves_what_had_come(self, host, path, part, status):
@@ -332,7 +331,7 @@ class TestDownload:
         assert len(came) > stop_at - 50_000
 
     @pytest.mark.parametrize("kept", [0, 5_000])
-    @pytest.mark.parametrize("sent", ["as it is", "in chunks", "packed"])
+    @pytest.mark.parametrize("sent", ["as it is", "in chunks"])
     def test_a_host_that_only_drips_is_given_up(self, host, path, part, kept, sent):
         """Each byte comes long before the time-out, all of them would take hours."""
 
@@ -348,9 +347,6 @@ class TestDownload:
         if sent == "in chunks":
             host.told = {"Content-Length": None, "Transfer-Encoding": "chunked"}
             host.content, host.ranges = CONTENT, False
-        elif sent == "packed":
-            host.content, host.ranges = gzip.compress(CONTENT), False
-            host.told = {"Content-Encoding": "gzip"}
         words = r"Received: [\d,]+ bytes in \d seconds \(time-out\)\. What came is kept"
         with pytest.raises(DownloadError, match=words):
             get(host, path, timeout=0.1)
@@ -462,32 +458,6 @@ class TestDownload:
         get(host, path)
         assert path.read_bytes() == CONTENT
 
-    @pytest.mark.parametrize("length", ["told", "not told"])
-    @pytest.mark.parametrize(
-        ("encoding", "packed"),
-        [
-            ("gzip", gzip.compress(CONTENT)),
-            ("gzip", gzip.compress(CONTENT[:7_000]) + gzip.compress(CONTENT[7_000:])),
-            ("deflate", zlib.compress(CONTENT)),
-            ("deflate", zlib.compress(CONTENT)[2:-4]),  # as some hosts understand the word
-            ("identity", CONTENT),
-        ],
-        ids=["gzip", "two of gzip", "zlib", "deflate", "not at all"],
-    )
-    def test_a_host_that_packs_it_for_the_way(self, host, path, length, encoding, packed):
-        host.told = {
-            "Content-Encoding": encoding,
-            "Content-Length": str(len(packed)) if length == "told" else None,
-        }
-        host.body = lambda body: [packed]
-        get(host, path)
-        assert path.read_bytes() == CONTENT
-
-    def test_a_packed_answer_that_is_damaged(self, host, path):
-        host.told = {"Content-Encoding": "gzip", "Content-Length": None}
-        with pytest.raises(DownloadError, match="Received: .*gzip"):
-            get(host, path)
-
     def test_a_host_that_calls_the_packing_of_the_file_itself_an_encoding(self, host, path):
         """As web servers do that were told of the ending .gz."""
         host.content = gzip.compress(CONTENT)
@@ -527,14 +497,13 @@ class TestDownload:
     def test_a_sign_in_page_does_not_cost_what_came_before(self, host, path, part):
         part.write_bytes(CONTENT[:200_000])
         host.content, host.ranges = self.PAGE, False
-        words = "Received: an answer of 39 bytes, not of 300000. What came is kept"
-        with pytest.raises(DownloadError, match=words):
+        with pytest.raises(DamagedFileError, match=f"Received: {digest(self.PAGE)}"):
             get(host, path)
         assert part.read_bytes() == CONTENT[:200_000]
 
     @pytest.mark.parametrize("kept", [300, 5_000, 299_999])
     @pytest.mark.parametrize("page", [PAGE, b"", PAGE * 10_000, CONTENT[:200]], ids=len)
-    @pytest.mark.parametrize("how", ["length", "chunked", "no length", "gzip", "range", "range*"])
+    @pytest.mark.parametrize("how", ["length", "chunked", "no length", "gzip"])
     def test_nor_does_it_however_it_is_sent(self, host, path, part, tmp_path, kept, page, how):
         part.write_bytes(CONTENT[:kept])
         chunked = b"%x\r\n%s\r\n0\r\n\r\n" % (len(page), page) if page else b"0\r\n\r\n"
@@ -545,7 +514,7 @@ class TestDownload:
             "chunked": {"Transfer-Encoding": "chunked"},
             "gzip": {"Content-Encoding": how},
         }.get(how, {})
-        host.ranges = how.startswith("range")
+        host.ranges = False
         with pytest.raises((DownloadError, DamagedFileError)):
             get(host, path)
         assert part.read_bytes() == CONTENT[:kept]
@@ -753,75 +722,49 @@ class TestCifar10Archive:
         "wrong",
         [
             entry("../evil.txt"),
-            entry("cifar-10-batches-bin/../../evil.txt"),
-            entry("cifar-10-batches-bin/.."),
             entry("/tmp/evil.txt"),
-            entry(""),
-            entry("evil.txt"),
-            entry("cifar-10-batches-bin/deeper/test_batch.bin", size=61_460),
             entry("cifar-10-batches-bin/evil", tarfile.SYMTYPE, link="/etc/passwd"),
-            entry("cifar-10-batches-bin/test_batch.bin", tarfile.SYMTYPE, link="data_batch_1.bin"),
             entry("cifar-10-batches-bin/test_batch.bin", tarfile.LNKTYPE, link="../../evil"),
             entry("cifar-10-batches-bin/evil", tarfile.CHRTYPE),
-            entry("cifar-10-batches-bin/evil", tarfile.FIFOTYPE),
-            entry("cifar-10-batches-bin/test_batch.bin", size=61_459),
-            entry("cifar-10-batches-bin/test_batch.bin", size=61_461),
-            entry("cifar-10-batches-bin/bomb.txt", size=200_000_000),
+            entry("cifar-10-batches-bin/bomb.txt", size=50_000_000),
         ],
         ids=lambda wrong: f"{wrong.name} {wrong.type.decode()} {wrong.size}",
     )
-    def test_what_does_not_belong_there_is_refused_in_words(
-        self, tmp_path, layout, trust, monkeypatch, wrong
+    def test_what_does_not_belong_there_is_refused_unopened(
+        self, tmp_path, layout, monkeypatch, wrong
     ):
-        monkeypatch.setattr(tarfile.TarFile, "extractall", None)
+        """Its hash is not that of the official archive."""
+        (tmp_path / ARCHIVE).write_bytes(content := archive_with(layout, wrong))
+        monkeypatch.setattr(tarfile, "open", None)
+        with pytest.raises(DamagedFileError, match=f"Received: {digest(content)}"):
+            load_cifar10(tmp_path)
+        assert files_under(tmp_path) == {ARCHIVE, LOCK}
+
+    def test_nothing_but_the_six_files_is_taken_out(self, tmp_path, layout, trust):
+        """Whatever else the official archive were to hold."""
         data_dir = tmp_path / "course" / "data"
         data_dir.mkdir(parents=True)
-        (data_dir / ARCHIVE).write_bytes(trust(archive_with(layout, wrong)))
-        with pytest.raises(DamagedFileError) as refused:
-            load_cifar10(data_dir)
-        message = str(refused.value)
-        assert "Expected the six CIFAR-10 files, each in its size, in the folder" in message
-        assert f"{wrong.name!r} of {wrong.size:,} bytes. Nothing was unpacked." in message
-        assert files_under(tmp_path) == {
-            "course", "course/data", f"course/data/{ARCHIVE}", f"course/data/{LOCK}",
-        }  # fmt: skip
-
-    def test_a_bomb_of_many_small_entries_is_refused(self, path, tmp_path, layout, trust):
-        many = [entry(f"cifar-10-batches-bin/{number}") for number in range(3_000)]
-        path.write_bytes(trust(archive_with(layout, *many)))
-        with pytest.raises(DamagedFileError, match="Received: an entry .* of 0 bytes"):
-            load_cifar10(tmp_path)
-
-    def test_it_is_unpacked_whole_or_not_at_all(self, path, tmp_path, layout, trust):
-        del layout["cifar-10-batches-bin/test_batch.bin"]
-        path.write_bytes(trust(archive_with(layout)))
-        with pytest.raises(DamagedFileError, match="Received: no test_batch.bin. Nothing was unp"):
-            load_cifar10(tmp_path)
-        assert files_under(tmp_path) == {ARCHIVE, LOCK}
-
-    @pytest.mark.parametrize("damage", ["no archive", "cut short", "changed"])
-    def test_what_cannot_be_unpacked_is_said_in_words(self, path, tmp_path, archive, trust, damage):
-        middle = len(archive) // 2
-        content = {
-            "no archive": b"<html></html>",
-            "cut short": archive[:middle],
-            "changed": archive[:middle] + b"\xff" * 100_000,
-        }[damage]
-        path.write_bytes(trust(content))
-        with pytest.raises(DamagedFileError, match="Received: (a damaged archive|no .*bin)"):
-            load_cifar10(tmp_path)
-        assert files_under(tmp_path) == {ARCHIVE, LOCK}
+        others = (
+            entry("../evil.txt"),
+            entry("cifar-10-batches-bin/../../evil.txt"),
+            entry("cifar-10-batches-bin/evil", tarfile.SYMTYPE, link="/etc/passwd"),
+        )
+        (data_dir / ARCHIVE).write_bytes(trust(archive_with(layout, *others)))
+        assert load_cifar10(data_dir).source == "CIFAR-10"
+        assert files_under(tmp_path / "course") == {"data"} | {
+            f"data/{name}" for name in UNPACKED | {ARCHIVE, LOCK}
+        }
 
     def test_a_disk_that_gets_full_while_unpacking(self, path, tmp_path, archive, monkeypatch):
-        copied = []
+        copied, write_bytes = [], Path.write_bytes
 
-        def copy_three_then_fill_up(packed, file) -> None:
-            copied.append(file.write(packed.read()))
+        def copy_three_then_fill_up(file: Path, content: bytes) -> None:
+            copied.append(write_bytes(file, content))
             if len(copied) == 3:
-                Path("/dev/full").write_bytes(b"!")
+                write_bytes(Path("/dev/full"), b"!")
 
         path.write_bytes(archive)
-        monkeypatch.setattr(shutil, "copyfileobj", copy_three_then_fill_up)
+        monkeypatch.setattr(Path, "write_bytes", copy_three_then_fill_up)
         with pytest.raises(StorageError, match="Received: the disk is full"):
             load_cifar10(tmp_path)
         assert files_under(tmp_path) == {ARCHIVE, LOCK}
@@ -830,10 +773,10 @@ class TestCifar10Archive:
 
     def test_a_file_in_the_place_of_the_folder(self, tmp_path, host):
         (tmp_path / "cifar10").write_text("a note")
-        for data_dir in (tmp_path, tmp_path / "cifar10"):
-            words = r"Expected a folder at .*cifar10\. Received: a file\. Move it"
-            with pytest.raises(MissingFileError, match=words):
-                load_cifar10(data_dir)
+        with pytest.raises(MissingFileError, match=r"is not there\. Move .*cifar10 elsewhere"):
+            load_cifar10(tmp_path)
+        with pytest.raises(StorageError, match=r"Expected a folder for .*a file is in the way"):
+            load_cifar10(tmp_path / "cifar10")
         assert files_under(tmp_path) == {"cifar10"}
 
     def test_data_that_may_only_be_read_is_enough(self, path, tmp_path, archive):
@@ -931,7 +874,7 @@ class TestCommandLine:
         running = command_line(host.url)
         part = tmp_path / "data" / PART
         deadline = time.monotonic() + 60
-        while not part.exists() and time.monotonic() < deadline:
+        while not (part.exists() and part.stat().st_size) and time.monotonic() < deadline:
             time.sleep(0.01)
         running.send_signal(signal.SIGINT)
         said = running.communicate(timeout=60)[1]
@@ -1133,8 +1076,7 @@ class TestKilledPrograms:
             official_host.body = at_once
             self.goes_on(data_dir)
             if 0 < kept < len(archive):
-                asked = f"bytes={kept - OVERLAP}-" if kept > OVERLAP else None
-                assert official_host.asked == [asked]
+                assert official_host.asked == [f"bytes={kept}-"]
 
     def test_at_random_moments_of_unpacking(self, tmp_path, programs, archive):
         for moment, shift in enumerate(np.random.default_rng(1).random(12)):
