@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from helpers.basics.arguments import check_whole_number
-from helpers.basics.errors import MismatchError, UsageError
+from helpers.basics.errors import UsageError
 from helpers.basics.files import forget_pages
 from helpers.basics.quiet import quiet_tensorflow
 from helpers.datasets.augment import Augmentation, augmented, check_augmentations
@@ -60,7 +60,12 @@ def make_batches(
 
     Introduced in lesson 2; `augment` in lesson 6.
     """
-    _check_split(split)
+    if not isinstance(split, Split):
+        raise UsageError(
+            "Expected a split, for example dataset.train. Received: "
+            f"{type(split).__name__}. Give make_batches one of the dataset's three."
+        )
+    split.check()
     for name, value, least in (
         ("batch_size", batch_size, 1), ("seed", seed, 0), ("first_epoch", first_epoch, 0)
     ):  # fmt: skip
@@ -106,22 +111,3 @@ def make_batches(
     options = tf.data.Options()
     options.autotune.enabled = False
     return batches.prefetch(BATCHES_AHEAD).with_options(options)
-
-
-def _check_split(split: Split) -> None:
-    if not isinstance(split, Split):
-        raise UsageError(
-            "Expected a split, for example dataset.train. Received: "
-            f"{type(split).__name__}. Give make_batches one of the dataset's three."
-        )
-    for name, array in (("images", split.images), ("labels", split.labels)):
-        if not isinstance(array, np.ndarray):
-            raise UsageError(
-                f"Expected a NumPy array as the {name} of a split. Received: "
-                f"{type(array).__name__}. numpy.asarray({name}) makes one."
-            )
-    if split.labels.shape != split.images.shape[:1]:
-        raise MismatchError(
-            "Expected one label an image. Received: images of shape "
-            f"{split.images.shape}, labels of shape {split.labels.shape}. Change both together."
-        )

@@ -23,10 +23,10 @@ from helpers.basics.arguments import check_seed
 from helpers.basics.errors import UsageError
 from helpers.basics.files import as_path
 from helpers.datasets.cifar10 import read_cifar10
-from helpers.datasets.dataset import DATA_DIR, ImageDataset, Labelled, Source, Split
+from helpers.datasets.dataset import DATA_DIR, ImageDataset, Source, as_dataset
 from helpers.datasets.fashion_mnist import read_fashion_mnist
 from helpers.datasets.prepared import prepare_folder
-from helpers.folders.cut import check_number_of_images, check_split, split_by_class
+from helpers.folders.cut import check_number_of_images
 
 VALIDATION_IMAGES = {"fashion_mnist": 2_000, "cifar10": 5_000}
 
@@ -85,39 +85,9 @@ def load_dataset(
         source = read_cifar10(data_dir)
     else:
         source = _read_folder(name, image_size, validation_images, set_aside, seed, data_dir)
-    train, validation = source.train, source.validation
-    if validation is None:
-        if validation_images is None:
-            validation_images = VALIDATION_IMAGES[name]
-        train, validation = _split(train, validation_images, seed, source.class_names)
-
-    def named(split_name: str, part: Labelled) -> Split:
-        return Split(split_name, *part, source.class_names, source.description)
-
-    return ImageDataset(
-        name=str(name),
-        train=named("train", train),
-        validation=named("validation", validation),
-        test=named("test", source.test),
-        class_names=source.class_names,
-        image_shape=source.train.images.shape[1:],
-        source=source.description,
-        report=source.report,
-    )
-
-
-def _split(
-    part: Labelled, set_aside: int, seed: int, class_names: tuple[str, ...]
-) -> tuple[Labelled, Labelled]:
-    """Cut `set_aside` images off `part`, the same share of every class."""
-    if set_aside == 0:
-        return part, Labelled(part.images[:0], part.labels[:0])
-    check_split(set_aside, len(part.labels), len(class_names))
-    rest, aside = split_by_class(part.labels, set_aside, seed, class_names)
-    return (
-        Labelled(part.images[rest], part.labels[rest]),
-        Labelled(part.images[aside], part.labels[aside]),
-    )
+    if source.validation is None and validation_images is None:
+        validation_images = VALIDATION_IMAGES[name]
+    return as_dataset(str(name), source, validation_images, seed)
 
 
 def _read_folder(

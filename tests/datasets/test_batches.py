@@ -46,13 +46,15 @@ class TestMakeBatches:
     @pytest.mark.parametrize("change", [{"images": 5}, {"labels": 5}])
     def test_not_one_label_an_image(self, numbered, change):
         cut = {name: getattr(numbered, name)[:count] for name, count in change.items()}
-        with pytest.raises(MismatchError, match="Expected one label an image.*both together"):
+        with pytest.raises(
+            MismatchError, match="Expected train images .* with n labels.*both together"
+        ):
             make_batches(replace(numbered, **cut), 4)
 
     @pytest.mark.parametrize("name", ["images", "labels"])
     def test_a_list_in_a_split_is_no_array(self, numbered, name):
         split = replace(numbered, **{name: list(getattr(numbered, name))})
-        message = f"NumPy array as the {name} of a split. Received: list. numpy.asarray"
+        message = f"Expected NumPy arrays .* Received: train {name} of type list. np.asarray"
         with pytest.raises(UsageError, match=message):
             make_batches(split)
 

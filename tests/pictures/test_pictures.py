@@ -43,7 +43,7 @@ from helpers import (
     plot_matrix,
     plot_runs,
 )
-from helpers.basics.errors import StorageError, UsageError
+from helpers.basics.errors import MismatchError, StorageError, UsageError
 from helpers.lessons import plot_descent, plot_journey
 from helpers.pictures import images as images_module
 from helpers.pictures import letters as letters_module
@@ -1344,7 +1344,9 @@ class TestPlotBars:
         "labels", [LABELS - 1, LABELS + 9, LABELS / 2, np.eye(3)[LABELS], LABELS.astype(str)]
     )
     def test_counts_of_what_are_no_labels(self, labels):
-        with pytest.raises(UsageError, match="Expected a whole number from 0 to 2 an image"):
+        with pytest.raises(
+            MismatchError, match="Expected (one whole number|validation labels from 0 to 2)"
+        ):
             plot_class_counts(replace(SPLIT, labels=labels))
 
     def test_counts_of_no_split(self):
