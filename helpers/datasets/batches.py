@@ -20,11 +20,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from helpers.basics.arguments import check_whole_number
-from helpers.basics.errors import UsageError
 from helpers.basics.files import forget_pages
 from helpers.basics.quiet import quiet_tensorflow
 from helpers.datasets.augment import Augmentation, augmented, check_augmentations
-from helpers.datasets.dataset import Split
+from helpers.datasets.dataset import Split, check_split
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -60,16 +59,10 @@ def make_batches(
 
     Introduced in lesson 2; `augment` in lesson 6.
     """
-    if not isinstance(split, Split):
-        raise UsageError(
-            "Expected a split, for example dataset.train. Received: "
-            f"{type(split).__name__}. Give make_batches one of the dataset's three."
-        )
-    split.check()
-    for name, value, least in (
-        ("batch_size", batch_size, 1), ("seed", seed, 0), ("first_epoch", first_epoch, 0)
-    ):  # fmt: skip
-        check_whole_number(name, value, least)
+    check_split(split)
+    check_whole_number("batch_size", batch_size, 1)
+    check_whole_number("seed", seed, 0)
+    check_whole_number("first_epoch", first_epoch, 0)
     check_augmentations(augment, split)
     with quiet_tensorflow():
         import tensorflow as tf

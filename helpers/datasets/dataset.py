@@ -14,7 +14,7 @@ import numpy as np
 
 from helpers.basics.arguments import check_seed, is_whole
 from helpers.basics.errors import MismatchError, UsageError, kind_of, wrapped
-from helpers.folders.cut import SHARE, check_split, split_by_class
+from helpers.folders.cut import SHARE, check_split as check_both_sides, split_by_class
 from helpers.folders.report import FolderReport
 from helpers.pictures.bars import plot_bars
 from helpers.pictures.picture import Picture
@@ -275,7 +275,7 @@ def _cut_off(
     number = round(len(labels) * SHARE) if number is None else number
     if number == 0:
         return part, Labelled(images[:0], labels[:0])
-    check_split(number, len(labels), len(class_names))
+    check_both_sides(number, len(labels), len(class_names))
     rest, aside = split_by_class(labels, number, seed, class_names)
     return Labelled(images[rest], labels[rest]), Labelled(images[aside], labels[aside])
 
@@ -291,10 +291,18 @@ def whole_numbers(labels: np.ndarray) -> str:
     return "Each image has one class here: choose one for those with several or none."
 
 
+def check_split(split: Split) -> None:
+    """Raise an error in words where it is no split, or not as it should be."""
+    if not isinstance(split, Split):
+        raise UsageError(
+            f"Expected a split, for example dataset.train. Received: {kind_of(split)}."
+        )
+    split.check()
+
+
 def plot_class_counts(split: Split, *, ax: Axes | None = None) -> Picture:
     """Draw how many images of each class a split has. Introduced in lesson 2."""
-    if not hasattr(split, "class_counts"):
-        raise UsageError(f"Expected a split, such as dataset.train. Received: {brief(split)}.")
+    check_split(split)
     return plot_bars(
         split.class_counts(), x_label="images", title=f"Images a class, {split.name} split", ax=ax
     )

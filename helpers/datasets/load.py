@@ -17,13 +17,12 @@ from __future__ import annotations
 
 import operator
 import os
-from pathlib import Path
 
 from helpers.basics.arguments import check_seed
 from helpers.basics.errors import UsageError
 from helpers.basics.files import as_path
 from helpers.datasets.cifar10 import read_cifar10
-from helpers.datasets.dataset import DATA_DIR, ImageDataset, Source, as_dataset
+from helpers.datasets.dataset import DATA_DIR, ImageDataset, as_dataset
 from helpers.datasets.fashion_mnist import read_fashion_mnist
 from helpers.datasets.prepared import prepare_folder
 from helpers.folders.cut import check_number_of_images
@@ -84,41 +83,22 @@ def load_dataset(
     elif isinstance(name, str) and name == "cifar10":
         source = read_cifar10(data_dir)
     else:
-        source = _read_folder(name, image_size, validation_images, set_aside, seed, data_dir)
+        if not isinstance(set_aside, bool):
+            raise UsageError(
+                "Expected set_aside as True or False: whether to go on without the files that "
+                f"cannot be used. Received: {set_aside!r}. Leave it out, or give True."
+            )
+        source = prepare_folder(
+            name,
+            _checked_image_size(image_size),
+            validation_images=validation_images,
+            set_aside=set_aside,
+            seed=seed,
+            data_dir=data_dir,
+        )
     if source.validation is None and validation_images is None:
         validation_images = VALIDATION_IMAGES[name]
     return as_dataset(str(name), source, validation_images, seed)
-
-
-def _read_folder(
-    folder: str | os.PathLike,
-    image_size: tuple[int, int],
-    validation_images: int | None,
-    set_aside: bool,
-    seed: int,
-    data_dir: Path,
-) -> Source:
-    if not isinstance(set_aside, bool):
-        raise UsageError(
-            "Expected set_aside as True or False: whether to go on without the files that cannot "
-            f"be used. Received: {set_aside!r}. Leave it out, or give True."
-        )
-    prepared = prepare_folder(
-        folder,
-        _checked_image_size(image_size),
-        validation_images=validation_images,
-        set_aside=set_aside,
-        seed=seed,
-        data_dir=data_dir,
-    )
-    return Source(
-        prepared.train,
-        prepared.test,
-        prepared.report.class_names,
-        f"images from the folder {as_path(folder).resolve().name}",
-        prepared.validation,
-        prepared.report,
-    )
 
 
 def _checked_image_size(image_size: tuple[int, int]) -> tuple[int, int]:

@@ -1,32 +1,31 @@
 """Keep a folder's images ready on the disk: decoded, resized, cut. Introduced in lesson 2.
 
-    prepared = prepare_folder("photos", (64, 64), data_dir=Path("data"))
-    prepared.train.images        # uint8, (images, 64, 64, 3): looks like an array, lies on the disk
+    source = prepare_folder("photos", (64, 64), data_dir=Path("data"))
+    source.train.images        # uint8, (images, 64, 64, 3): looks like an array, lies on the disk
 
 Every image is decoded once, while the folder is checked, and its pixels go to the disk at once.
 So the memory does not grow with the folder. When the cut is known, they are written in
-the order train, validation, test into one file below `data/prepared/`, with the labels and the
+the order train, validation, test into one file below `data/prepared/`, behind the labels and the
 report. The next time that file is used as it is.
 
 It is used only if nothing has changed: the name, size, times and rights of every file, the
-arguments, the versions of Pillow and simplejpeg. The pixels are compared with their checksum as
+arguments, the versions of Pillow and simplejpeg. All of it is compared with its checksum as
 well. Whatever does not fit is made anew, and takes the old one's place when it is whole. There is
 one file for a folder and an image size.
 
-The file is a zip archive of plain NumPy arrays, not packed, and one JSON text: nothing in it can
-run. Where it cannot be kept, the images are read into the memory, as long as they fit.
-Nothing is ever written into the folder itself.
+Its first line is the checksum of what follows, its second JSON text, and the rest is pixels:
+nothing in it can run. Where it cannot be kept, the images are read into the memory, as long as
+they fit. Nothing is ever written into the folder itself.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
 import json
 import os
 import re
-import zipfile
+from dataclasses import astuple
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -40,34 +39,25 @@ from helpers.basics.files import (
     temporary_file,
     written_whole,
 )
-from helpers.datasets.dataset import Labelled
+from helpers.datasets.dataset import Labelled, Source
 from helpers.datasets.downloads import one_at_a_time
 from helpers.folders.check import check_listing
 from helpers.folders.cut import cut_parts
 from helpers.folders.examine import read_images
-from helpers.folders.findings import Finding, Place
-from helpers.folders.images import ImageFiles, Places
+from helpers.folders.findings import Finding
+from helpers.folders.images import PARTS, ImageFile, ImageFiles, Places
 from helpers.folders.listing import Listing, list_folder
 from helpers.folders.report import FolderReport
 
 PREPARED = "prepared"  # the folder in data/
-FORMAT = 4  # to be raised when the file or what is found in a folder is no longer the same
-PARTS = ("train", "validation", "test")  # in the order of the file
-PIECE = 1 << 20  # bytes that are copied or compared at once
-LISTS = ("folder_of", "ends", "names")  # of Places
+VERSION = 5  # to be raised when the files or what is found in a folder is no longer the same
+SPLITS = ("train", "validation", "test")  # in the order of the file
+AT_ONCE = 1 << 20  # bytes that are copied
+NO_CHECKSUM = b"0" * 64 + b"\n"  # as long as a first line
 
 
-class Prepared(NamedTuple):
-    """A folder that was checked, cut and decoded."""
-
-    train: Labelled
-    validation: Labelled
-    test: Labelled
-    report: FolderReport
-
-
-class _Wish(NamedTuple):
-    """What is asked for."""
+class Request(NamedTuple):
+    """What is asked for: the folder as it is now, and the arguments."""
 
     listing: Listing
     image_size: tuple[int, int]
@@ -75,37 +65,19 @@ class _Wish(NamedTuple):
     set_aside: bool
     seed: int
 
-    def facts(self) -> dict[str, str]:
-        """All that decides what comes out. A file with other facts is out of date."""
+    def facts(self) -> list[str]:
+        """All that decides what comes out. Files with other facts are out of date."""
         import PIL
         import simplejpeg
 
-        return {
-            "format": f"{FORMAT}, Pillow {PIL.__version__}, simplejpeg {simplejpeg.__version__}",
-            "files": self.listing.state.hexdigest(),
-            "image_size": str(tuple(map(int, self.image_size))),
-            "validation_images": str(self.validation_images),
-            "set_aside": str(bool(self.set_aside)),
-            "seed": str(self.seed),
-        }
+        versions = [VERSION, PIL.__version__, simplejpeg.__version__]
+        return [str(fact) for fact in (*versions, self.listing.state.hexdigest(), *self[1:])]
 
-    def check(self, **options) -> FolderReport:
-        report = check_listing(
-            self.listing,
-            set_aside=self.set_aside,
-            validation_images=self.validation_images,
-            **options,
-        )
+    def check_and_cut(self, **options) -> tuple[FolderReport, dict[str, ImageFiles]]:
+        asked = {"validation_images": self.validation_images}
+        report = check_listing(self.listing, set_aside=self.set_aside, **asked, **options)
         report.raise_problems()
-        return report
-
-    def cut(self, report: FolderReport) -> dict[str, ImageFiles]:
-        return cut_parts(
-            report.images,
-            report.class_names,
-            validation_images=self.validation_images,
-            seed=self.seed,
-        )
+        return report, cut_parts(report.images, report.class_names, seed=self.seed, **asked)
 
 
 def prepare_folder(
@@ -116,7 +88,7 @@ def prepare_folder(
     set_aside: bool = False,
     seed: int = 0,
     data_dir: Path,
-) -> Prepared:
+) -> Source:
     """Check a folder of images, cut it and decode it, or find all that done already.
 
     Args:
@@ -124,7 +96,7 @@ def prepare_folder(
         data_dir: the images are kept in its folder `prepared`.
 
     Returns:
-        A `Prepared`. Its images are read-only, and lie in a file; where it could not be
+        A `Source`. Its images are read-only, and lie in a file; where it could not be
         written they are in the memory, and a line is printed that says why.
 
     Raises:
@@ -134,24 +106,39 @@ def prepare_folder(
     Introduced in lesson 2.
     """
     listing = list_folder(folder)
-    wish = _Wish(listing, image_size, validation_images, set_aside, seed)
+    request = Request(listing, image_size, validation_images, set_aside, seed)
     path = _file_for(listing.root, image_size, data_dir)
-    if found := _found(path, wish):
+    if found := _found(path, request):
         return found
     try:
         if path.resolve().is_relative_to(listing.root.resolve()):
             raise StorageError(f"Expected another folder than the one that {path} lies in.")
         with one_at_a_time(path, "preparing"):
-            if found := _found(path, wish):  # another program was quicker
+            if found := _found(path, request):  # another program was quicker
                 return found
-            _make(path, wish)
-            if found := _found(path, wish, compare_pixels=False):  # they were written just now
+            _make(path, request)
+            if found := _found(path, request):
                 return found
         raise StorageError(f"Expected to read {path} after writing it. Received: damage.")
     except (OSError, NotImplementedError) as error:  # the latter: a disk that knows no locks
         why = str(error).removesuffix(".")
         print(f"{why}. The images are read into the memory instead, and anew the next time.")
-        return _in_memory(wish)
+    report, parts = request.check_and_cut()
+    pixels = [read_images(parts[split], image_size) for split in SPLITS]
+    return _as_source(report, pixels, [_labels(parts[split]) for split in SPLITS])
+
+
+def _as_source(report: FolderReport, pixels: list[np.ndarray], labels: list[list[int]]) -> Source:
+    train, validation, test = (
+        Labelled(images, np.array(of_them, np.int64))
+        for images, of_them in zip(pixels, labels, strict=True)
+    )
+    words = f"images from the folder {report.folder.resolve().name}"
+    return Source(train, test, report.class_names, words, validation, report)
+
+
+def _labels(files: ImageFiles) -> list[int]:
+    return [image.label for image in files]
 
 
 def _file_for(root: Path, image_size: tuple[int, int], data_dir: Path) -> Path:
@@ -160,83 +147,68 @@ def _file_for(root: Path, image_size: tuple[int, int], data_dir: Path) -> Path:
     digest = hashlib.blake2b(os.fsencode(place), digest_size=6).hexdigest()
     name = re.sub(r"[^\w-]", "_", place.name, flags=re.ASCII)[:40]
     height, width = image_size
-    return data_dir / PREPARED / f"{name}-{digest}-{height}x{width}.zip"
+    return data_dir / PREPARED / f"{name}-{digest}-{height}x{width}.images"
 
 
-def _in_memory(wish: _Wish) -> Prepared:
-    report = wish.check()
-    read = {
-        part: Labelled(read_images(files, wish.image_size), files.labels.astype(np.int64))
-        for part, files in wish.cut(report).items()
-    }
-    return Prepared(**read, report=report)
-
-
-def _make(path: Path, wish: _Wish) -> None:
+def _make(path: Path, request: Request) -> None:
     """Check the folder, and write the file whole or not at all."""
-    row = 3 * wish.image_size[0] * wish.image_size[1]
+    files, (height, width) = request.listing.files, request.image_size
     # Once in the order of the folder, then in that of the cut.
-    check_free_space(path.parent, 2 * row * len(wish.listing.files), "the prepared images")
+    needed = 2 * 3 * height * width * len(files)
+    check_free_space(path.parent, needed, "the prepared images")
     as_listed = path.with_suffix(".rows")
     with storage_errors_in_words(path), temporary_file(as_listed) as rows:
         rows.touch()
-        report = wish.check(image_size=wish.image_size, rows=rows)
+        report, parts = request.check_and_cut(image_size=request.image_size, rows=rows)
+        number = {place: number for number, place in enumerate(files)}
+        order = [number[_place(image, report)] for split in SPLITS for image in parts[split]]
+        kept = {
+            "facts": request.facts(),
+            "root": str(report.folder.resolve()),
+            "labels": [_labels(parts[split]) for split in SPLITS],
+            "class_names": report.class_names,
+            "images": [
+                (_place(image, report), image.label, image.part, image.twin)
+                for image in report.images
+            ],
+            "findings": [astuple(found) for found in report.findings],
+            "ignored": report.ignored,
+        }
+        pixels = np.memmap(rows, np.uint8, "r").reshape(-1, height, width, 3)
         with written_whole(path) as temporary:
-            _write(temporary, rows, report, wish)
+            _write(temporary, json.dumps(kept).encode(), pixels, order)
     _remove_orphans(path.parent)
 
 
-def _write(path: Path, rows: Path, report: FolderReport, wish: _Wish) -> None:
-    parts, images = wish.cut(report), report.images
-    labels = np.concatenate([parts[part].labels for part in PARTS])
-    order = np.concatenate([parts[part].which for part in PARTS])
-    arrays = {name: getattr(images, name) for name in ImageFiles.COLUMNS}
-    arrays |= {
-        "folder_of": np.frombuffer(images.places.folder_of, np.int32),
-        "ends": np.frombuffer(images.places.ends, np.int64),
-        "names": np.frombuffer(images.places.names, np.uint8),
-        "labels_of_images": labels,
-    }
-    with zipfile.ZipFile(path, "w") as archive:
-        _write_images(archive, rows, order, wish.image_size)
-        for name, array in arrays.items():
-            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
-                np.lib.format.write_array(member, array, allow_pickle=False)
-        facts = {
-            "wish": wish.facts(),
-            "root": str(report.folder.resolve()),
-            "counts": [len(parts[part]) for part in PARTS],
-            "class_names": report.class_names,
-            "folders": images.places.folders,
-            "findings": [
-                [getattr(found, name) for name in Finding.__slots__] for found in report.findings
-            ],
-            "ignored": report.ignored,
-        }
-        archive.writestr("facts.json", json.dumps(facts))
+def _place(image: ImageFile, report: FolderReport) -> tuple[str, ...]:
+    return image.path.parts[len(report.folder.parts) :]
 
 
-def _write_images(
-    archive: zipfile.ZipFile, rows: Path, order: np.ndarray, image_size: tuple[int, int]
-) -> None:
-    """Write the rows in this order as `images.npy`."""
-    row = 3 * image_size[0] * image_size[1]
-    pixels = np.memmap(rows, np.uint8, "r").reshape(-1, row)
-    step = max(PIECE // row, 1)
-    header = {"descr": "|u1", "fortran_order": False, "shape": (len(order), *image_size, 3)}
-    with archive.open("images.npy", "w", force_zip64=True) as member:
-        np.lib.format.write_array_header_1_0(member, header)
+def _write(path: Path, text: bytes, pixels: np.ndarray, order: list[int]) -> None:
+    """Write the text and the images in this order, and the checksum of both before them."""
+    step = max(AT_ONCE // pixels[0].size, 1)
+    with path.open("w+b") as file:
+        file.write(NO_CHECKSUM + text + b"\n")
         for start in range(0, len(order), step):
-            member.write(pixels[order[start : start + step]].data)
+            file.write(pixels[order[start : start + step]])
             forget_pages(pixels)
+        checksum = _checksum(file)
+        file.seek(0)
+        file.write(checksum)
+
+
+def _checksum(file: BinaryIO) -> bytes:
+    """The first line of a file that holds what this one holds behind its first line."""
+    file.seek(len(NO_CHECKSUM))
+    return f"{hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode()
 
 
 def _remove_orphans(folder: Path) -> None:
     """Remove the files of folders that are no longer there, so that they do not pile up."""
-    for path in folder.glob("*.zip"):
+    for path in folder.glob("*.images"):
         with contextlib.suppress(Exception):  # what cannot be read or removed can stay
-            with zipfile.ZipFile(path) as archive:
-                root = Path(json.loads(archive.read("facts.json"))["root"])
+            with path.open("rb") as file:
+                root = Path(_read_text(file)["root"])
             # Not where the disk that it lies on was only taken out: of such a disk stays
             # nothing, or an empty folder.
             if root.parent.is_dir() and any(root.parent.iterdir()) and not root.exists():
@@ -244,60 +216,38 @@ def _remove_orphans(folder: Path) -> None:
                 path.with_name(path.name + ".lock").unlink(missing_ok=True)
 
 
-def _found(path: Path, wish: _Wish, *, compare_pixels: bool = True) -> Prepared | None:
+def _read_text(file: BinaryIO) -> dict:
+    file.seek(len(NO_CHECKSUM))
+    return json.loads(file.readline())
+
+
+def _found(path: Path, request: Request) -> Source | None:
     """What the file holds; None where it is not there, out of date, or damaged in any way."""
     try:
-        with path.open("rb") as file, zipfile.ZipFile(file) as archive:
-            facts = json.loads(archive.read("facts.json"))
-            if facts["wish"] != wish.facts():
+        with path.open("rb") as file:
+            kept = _read_text(file)
+            if kept["facts"] != request.facts():
                 return None
-            images = _mapped(file, archive, facts["counts"], wish.image_size)
-            if compare_pixels:
-                _compare_checksum(archive)
-            return _restored(archive, facts, images, wish.listing.root)
+            stops = np.cumsum([len(labels) for labels in kept["labels"]])
+            shape = (int(stops[-1]), *request.image_size, 3)
+            images = np.memmap(file, np.uint8, "r", offset=file.tell(), shape=shape)
+            checksum = _checksum(file)
+            file.seek(0)
+            if file.readline() != checksum:
+                return None
     except Exception:  # damaged bytes raise nearly every class
         return None
+    report = _report(kept, request.listing.root)
+    return _as_source(report, np.split(images, stops[:-1]), kept["labels"])
 
 
-def _mapped(
-    file: BinaryIO, archive: zipfile.ZipFile, counts: list[int], image_size: tuple[int, int]
-) -> np.ndarray:
-    """All images, mapped to the file."""
-    wanted = (sum(counts), *image_size, 3)
-    with archive.open("images.npy") as member:
-        np.lib.format.read_magic(member)
-        shape, _, dtype = np.lib.format.read_array_header_1_0(member)
-        header = member.tell()
-    if (shape, dtype) != (wanted, np.uint8):
-        raise ValueError("another shape")
-    start = archive.getinfo("images.npy").header_offset
-    file.seek(start + 26)  # in a zip archive: the lengths of the name and of what follows it
-    name, extra = np.frombuffer(file.read(4), "<u2").tolist()
-    return np.memmap(file, np.uint8, "r", offset=start + 30 + name + extra + header, shape=shape)
-
-
-def _compare_checksum(archive: zipfile.ZipFile) -> None:
-    """Raise BadZipFile where a pixel is not as it was written. `zipfile` sees it at the end."""
-    with archive.open("images.npy") as member:
-        while member.read(PIECE):
-            pass
-
-
-def _restored(archive: zipfile.ZipFile, facts: dict, images: np.ndarray, root: Path) -> Prepared:
-    def array(name: str) -> np.ndarray:
-        packed = io.BytesIO(archive.read(f"{name}.npy"))  # its checksum is compared here
-        return np.load(packed, allow_pickle=False)
-
-    folders: list[Place] = [tuple(place) for place in facts["folders"]]
-    places = Places(folders, *(array(name).tobytes() for name in LISTS))
-    columns = {name: array(name) for name in ImageFiles.COLUMNS}
-    report = FolderReport(
-        root,
-        tuple(facts["class_names"]),
-        ImageFiles(root, places, **columns),
-        tuple(Finding(*found) for found in facts["findings"]),
-        facts["ignored"],
-    )
-    stops = np.cumsum(facts["counts"])[:-1]
-    labels = np.split(array("labels_of_images").astype(np.int64), stops)
-    return Prepared(*map(Labelled, np.split(images, stops), labels), report=report)
+def _report(kept: dict, root: Path) -> FolderReport:
+    places = Places()
+    for (*folders, name), *_ in kept["images"]:
+        places.add(tuple(folders), name)
+    _, labels, parts, twins = zip(*kept["images"], strict=True)
+    numbers = [PARTS.index(part) for part in parts]
+    columns = {"which": range(len(places)), "labels": labels, "parts": numbers, "twins": twins}
+    images = ImageFiles(root, places, **columns)
+    findings = tuple(Finding(*found) for found in kept["findings"])
+    return FolderReport(root, tuple(kept["class_names"]), images, findings, kept["ignored"])
