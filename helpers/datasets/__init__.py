@@ -8,6 +8,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "augment": ["flip_sideways", "shift"],
         "batches": ["make_batches"],
         "dataset": ["ImageDataset", "Split", "plot_class_counts"],
-        "load": ["load_dataset"],
+        "load": ["load_dataset", "make_dataset"],
     },
 )

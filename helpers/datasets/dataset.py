@@ -14,7 +14,8 @@ import numpy as np
 
 from helpers.basics.arguments import check_seed, is_whole
 from helpers.basics.errors import MismatchError, UsageError, kind_of, wrapped
-from helpers.folders.cut import SHARE, check_split as check_both_sides, split_by_class
+from helpers.folders.cut import SHARE, split_by_class
+from helpers.folders.cut import check_split as check_both_sides
 from helpers.folders.report import FolderReport
 from helpers.pictures.bars import plot_bars
 from helpers.pictures.picture import Picture

@@ -23,6 +23,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import operator
 import os
 import re
 from dataclasses import astuple
@@ -31,7 +32,7 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
-from helpers.basics.errors import StorageError
+from helpers.basics.errors import StorageError, UsageError
 from helpers.basics.files import (
     check_free_space,
     forget_pages,
@@ -105,7 +106,12 @@ def prepare_folder(
 
     Introduced in lesson 2.
     """
-    listing = list_folder(folder)
+    if not isinstance(set_aside, bool):
+        raise UsageError(
+            "Expected set_aside as True or False: whether to go on without the files that "
+            f"cannot be used. Received: {set_aside!r}. Leave it out, or give True."
+        )
+    image_size, listing = _checked_image_size(image_size), list_folder(folder)
     request = Request(listing, image_size, validation_images, set_aside, seed)
     path = _file_for(listing.root, image_size, data_dir)
     if found := _found(path, request):
@@ -126,6 +132,19 @@ def prepare_folder(
     report, parts = request.check_and_cut()
     pixels = [read_images(parts[split], image_size) for split in SPLITS]
     return _as_source(report, pixels, [_labels(parts[split]) for split in SPLITS])
+
+
+def _checked_image_size(image_size: tuple[int, int]) -> tuple[int, int]:
+    try:
+        height, width = map(operator.index, image_size)
+    except (TypeError, ValueError):
+        height = width = 0
+    if min(height, width) < 1:
+        raise UsageError(
+            "Expected image_size as (height, width), two whole numbers of pixels from 1 on. "
+            f"Received: {image_size!r}. Give for example (64, 64)."
+        )
+    return height, width
 
 
 def _as_source(report: FolderReport, pixels: list[np.ndarray], labels: list[list[int]]) -> Source:
