@@ -19,9 +19,8 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
@@ -82,7 +81,7 @@ def fetch(
         sha256: the hash it must have, in hexadecimal.
         size: its true size in bytes. Nothing beyond it is ever written.
         room: bytes that the caller will write afterwards, to check the disk for all at once.
-        timeout: seconds of silence after which the host is given up, or of less than 1 kB each.
+        timeout: seconds of silence, or of less than 1 kB each, after which the host is given up.
 
     Raises:
         DamagedFileError: the file at `path`, or what the host sent, has another hash.
@@ -103,7 +102,7 @@ def fetch(
         kept = kept if kept <= size else 0  # more than the whole is none of it
         check_free_space(path.parent, size - kept + room, path.name)
         try:
-            with _failures_in_words(url, path, timeout):
+            with _failures_in_words(url, path):
                 arrived = _download(url, part, kept, size, timeout)
                 if arrived == part and kept and sha256_of(part) != sha256:
                     # What was kept or what came is wrong: that stays until it is known which.
@@ -147,8 +146,8 @@ def _download(url: str, file: Path, kept: int, size: int, timeout: float) -> Pat
         return file
     # The host shall not pack it for the way: the hash is that of the file as it lies there.
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={kept}-"} if kept else {})
-    ask = partial(requests.get, url, headers=headers, stream=True, timeout=timeout)
-    with _in_time(ask, 2 * timeout) as response:  # to connect, and until it answers
+    ask = partial(requests.get, url, headers=headers, stream=True, timeout=2 * timeout)
+    with _watched(ask, lambda: 0, timeout) as response:
         status, told = response.status_code, response.headers.get("Content-Range")
         rest = (f"bytes {kept}-{size - 1}/{size}", f"bytes {kept}-{size - 1}/*")
         if kept and status == HTTPStatus.PARTIAL_CONTENT and told in rest:
@@ -158,7 +157,10 @@ def _download(url: str, file: Path, kept: int, size: int, timeout: float) -> Pat
         if status == HTTPStatus.OK:
             _receive(response, whole, 0, size, timeout)
             return whole
-    if kept and status in (HTTPStatus.PARTIAL_CONTENT, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE):
+    if kept and status in (
+        HTTPStatus.PARTIAL_CONTENT,
+        HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
+    ):
         return _download(url, whole, 0, size, timeout)  # another range would make a mixture
     raise requests.HTTPError(response=response)
 
@@ -171,11 +173,18 @@ def _receive(response: requests.Response, file: Path, kept: int, size: int, time
     bar = tqdm(total=size, initial=kept, unit="B", unit_scale=True, desc=file.stem)
     try:
         with bar, file.open("ab" if kept else "wb") as stored:
-            done = kept
-            for piece in _pieces(response, timeout):
-                bar.update(stored.write(piece[: size - done]))
-                if (done := stored.tell()) == size:
-                    break
+
+            def write() -> None:
+                while piece := response.raw.read1(MOST_AT_ONCE, decode_content=False):
+                    bar.update(stored.write(piece[: size - bar.n]))
+                    if bar.n == size:
+                        return
+
+            try:
+                _watched(write, lambda: bar.n, timeout)
+            finally:  # nobody waits for what is still to come
+                with contextlib.suppress(ValueError, RuntimeError):  # all came: the line is free
+                    response.raw.shutdown()
             stored.flush()
             os.fsync(stored.fileno())
     except OSError as error:
@@ -185,59 +194,44 @@ def _receive(response: requests.Response, file: Path, kept: int, size: int, time
             file.unlink(missing_ok=True)
         raise
     told_its_end = {"Content-Length", "Transfer-Encoding"} & response.headers.keys()
-    if done < size and (kept or not told_its_end):  # else it is something else: its hash tells
+    if bar.n < size and (kept or not told_its_end):  # else it is something else: its hash tells
         raise urllib3.exceptions.ProtocolError()
 
 
-def _pieces(response: requests.Response, timeout: float) -> Iterator[bytes]:
-    """What the host sends, as soon as it comes. One that only drips is given up."""
+def _watched(work: Callable[[], Answer], progress: Callable[[], int], timeout: float) -> Answer:
+    """Do the work in a thread, and give it up when it is silent or drips: even a single line may.
+
+    Args:
+        work: ends by itself when what it reads from or writes to is closed.
+        progress: how many bytes came by now.
+        timeout: seconds in which 1 kB each must come.
+    """
     import requests
 
-    read = partial(response.raw.read1, MOST_AT_ONCE, decode_content=False)
-    since, came = time.monotonic(), 0
-    try:
-        while piece := _in_time(read, 2 * timeout):  # a line between two pieces may drip, too
-            came += len(piece)
-            if (passed := time.monotonic() - since) > timeout:
-                if came < SLOWEST * passed:
-                    slow = f"{came:,} bytes in {passed:.0f} seconds (time-out)"
-                    raise requests.RequestException(slow)
-                since, came = time.monotonic(), 0
-            yield piece
-    except BaseException:  # such as an interrupt: nobody waits for what is still to come
-        with contextlib.suppress(ValueError, RuntimeError):  # it came, and the line is free
-            response.raw.shutdown()
-        raise
-
-
-def _in_time(ask: Callable[[], Answer], seconds: float) -> Answer:
-    """The answer, if it comes in time: a host may let single lines drip."""
-    import requests
-
-    answer: Future = Future()
+    done: Future = Future()
 
     def run() -> None:
         try:
-            answer.set_result(ask())
+            done.set_result(work())
         except Exception as error:
-            answer.set_exception(error)
+            done.set_exception(error)
 
     threading.Thread(target=run, daemon=True).start()
-    try:
-        return answer.result(seconds)
-    except TimeoutError:
-        raise requests.RequestException(f"no answer in {seconds:g} seconds (time-out)") from None
+    before = progress()
+    while not wait([done], timeout).done:
+        if (came := progress() - before) < SLOWEST * timeout:
+            raise requests.RequestException(f"{came:,} bytes in {timeout:g} seconds (time-out)")
+        before += came
+    return done.result()
 
 
 @contextlib.contextmanager
-def _failures_in_words(url: str, path: Path, timeout: float) -> Iterator[None]:
+def _failures_in_words(url: str, path: Path) -> Iterator[None]:
     """Say what went wrong. requests and urllib3 would say it in nested class names."""
     import requests
     import urllib3
 
     words = {
-        requests.Timeout: f"nothing for {timeout:g} seconds (time-out)",
-        urllib3.exceptions.TimeoutError: f"nothing for {timeout:g} seconds (time-out)",
         requests.exceptions.SSLError: "no secure connection (a proxy or a wrong clock may be why)",
         requests.ConnectionError: "no connection",
         urllib3.exceptions.ProtocolError: "a connection that broke off",
