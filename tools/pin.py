@@ -15,13 +15,17 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 from pathlib import Path
 
+from helpers.torch_twin.network import TORCH
+
 ROOT = Path(__file__).resolve().parent.parent
-OLDEST_PYTHON = "3.11"
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+OLDEST_PYTHON = re.search(r">=([\d.]+)", PROJECT["requires-python"])[1]
 HEADER = "# Written by `make pins` from {source}: change that file, not this one.\n"
-ADDED = """\
-torch==2.13.0  # lesson 1: the same CNN in PyTorch
+ADDED = f"""\
+{TORCH}  # lesson 1: the same CNN in PyTorch
 -e .  # the helpers package itself, editable
 """
 

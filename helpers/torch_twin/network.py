@@ -22,7 +22,8 @@ from helpers.models.cnn import check_image_size, check_not_scaled
 if TYPE_CHECKING:
     import keras
     import torch
-INSTALL_TORCH = "python -m pip install torch==2.13.0"
+TORCH = "torch==2.13.0"  # tools/pin.py writes it into requirements.txt
+INSTALL_TORCH = f"python -m pip install {TORCH}"
 
 
 def import_torch():
@@ -90,20 +91,16 @@ def copy_weights(keras_model: keras.Model, torch_model: torch.nn.Sequential) -> 
     from_layers = [layer for layer in keras_model.layers if layer.weights]
     to_layers = [layer for layer in torch_model if hasattr(layer, "weight")]
     if len(from_layers) != len(to_layers):
-        raise MismatchError(
-            "Expected two models with the same layers. Received: "
-            f"{len(from_layers)} layers with weights in Keras, {len(to_layers)} in PyTorch. "
-            "Build both from one dataset, with build_cnn and build_torch_cnn."
+        raise _unlike(
+            "two models with the same layers",
+            f"{len(from_layers)} layers with weights in Keras, {len(to_layers)} in PyTorch",
         )
     feature_maps_shape = None  # of the last convolution, (height, width, channels)
     for from_layer, to_layer in zip(from_layers, to_layers, strict=True):
         weights = from_layer.get_weights()
         if len(weights) != 2 or getattr(to_layer, "bias", None) is None:
-            raise MismatchError(
-                f"Expected layers with a kernel and a bias. Received: {from_layer.name!r} with "
-                f"{len(weights)} weights, for {to_layer}. "
-                "Build both models from one dataset, with build_cnn and build_torch_cnn."
-            )
+            received = f"{from_layer.name!r} with {len(weights)} weights, for {to_layer}"
+            raise _unlike("layers with a kernel and a bias", received)
         kernel, bias = weights
         if kernel.ndim == 4:
             kernel = kernel.transpose(3, 2, 0, 1)
@@ -116,14 +113,18 @@ def copy_weights(keras_model: keras.Model, torch_model: torch.nn.Sequential) -> 
                 feature_maps_shape = None
             kernel = kernel.T
         if kernel.shape != tuple(to_layer.weight.shape):
-            raise MismatchError(
-                f"Expected a kernel of shape {tuple(to_layer.weight.shape)} for {to_layer}. "
-                f"Received: {kernel.shape} from {from_layer.name!r}. "
-                "Build both models from one dataset, with build_cnn and build_torch_cnn."
-            )
+            expected = f"a kernel of shape {tuple(to_layer.weight.shape)} for {to_layer}"
+            raise _unlike(expected, f"{kernel.shape} from {from_layer.name!r}")
         with torch.no_grad():
             to_layer.weight.copy_(torch.from_numpy(np.ascontiguousarray(kernel)))
             to_layer.bias.copy_(torch.from_numpy(bias))
+
+
+def _unlike(expected: str, received: str) -> MismatchError:
+    return MismatchError(
+        f"Expected {expected}. Received: {received}. Build both models from one dataset, with "
+        "build_cnn and build_torch_cnn."
+    )
 
 
 def to_torch(images: np.ndarray) -> torch.Tensor:

@@ -54,17 +54,15 @@ def train_torch(
 
 
 def _step(
-    model: torch.nn.Module,
-    optimizer: torch.optim.Optimizer,
-    batch: tuple[np.ndarray, np.ndarray],
+    model: torch.nn.Module, optimizer: torch.optim.Optimizer, batch: tuple[np.ndarray, np.ndarray]
 ) -> float:
     """The loss of one batch, and one step against it."""
     import torch
 
     if not isinstance(batch, tuple | list) or len(batch) != 2:
         raise UsageError(
-            "Expected batches as pairs of images and labels. Received: a "
-            f"{kind_of(batch)}. make_batches(dataset.train, 32).as_numpy_iterator() gives them."
+            f"Expected batches as pairs of images and labels. Received: a {kind_of(batch)}. "
+            "make_batches(dataset.train, 32).as_numpy_iterator() gives them."
         )
     images, labels = to_torch(batch[0]), np.asarray(batch[1])
     if labels.dtype.kind not in "iu" or labels.shape != images.shape[:1]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from helpers import build_cnn, make_batches
 from helpers.basics.errors import MismatchError, UsageError
 from helpers.basics.quiet import quiet_tensorflow
 from helpers.torch_twin import build_torch_cnn, copy_weights, to_torch, train_torch
-from helpers.torch_twin.network import INSTALL_TORCH
+from helpers.torch_twin.network import INSTALL_TORCH, TORCH
 
 needs_torch = pytest.mark.skipif(
     importlib.util.find_spec("torch") is None, reason="PyTorch is not installed"
@@ -41,6 +42,11 @@ def test_without_pytorch_the_message_says_how_to_install_it(dataset, monkeypatch
         f"Expected PyTorch, which is not installed. Install it with: {INSTALL_TORCH}"
     )
     assert refused.value.name == "torch"
+
+
+def test_the_version_of_the_message_is_the_one_that_the_course_installs():
+    pins = Path(__file__).parents[2] / "requirements.txt"
+    assert f"\n{TORCH}  # " in pins.read_text(encoding="utf-8")
 
 
 @needs_torch
@@ -114,7 +120,7 @@ class TestCopyWeights:
 
     def test_models_with_other_layers(self, dataset):
         twin = build_torch_cnn(dataset)[:-1]
-        message = "Received: 5 layers with weights in Keras, 4 in PyTorch. Build both from one"
+        message = "Received: 5 layers with weights in Keras, 4 in PyTorch. Build both models"
         with pytest.raises(ValueError, match=message):
             copy_weights(build_cnn(dataset), twin)
 
