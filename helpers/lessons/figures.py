@@ -80,14 +80,15 @@ class LessonFigures:
         if tolerance:
             stated += f", give or take {_bare(tolerance, unit)}{points}"
             stated += _end_of_shares(expected, tolerance) if unit == "%" else ""
+        off = abs(value - expected)
         # The smallest step that is still written also counts as agreement.
-        if abs(value - expected) <= tolerance + 0.5 * _last_digit(unit):
+        if off <= tolerance + (0.0005 if unit == "%" else 0.005):
             _say(f"{stated}. This run agrees.")
             return
         direction = "higher" if value > expected else "lower"
         _say(
-            f"{stated}. This run: {_written(value, unit)}, {_bare(abs(value - expected), unit)}"
-            f"{points} {direction}, more than the noise between seeds."
+            f"{stated}. This run: {_written(value, unit)}, {_bare(off, unit)}{points} {direction}, "
+            "more than the noise between seeds."
         )
 
 
@@ -108,19 +109,13 @@ def _end_of_shares(expected: float, tolerance: float) -> str:
     return " (at least 0 %)" if expected < tolerance else ""
 
 
-def _last_digit(unit: str) -> float:
-    return 0.001 if unit == "%" else 0.01
+def _bare(value: float, unit: str) -> str:
+    """The number without its unit."""
+    return f"{100 * value:.1f}" if unit == "%" else f"{value:.2f}"
 
 
 def _written(value: float, unit: str) -> str:
-    if unit == "%":
-        return f"{100 * value:.1f} %"
-    return f"{value:.2f} {unit}".rstrip()
-
-
-def _bare(value: float, unit: str) -> str:
-    """The number without its unit."""
-    return _written(value, unit).removesuffix(f" {unit}") if unit else _written(value, unit)
+    return f"{_bare(value, unit)} {unit}".rstrip()
 
 
 def lesson_figures(lesson: str, dataset: ImageDataset) -> LessonFigures:
