@@ -46,7 +46,7 @@ from helpers.folders.check import check_listing
 from helpers.folders.cut import cut_parts
 from helpers.folders.examine import read_images
 from helpers.folders.findings import Finding
-from helpers.folders.images import PARTS, ImageFile, ImageFiles, Places
+from helpers.folders.images import ImageFiles
 from helpers.folders.listing import Listing, list_folder
 from helpers.folders.report import FolderReport
 
@@ -131,7 +131,7 @@ def prepare_folder(
         print(f"{why}. The images are read into the memory instead, and anew the next time.")
     report, parts = request.check_and_cut()
     pixels = [read_images(parts[split], image_size) for split in SPLITS]
-    return _as_source(report, pixels, [_labels(parts[split]) for split in SPLITS])
+    return _as_source(report, pixels, [parts[split].labels for split in SPLITS])
 
 
 def _checked_image_size(image_size: tuple[int, int]) -> tuple[int, int]:
@@ -147,17 +147,13 @@ def _checked_image_size(image_size: tuple[int, int]) -> tuple[int, int]:
     return height, width
 
 
-def _as_source(report: FolderReport, pixels: list[np.ndarray], labels: list[list[int]]) -> Source:
+def _as_source(report: FolderReport, pixels: list[np.ndarray], labels: list) -> Source:
     train, validation, test = (
         Labelled(images, np.array(of_them, np.int64))
         for images, of_them in zip(pixels, labels, strict=True)
     )
     words = f"images from the folder {report.folder.resolve().name}"
     return Source(train, test, report.class_names, words, validation, report)
-
-
-def _labels(files: ImageFiles) -> list[int]:
-    return [image.label for image in files]
 
 
 def _file_for(root: Path, image_size: tuple[int, int], data_dir: Path) -> Path:
@@ -171,39 +167,31 @@ def _file_for(root: Path, image_size: tuple[int, int], data_dir: Path) -> Path:
 
 def _make(path: Path, request: Request) -> None:
     """Check the folder, and write the file whole or not at all."""
-    files, (height, width) = request.listing.files, request.image_size
+    height, width = request.image_size
     # Once in the order of the folder, then in that of the cut.
-    needed = 2 * 3 * height * width * len(files)
+    needed = 2 * 3 * height * width * len(request.listing.files)
     check_free_space(path.parent, needed, "the prepared images")
     as_listed = path.with_suffix(".rows")
     with storage_errors_in_words(path), temporary_file(as_listed) as rows:
         rows.touch()
         report, parts = request.check_and_cut(image_size=request.image_size, rows=rows)
-        number = {place: number for number, place in enumerate(files)}
-        order = [number[_place(image, report)] for split in SPLITS for image in parts[split]]
         kept = {
             "facts": request.facts(),
             "root": str(report.folder.resolve()),
-            "labels": [_labels(parts[split]) for split in SPLITS],
+            "labels": [parts[split].labels.tolist() for split in SPLITS],
             "class_names": report.class_names,
-            "images": [
-                (_place(image, report), image.label, image.part, image.twin)
-                for image in report.images
-            ],
+            "images": {name: getattr(report.images, name).tolist() for name in ImageFiles.COLUMNS},
             "findings": [astuple(found) for found in report.findings],
             "ignored": report.ignored,
         }
+        order = np.concatenate([parts[split].which for split in SPLITS])
         pixels = np.memmap(rows, np.uint8, "r").reshape(-1, height, width, 3)
         with written_whole(path) as temporary:
             _write(temporary, json.dumps(kept).encode(), pixels, order)
     _remove_orphans(path.parent)
 
 
-def _place(image: ImageFile, report: FolderReport) -> tuple[str, ...]:
-    return image.path.parts[len(report.folder.parts) :]
-
-
-def _write(path: Path, text: bytes, pixels: np.ndarray, order: list[int]) -> None:
+def _write(path: Path, text: bytes, pixels: np.ndarray, order: np.ndarray) -> None:
     """Write the text and the images in this order, and the checksum of both before them."""
     step = max(AT_ONCE // pixels[0].size, 1)
     with path.open("w+b") as file:
@@ -256,17 +244,12 @@ def _found(path: Path, request: Request) -> Source | None:
                 return None
     except Exception:  # damaged bytes raise nearly every class
         return None
-    report = _report(kept, request.listing.root)
+    root, files = request.listing.root, request.listing.files
+    report = FolderReport(
+        root,
+        tuple(kept["class_names"]),
+        ImageFiles(root, files, **kept["images"]),
+        tuple(Finding(*found) for found in kept["findings"]),
+        kept["ignored"],
+    )
     return _as_source(report, np.split(images, stops[:-1]), kept["labels"])
-
-
-def _report(kept: dict, root: Path) -> FolderReport:
-    places = Places()
-    for (*folders, name), *_ in kept["images"]:
-        places.add(tuple(folders), name)
-    _, labels, parts, twins = zip(*kept["images"], strict=True)
-    numbers = [PARTS.index(part) for part in parts]
-    columns = {"which": range(len(places)), "labels": labels, "parts": numbers, "twins": twins}
-    images = ImageFiles(root, places, **columns)
-    findings = tuple(Finding(*found) for found in kept["findings"])
-    return FolderReport(root, tuple(kept["class_names"]), images, findings, kept["ignored"])
