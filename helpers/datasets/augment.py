@@ -36,8 +36,7 @@ def check_augmentations(augment: Sequence[Augmentation], split: Split) -> None:
         MismatchError: one of them gives back another shape or type than it was given, or fails.
     """
     check_functions(augment)
-    for change in augment:
-        augmented(np.array(split.images[:2]), np.random.default_rng(0), [change])
+    augmented(np.array(split.images[:2]), np.random.default_rng(0), augment)
 
 
 def augmented(

@@ -23,24 +23,19 @@ FASHION_MNIST_CLASSES = (
 
 def read_fashion_mnist(data_dir: Path) -> Source:
     path = data_dir / FASHION_MNIST_FILE
+    again = "get it back with `git checkout -- data`, or clone the project again."
     if not path.is_file():
         raise MissingFileError(
-            f"Expected the bundled images at {path}. The file is not there: "
-            "get it back with `git checkout -- data`, or clone the project again."
+            f"Expected the bundled images at {path}. The file is not there: {again}"
         )
-    found = sha256(path)
-    if found != FASHION_MNIST_SHA256:
+    if (found := sha256(path)) != FASHION_MNIST_SHA256:
         raise DamagedFileError(
             f"Expected the bundled images in {path} with sha256 {FASHION_MNIST_SHA256}. "
-            f"Received: {found}. The file was changed or damaged: "
-            "get it back with `git checkout -- data`."
+            f"Received: {found}. The file was changed or damaged: {again}"
         )
     with np.load(path, allow_pickle=False) as arrays:
         train, test = (
-            Labelled(
-                arrays[f"{split}_images"][..., np.newaxis],
-                arrays[f"{split}_labels"].astype(np.int64),
-            )
-            for split in ("train", "test")
+            Labelled(arrays[f"{part}_images"][..., None], arrays[f"{part}_labels"].astype(int))
+            for part in ("train", "test")
         )
     return Source(train, test, FASHION_MNIST_CLASSES, "a sample of Fashion-MNIST")

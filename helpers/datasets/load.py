@@ -187,11 +187,8 @@ def _labelled(
     image_shape: tuple[int, ...] | None = None,
 ) -> tuple[Labelled, tuple[str, ...]]:
     """The images and labels of one split as arrays, and the classes."""
-    if labels is None and hasattr(images, "as_numpy_iterator"):
+    if labels is None:
         images, labels = _read_all(images)
-    if labels is None or hasattr(images, "as_numpy_iterator"):
-        received = f"{kind_of(images)} and {kind_of(labels)}"
-        _refuse("images and labels, or a tf.data.Dataset of both", received, "Give both.")
     pixels = _as_pixels(images)
     numbers, class_names = _as_numbers(labels, class_names)
     if len(pixels) != len(numbers):
@@ -226,6 +223,9 @@ def _as_array(values: object) -> np.ndarray:
 
 def _read_all(pipeline: object) -> tuple[np.ndarray, np.ndarray]:
     """All images and labels of a `tf.data.Dataset`, batched or not."""
+    if not hasattr(pipeline, "as_numpy_iterator"):
+        expected = "images and labels, or a tf.data.Dataset of both"
+        _refuse(expected, f"{kind_of(pipeline)} alone", "Give the labels, too.")
     import tensorflow as tf
 
     if pipeline.cardinality() == tf.data.INFINITE_CARDINALITY:
