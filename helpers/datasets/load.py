@@ -7,11 +7,9 @@
     dataset = make_dataset(images, labels)    # of what is in the memory already
 
 Behind `load_dataset` stand three readers, one a kind of source: the bundled Fashion-MNIST sample,
-CIFAR-10 in its official binary layout, and a folder of images with one sub-folder a class. A
-folder is checked and cut by `helpers.folders`, and its decoded images lie on the disk, where
-`helpers.datasets.prepared` keeps them: they look like any array, and the memory does not grow
-with them. What a source lacks is cut off its training images; every cut is made by
-`helpers.folders.cut`.
+CIFAR-10, and a folder of images, which is checked by `helpers.folders`; its decoded images lie on
+the disk, where `helpers.datasets.prepared` keeps them. What a source lacks is cut off its training
+images, always by `helpers.folders.cut`.
 """
 
 from __future__ import annotations
@@ -157,8 +155,8 @@ def make_dataset(
         An `ImageDataset` of uint8 images and int64 labels.
 
     Raises:
-        UsageError: they are no such images or labels, or not as many of one as of the other; a
-            class has no training image; a seed or number that makes no sense.
+        UsageError: they are no such images or labels, or a class has no training image; a seed
+            or number that makes no sense.
         FolderError: a class has too few images to be in every split.
         NotEnoughMemoryError: the `tf.data.Dataset` is too large for the memory.
 
@@ -175,7 +173,10 @@ def make_dataset(
     for part, given in parts.items():
         if given is not None:
             pair = given if isinstance(given, list | tuple) and len(given) == 2 else (given, None)
-            parts[part], _ = _labelled(*pair, class_names, train.images.shape[1:])
+            try:
+                parts[part], _ = _labelled(*pair, class_names, train.images.shape[1:])
+            except UsageError as error:
+                raise UsageError(f"{error} This is about {part}=.") from None
     source = Source(train, class_names=class_names, description="images from arrays", **parts)
     return as_dataset(str(name), source, validation_images, seed)
 
@@ -225,7 +226,11 @@ def _read_all(pipeline: object) -> tuple[np.ndarray, np.ndarray]:
     """All images and labels of a `tf.data.Dataset`, batched or not."""
     if not hasattr(pipeline, "as_numpy_iterator"):
         expected = "images and labels, or a tf.data.Dataset of both"
-        _refuse(expected, f"{kind_of(pipeline)} alone", "Give the labels, too.")
+        _refuse(
+            expected,
+            f"{kind_of(pipeline)} alone",
+            "Give the labels, too; load_dataset reads folders.",
+        )
     import tensorflow as tf
 
     if pipeline.cardinality() == tf.data.INFINITE_CARDINALITY:
@@ -311,14 +316,12 @@ def _as_numbers(
         labels = labels[:, 0]
     numeric = labels.ndim == 2 and labels.dtype.kind in "buif"
     if numeric and np.isin(labels, (0, 1)).all() and (labels.sum(axis=1) == 1).all():  # one-hot
-        if class_names is None:
-            class_names = tuple(map(str, range(labels.shape[1])))
+        class_names = class_names or tuple(map(str, range(labels.shape[1])))
         labels = labels.argmax(axis=1)
     if labels.ndim == 1 and labels.dtype.kind in "OSU":
         texts = [text.decode() if isinstance(text, bytes) else text for text in labels.tolist()]
         if all(isinstance(text, str) for text in texts):
-            if class_names is None:
-                class_names = _checked_names(sorted({*texts}))
+            class_names = class_names or _checked_names(sorted({*texts}))
             if unknown := sorted({*texts} - {*class_names}):
                 advice = "Spell them alike, or name them in class_names."
                 _refuse(f"the labels {_some(class_names)}", _some(unknown), advice)

@@ -200,7 +200,7 @@ class TestSplits:
         ],
     )  # fmt: skip
     def test_those_that_do_not_fit_are_refused(self, part, given, message):
-        with pytest.raises(UsageError, match=re.escape(message)):
+        with pytest.raises(UsageError, match=f"{re.escape(message)}.* This is about {part}=."):
             make_dataset(IMAGES, LABELS, **{part: given})
 
 
