@@ -88,43 +88,30 @@ def copy_weights(keras_model: keras.Model, torch_model: torch.nn.Sequential) -> 
             "Expected a Keras model, then a PyTorch Sequential: copy_weights(keras_model, "
             f"torch_model). Received: {kind_of(keras_model)} and {kind_of(torch_model)}."
         )
-    from_layers = [layer for layer in keras_model.layers if layer.weights]
-    to_layers = [layer for layer in torch_model if hasattr(layer, "weight")]
-    if len(from_layers) != len(to_layers):
-        raise _unlike(
-            "two models with the same layers",
-            f"{len(from_layers)} layers with weights in Keras, {len(to_layers)} in PyTorch",
-        )
+    parameters, arrays = list(torch_model.parameters()), []
     feature_maps_shape = None  # of the last convolution, (height, width, channels)
-    for from_layer, to_layer in zip(from_layers, to_layers, strict=True):
-        weights = from_layer.get_weights()
-        if len(weights) != 2 or getattr(to_layer, "bias", None) is None:
-            received = f"{from_layer.name!r} with {len(weights)} weights, for {to_layer}"
-            raise _unlike("layers with a kernel and a bias", received)
-        kernel, bias = weights
-        if kernel.ndim == 4:
-            kernel = kernel.transpose(3, 2, 0, 1)
-            feature_maps_shape = from_layer.output.shape[1:]
-        else:
-            if feature_maps_shape is not None:
-                # Keras flattens (height, width, channel), PyTorch (channel, height, width).
-                kernel = kernel.reshape(*feature_maps_shape, -1).transpose(2, 0, 1, 3)
-                kernel = kernel.reshape(-1, kernel.shape[-1])
-                feature_maps_shape = None
-            kernel = kernel.T
-        if kernel.shape != tuple(to_layer.weight.shape):
-            expected = f"a kernel of shape {tuple(to_layer.weight.shape)} for {to_layer}"
-            raise _unlike(expected, f"{kernel.shape} from {from_layer.name!r}")
-        with torch.no_grad():
-            to_layer.weight.copy_(torch.from_numpy(np.ascontiguousarray(kernel)))
-            to_layer.bias.copy_(torch.from_numpy(bias))
-
-
-def _unlike(expected: str, received: str) -> MismatchError:
-    return MismatchError(
-        f"Expected {expected}. Received: {received}. Build both models from one dataset, with "
-        "build_cnn and build_torch_cnn."
-    )
+    for layer in keras_model.layers:
+        for weights in layer.get_weights():
+            if weights.ndim == 4:
+                weights = weights.transpose(3, 2, 0, 1)
+                feature_maps_shape = layer.output.shape[1:]
+            elif weights.ndim == 2:
+                if feature_maps_shape and len(weights) == np.prod(feature_maps_shape):
+                    # Keras flattens (height, width, channel), PyTorch (channel, height, width).
+                    kernel = weights.reshape(*feature_maps_shape, -1).transpose(2, 0, 1, 3)
+                    weights = kernel.reshape(weights.shape)
+                weights, feature_maps_shape = weights.T, None
+            arrays.append(np.ascontiguousarray(weights))
+    expected, received = ([tuple(one.shape) for one in some] for some in (parameters, arrays))
+    if expected != received:
+        raise MismatchError(
+            f"Expected a Keras model with weights of the shapes {expected}, turned to PyTorch's "
+            f"order. Received: {received}. Build both models from one dataset, with build_cnn and "
+            "build_torch_cnn."
+        )
+    with torch.no_grad():
+        for parameter, array in zip(parameters, arrays, strict=True):
+            parameter.copy_(torch.from_numpy(array))
 
 
 def to_torch(images: np.ndarray) -> torch.Tensor:
