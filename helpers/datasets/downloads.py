@@ -157,12 +157,9 @@ def _download(url: str, file: Path, kept: int, size: int, timeout: float) -> Pat
         if status == HTTPStatus.OK:
             _receive(response, whole, 0, size, timeout)
             return whole
-    if kept and status in (
-        HTTPStatus.PARTIAL_CONTENT,
-        HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
-    ):
-        return _download(url, whole, 0, size, timeout)  # another range would make a mixture
-    raise requests.HTTPError(response=response)
+    if kept:  # it cannot go on there, and another range would make a mixture
+        return _download(url, whole, 0, size, timeout)
+    raise requests.RequestException(f"{status} {response.reason}")
 
 
 def _receive(response: requests.Response, file: Path, kept: int, size: int, timeout: float) -> None:
@@ -238,13 +235,10 @@ def _failures_in_words(url: str, path: Path) -> Iterator[None]:
     }
     try:
         yield
-    except (OSError, urllib3.exceptions.HTTPError, ValueError) as error:
-        of_the_host = isinstance(error, requests.RequestException)
-        if isinstance(error, CourseError) or (getattr(error, "errno", None) and not of_the_host):
-            raise
+    except CourseError:
+        raise
+    except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
         said = next((words[kind] for kind in words if isinstance(error, kind)), str(error))
-        if isinstance(error, requests.HTTPError):
-            said = f"{error.response.status_code} {error.response.reason}"
         raise DownloadError(
             f"Expected to download {url}. Received: {said.strip('. ')}. What came is kept: the "
             f"next try goes on from there. Or get the file by another way and put it at {path}."
