@@ -43,16 +43,14 @@ from helpers.folders.cut import check_number_of_images
 NAMED = {"fashion_mnist": (read_fashion_mnist, 2_000), "cifar10": (read_cifar10, 5_000)}
 # Values from the one to the other may be pixels that were changed; what makes pixels of them.
 SCALED = (
-    (0, 1, "(255 * images).round().astype(np.uint8) makes them."),
-    (-1, 1, "(127.5 * images + 127.5).round().astype(np.uint8) makes them."),
+    (0, 1, "(255 * images).round().astype(np.uint8)"),
+    (-1, 1, "(127.5 * images + 127.5).round().astype(np.uint8)"),
     (
         0,
         255,
-        "images.round().astype(np.uint8) makes them; in a tf.data.Dataset .map(lambda image, "
-        "label: (tf.cast(tf.round(image), tf.uint8), label)).",
+        "images.round().astype(np.uint8), or TensorFlow's tf.cast(tf.round(image), tf.uint8),",
     ),
-    (0, 65_535, "(images / 257).round().astype(np.uint8) makes them."),
-    (-np.inf, np.inf, "Bring them into that range."),
+    (0, 65_535, "(images / 257).round().astype(np.uint8)"),
 )
 
 
@@ -70,14 +68,11 @@ def load_dataset(
     Args:
         name: "fashion_mnist" (bundled, no network needed), "cifar10" (read from
             data/cifar10/, else from the official archive in data/, else downloaded once:
-            170 MB), or the path of a folder. A folder holds either one sub-folder a class,
-            or `train` and any of `validation` (also `val`, `valid`) and `test`, each with
-            one sub-folder a class. It is checked as `check_folder` does.
-        validation_images: how many training images to set aside for validation, the same
-            share of every class; about as many where a folder has copies, which stay
-            together. Default: 2,000 of fashion_mnist, 5,000 of cifar10, a fifth
-            of a folder's. 0 keeps all of them for training. Without effect where a folder
-            gives the validation images itself.
+            170 MB), or the path of a folder, as `check_folder` takes it and checks it.
+        validation_images: how many training images to set aside for validation, the same share
+            of every class; about as many where a folder has copies, which stay together. Default:
+            2,000 of fashion_mnist, 5,000 of cifar10, a fifth of a folder's; 0 for none. Without
+            effect where a folder gives them itself.
         image_size: (height, width) in pixels that a folder's images are resized to.
             The named datasets have a size of their own.
         set_aside: whether to go on without the files of a folder that cannot be used. They
@@ -95,9 +90,8 @@ def load_dataset(
         FolderError: the folder cannot be used as it is; the text lists every problem.
         UsageError: image_size is no size, seed no seed, or validation_images is impossible.
         NotEnoughMemoryError: a folder's images fit neither on the disk nor into the memory.
-        ValueError: the files are there but are not what they should be (wrong hash, wrong
-            size, a label that no class has, too few images to split).
-        ConnectionError: CIFAR-10 could not be downloaded.
+        DamagedFileError: the files are there but are not what they should be.
+        DownloadError: CIFAR-10 could not be downloaded.
 
     Introduced in lesson 2.
     """
@@ -301,7 +295,8 @@ def _as_bytes(images: np.ndarray) -> np.ndarray:
     whole = images.dtype.kind in "ui" or np.array_equal(images, np.round(images))
     # Where nothing is above 1 the pixels were scaled, unless all are black.
     if not whole or low < 0 or not (1 < high <= 255 or high == 0):
-        advice = next((made for least, most, made in SCALED if least <= low and high <= most), "")
+        fitting = [made for least, most, made in SCALED if least <= low and high <= most]
+        advice = f"{fitting[0]} makes them." if fitting else "Bring them into that range."
         received = f"{images.dtype} from {low} to {high}"
         _refuse("pixels as whole numbers from 0 to 255", received, advice)
     return images.astype(np.uint8, copy=False)
@@ -311,6 +306,8 @@ def _as_numbers(
     labels: object, class_names: Sequence[str] | None
 ) -> tuple[np.ndarray, Sequence[str] | None]:
     """int64, (images,), and the classes, where texts or the columns of one-hot rows tell them."""
+    if isinstance(labels, list | tuple) and any(isinstance(label, str) for label in labels):
+        labels = np.array(labels, object)  # NumPy would make a text of nan
     labels = _as_array(labels)
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
@@ -319,7 +316,10 @@ def _as_numbers(
         class_names = class_names or tuple(map(str, range(labels.shape[1])))
         labels = labels.argmax(axis=1)
     if labels.ndim == 1 and labels.dtype.kind in "OSU":
-        texts = [text.decode() if isinstance(text, bytes) else text for text in labels.tolist()]
+        texts = [
+            text.decode(errors="backslashreplace") if isinstance(text, bytes) else text
+            for text in labels.tolist()
+        ]
         if all(isinstance(text, str) for text in texts):
             class_names = class_names or _checked_names(sorted({*texts}))
             if unknown := sorted({*texts} - {*class_names}):
