@@ -10,12 +10,13 @@ from helpers.basics.errors import MismatchError
 LONGEST_ERROR = 600  # characters, of an error in the words of another library
 
 
-def in_its_own_words(error: Exception) -> str:
+def in_its_own_words(error: Exception, longest: int = LONGEST_ERROR) -> str:
     """What an error says, on one line. TensorFlow puts that last, and Keras first."""
     import tensorflow as tf
 
     said, kind = re.sub(r"\x1b\[\d*m", "", str(error)), f"{type(error).__name__}: "
     said = said.partition("Arguments received by")[0]
+    said = said.rpartition("Exception encountered: ")[2]  # after a whole configuration
     if isinstance(error, tf.errors.OpError):
         from_python = "Traceback (most recent call last)" in said  # and so with its kind
         said = re.sub(r"\{\{.*?\}\}", "", re.split(r"\t \[\[\{\{node|\[Op:", said)[0])
@@ -24,4 +25,4 @@ def in_its_own_words(error: Exception) -> str:
     said = " ".join(" ".join(lines).split()).removeprefix(
         f"{MismatchError.__module__}.MismatchError: "
     )
-    return textwrap.shorten(f"{kind}{said}", LONGEST_ERROR, placeholder=" ...").rstrip(" .:")
+    return textwrap.shorten(f"{kind}{said}", longest, placeholder=" ...").rstrip(" .:")

@@ -18,32 +18,31 @@ import tempfile
 import warnings
 import zipfile
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from helpers.basics.errors import MissingFileError, ModelFileError, StorageError
+from helpers.basics.errors import MissingFileError
 from helpers.basics.files import as_path, storage_errors_in_words
+from helpers.basics.own_words import in_its_own_words
 from helpers.basics.quiet import quiet_tensorflow
 from helpers.model_files.archive import (
     ENDING,
     MEMBERS,
-    NO_CODE,
     SMALLER,
     Contents,
     Refused,
     TooLarge,
-    Unknown,
     damaged,
-    number_list,
-    shortened,
     unpack,
+    version_of,
+    written,
 )
-from helpers.model_files.names import check_config
+from helpers.model_files.names import NO_CODE, check_config
 from helpers.model_files.weights import check_memory, check_weights
 
 if TYPE_CHECKING:
     import keras
+NOT_TRAINED = "Skipping variable loading for optimizer .* saved optimizer has [12] variables"
 
 
 def load_model(path: str | os.PathLike) -> keras.Model:
@@ -68,65 +67,55 @@ def load_model(path: str | os.PathLike) -> keras.Model:
     Introduced in lesson 4.
     """
     path = _path_to_load(path)
+    newer = ""
     try:
         contents = unpack(path)
-        optimizer_arrays = check_file(contents)
+        newer = _if_newer(version_of(contents.metadata))
+        _check(contents)
         # What was checked is what is loaded: the file itself may have changed by now.
         with tempfile.TemporaryDirectory() as folder:
-            version, copy = contents.version, _packed(contents, Path(folder))
+            copy = _packed(contents, Path(folder))
             del contents
-            return load_checked(copy, version, optimizer_arrays)
-    except FileNotFoundError as error:  # of the module tempfile
-        raise StorageError(
-            "Expected a folder for temporary files, for a private copy of the model. Received: "
-            "none where anything may be written. Set TMPDIR to a folder that is yours."
-        ) from error
+            return load_checked(copy)
     except Refused as why:
-        safely = " that can be loaded safely" if why.kind is ModelFileError else ""
         raise why.kind(
-            f"Expected a model of Keras 3{safely} in {path}. Received: {why.received}. {why.advice}"
+            f"Expected a model of Keras 3 in {path}. Received: {why.received}. {why.advice}{newer}"
         ) from why.__cause__
+
+
+def _check(contents: Contents) -> None:
+    """Refuse what Keras should not load."""
+    with quiet_tensorflow():
+        import keras  # noqa: F401
+    with keras_errors_in_words():
+        own = check_config(contents.config)
+        check_weights(contents.weights)
+        try:
+            check_memory(contents)
+        except Exception as error:
+            # Classes of the reader's own may need weights that are there.
+            if isinstance(error, Refused) or not own:
+                raise
 
 
 def _packed(contents: Contents, folder: Path) -> Path:
     path = folder / f"model{ENDING}"
     with storage_errors_in_words(path), zipfile.ZipFile(path, "w") as archive:
-        for name, content in zip(MEMBERS, contents, strict=False):
+        for name, content in zip(MEMBERS, contents, strict=True):
             archive.writestr(name, content)
     return path
 
 
-def check_file(contents: Contents) -> int:
-    """Refuse what Keras should not load. Give the number of arrays of the optimizer."""
-    with quiet_tensorflow():
-        import keras  # noqa: F401
-    with _keras_errors_in_words(contents.version):
-        own = check_config(contents.config)
-        optimizer_arrays = check_weights(contents.weights)
-        # Keras keeps its state for each thread: from a thread of its own nothing stays behind.
-        thread = ThreadPoolExecutor(1)
-        try:
-            # Whatever Keras warns of, it does so again when it loads the model.
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                thread.submit(check_memory, contents).result()
-        except Exception as error:
-            # Classes of the reader's own may need weights that are there.
-            if isinstance(error, Refused) or not own:
-                raise
-        finally:
-            thread.shutdown(wait=False)  # so that an interrupt ends it
-    return optimizer_arrays
-
-
-def load_checked(path: Path, version: str, optimizer_arrays: int) -> keras.Model:
+def load_checked(path: Path) -> keras.Model:
     """Have Keras load a checked file."""
     import keras
 
-    with _keras_errors_in_words(version), warnings.catch_warnings():
-        if optimizer_arrays <= 2:  # never trained: it has no state that could be missed
-            warnings.filterwarnings("ignore", "Skipping variable loading for optimizer")
+    with keras_errors_in_words(), warnings.catch_warnings():
+        # Never trained: it has no state that could be missed.
+        warnings.filterwarnings("ignore", NOT_TRAINED)
         model = keras.saving.load_model(path, safe_mode=True)
+        if not isinstance(model, keras.Model):
+            raise damaged(f"a {type(model).__name__} and no model")
         for weight in model.weights:
             if not keras.ops.all(keras.ops.isfinite(weight)):
                 raise Refused(
@@ -134,6 +123,35 @@ def load_checked(path: Path, version: str, optimizer_arrays: int) -> keras.Model
                     "Its training diverged. Train it anew with a smaller learning rate.",
                 )
     return model
+
+
+@contextlib.contextmanager
+def keras_errors_in_words() -> Iterator[None]:
+    """Say what Keras and h5py do not like in a file."""
+    import tensorflow as tf
+
+    try:
+        yield
+    except Refused:
+        raise
+    except (MemoryError, tf.errors.ResourceExhaustedError) as error:
+        raise TooLarge("one that needs more memory than there is", SMALLER) from error
+    except Exception as error:
+        if "safe_mode" in str(error):
+            received = "one that asks for Python code to be run, or for a file of this computer"
+            raise Refused(received, NO_CODE) from error
+        raise damaged(f"one that Keras cannot load ({in_its_own_words(error, 250)})") from error
+
+
+def _if_newer(version: tuple[int, ...]) -> str:
+    """What to say of a file that a newer Keras saved."""
+    with quiet_tensorflow():
+        import keras
+
+    here = tuple(int(number) for number in keras.__version__.split(".")[:3])
+    if version <= here:
+        return ""
+    return f" Keras {written(version)} saved it, and here is {written(here)}: Install that one."
 
 
 def _path_to_load(path: str | os.PathLike) -> Path:
@@ -147,48 +165,10 @@ def _path_to_load(path: str | os.PathLike) -> Path:
         raise MissingFileError(
             f"Expected a model file at {path}. Received: {error.strerror}. Check the path."
         ) from error
-    raise _missing(with_ending)
-
-
-def _missing(path: Path) -> MissingFileError:
-    names = [entry.name for entry in path.parent.glob(f"*{ENDING}")]
+    names = [entry.name for entry in with_ending.parent.glob(f"*{ENDING}")]
     advice = f"Save it first: save_model(model, {str(path.with_suffix(ENDING))!r})."
-    if close := difflib.get_close_matches(path.name, names, n=1):
+    if close := difflib.get_close_matches(with_ending.name, names, n=1):
         advice = f"Is it {path.parent / close[0]}?"
-    elif not path.parent.is_dir():
-        advice = f"There is no folder {path.parent} either. " + advice
-    return MissingFileError(
-        f"Expected a model file at {path}. Received: no file of that name. {advice}"
+    raise MissingFileError(
+        f"Expected a model file at {with_ending}. Received: no file of that name. {advice}"
     )
-
-
-@contextlib.contextmanager
-def _keras_errors_in_words(version: str) -> Iterator[None]:
-    """Say what Keras and h5py do not like in a file of this version of Keras."""
-    import keras
-
-    try:
-        yield
-    except Exception as error:
-        refused = isinstance(error, Refused)
-        if refused and error.kind is ModelFileError and not isinstance(error, Unknown):
-            raise
-        if number_list(version) > number_list(keras.__version__):
-            raise Refused(
-                f"one saved by Keras {version}, which Keras {keras.__version__} here cannot load",
-                f"Install Keras {version} or a newer one.",
-            ) from error
-        if refused:
-            raise
-        raise _explained(error) from error
-
-
-def _explained(error: Exception) -> Refused:
-    """What an error of Keras says of a file, in words."""
-    import tensorflow as tf
-
-    if isinstance(error, MemoryError | tf.errors.ResourceExhaustedError):
-        return TooLarge("one that needs more memory than there is", SMALLER)
-    if "safe_mode" in str(error):
-        return Refused("one that asks for code or for a file of this computer", NO_CODE)
-    return damaged(f"one that Keras cannot load ({shortened(error)})")

@@ -14,22 +14,21 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from helpers.basics.errors import DamagedFileError, StorageError, UsageError
+from helpers.basics.errors import StorageError, UsageError, kind_of
 from helpers.basics.files import as_path, written_whole
+from helpers.basics.own_words import in_its_own_words
 from helpers.basics.quiet import quiet_tensorflow
-from helpers.model_files.archive import (
-    ENDING,
-    FROM_STRANGER,
-    Refused,
-    TooLarge,
-    Unknown,
-    shortened,
-    unpack,
-)
-from helpers.model_files.load import check_file, load_checked
+from helpers.model_files.archive import ENDING, Refused, TooLarge, unpack
+from helpers.model_files.load import load_checked
+from helpers.model_files.names import check_config
 
 if TYPE_CHECKING:
     import keras
+TO_DO = (
+    "Take layers and functions of Keras, or put @keras.saving.register_keras_serializable() above "
+    "your own, here and before you load it. A lambda becomes a function with a name; get_config "
+    "of a layer gives all that it is made with."
+)
 
 
 def save_model(model: keras.Model, path: str | os.PathLike) -> Path:
@@ -81,7 +80,7 @@ def _write(model: keras.Model, path: Path) -> None:
             raise
         raise UsageError(
             "Expected a model whose layers can say how they are made. Received: "
-            f"{shortened(error)} Give each layer of your own a get_config method."
+            f"{in_its_own_words(error)}. Give each layer of your own a get_config method."
         ) from error
 
 
@@ -91,26 +90,15 @@ def _check_loads(written: Path, path: Path) -> None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            contents = unpack(written)
-            load_checked(written, contents.version, check_file(contents))
+            check_config(unpack(written).config)
+            load_checked(written)
     except TooLarge:
         return  # there may be more memory when it is loaded
     except Refused as why:
-        advice = why.advice
-        if isinstance(why, Unknown):
-            advice = (
-                "Register it, and again before you load it: "
-                f"keras.saving.register_keras_serializable()({why.name}). One of TensorFlow's or "
-                'NumPy\'s own is not registered: take that of Keras, by its name, such as "relu".'
-            )
-        elif advice == FROM_STRANGER:
-            advice = "Build it without that."
-        elif why.kind is DamagedFileError:
-            advice = "Use another layer; where it is your own, look at its get_config and build."
         raise UsageError(
-            f"Expected a model that load_model can load again. Received: {why.received}. {advice} "
-            "Nothing was saved, and the model is as it was. Its weights alone can be kept by "
-            f"model.save_weights({str(path.with_suffix('.weights.h5'))!r})."
+            f"Expected a model that load_model can load again. Received: {why.received}. "
+            f"{TO_DO} Nothing was saved, and the model is as it was. Its weights alone can be "
+            f"kept by model.save_weights({str(path.with_suffix('.weights.h5'))!r})."
         ) from why.__cause__
     finally:
         random.setstate(numbers_to_come)
@@ -127,11 +115,9 @@ def _check_model(model: object, path: object) -> None:
         )
     if not isinstance(model, keras.Model):
         advice = "Give the model itself, as build_cnn returns it."
-        if any(kind.__module__.startswith("torch.") for kind in type(model).__mro__):
+        if kind_of(model).startswith("PyTorch"):
             advice = "Save a PyTorch model by torch.save(model.state_dict(), path)."
-        raise UsageError(
-            f"Expected a Keras model to save. Received: {type(model).__name__}. {advice}"
-        )
+        raise UsageError(f"Expected a Keras model to save. Received: {kind_of(model)}. {advice}")
     if not model.built:
         raise UsageError(
             "Expected a model that has its weights. Received: one that was not built, because "

@@ -25,6 +25,7 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import h5py
@@ -206,7 +207,7 @@ class TestSaving:
 
     def test_a_pytorch_model_is_told_how_it_is_saved(self, tmp_path):
         module = type("Linear", (), {"__module__": "torch.nn.modules.linear"})()
-        with pytest.raises(UsageError, match=r"Received: Linear\. .*torch\.save"):
+        with pytest.raises(UsageError, match=r"Received: PyTorch Linear\. .*torch\.save"):
             save_model(module, tmp_path / "cnn")
 
     @pytest.mark.parametrize("thing", [None, {"loss": [1.0]}, "cnn", layers.Dense(3)])
@@ -577,14 +578,14 @@ class TestOwn:
             save_model(before, tmp_path / "cnn")
         message = str(caught.value)
         assert f"one with {name!r}" in message
-        assert f"keras.saving.register_keras_serializable()({name})" in message
-        assert "One of TensorFlow's or NumPy's own is not registered" in message
+        assert "put @keras.saving.register_keras_serializable() above your own" in message
         assert "save_weights(" in message
         assert (tmp_path / "cnn.keras").read_bytes() == b"old"
         with registered(thing):
             assert load_model(save_model(before, tmp_path / "cnn")).built
-        message = refused(tmp_path / "cnn", ModelFileError, f"Custom>{name}")
-        assert f"register_keras_serializable('Custom')({name})" in message
+        refused(tmp_path / "cnn", ModelFileError, f"Custom>{name}")
+        with keras.saving.custom_object_scope({f"Custom>{name}": thing}):  # as the message says
+            assert load_model(tmp_path / "cnn").built
 
     @pytest.mark.parametrize("number", [0, 1])
     def test_a_file_saved_unregistered_loads_as_its_message_says(self, number, tmp_path):
@@ -615,12 +616,15 @@ class TestSaidWhileSaving:
     @pytest.mark.parametrize(
         ("build", "words"),
         [
-            (lambda: with_layers(layers.Lambda(lambda x: x / 2)), "Python code to be run"),
-            (lambda: with_layers(layers.Conv2D(1, 3, activation=lambda x: x)), "in a lambda"),
-            (lambda: with_layers(optimizer="sgd", loss=lambda y, p: p), "__lambda__"),
-            (lambda: with_layers(optimizer="sgd", loss="mse", metrics=[lambda y, p: p]), "__lam"),
+            (lambda: with_layers(layers.Lambda(lambda x: x / 2)), "in __lambda__"),
+            (lambda: with_layers(layers.Conv2D(1, 3, activation=lambda x: x)), "A lambda becomes"),
+            (lambda: with_layers(optimizer="sgd", loss=lambda y, p: p), "in __lambda__"),
+            (
+                lambda: with_layers(optimizer="sgd", loss="mse", metrics=[lambda y, p: p]),
+                "in __lambda__",
+            ),
             (lambda: with_layers(Forgetful(5)), "Forgetful"),
-            (lambda: with_layers(layers.RandomShear(0.1, 0.1)), "look at its get_config"),
+            (lambda: with_layers(layers.RandomShear(0.1, 0.1)), "get_config of a layer gives all"),
         ],
     )
     def test_what_could_not_be_loaded(self, build, words, tmp_path):
@@ -645,7 +649,7 @@ class TestSaidWhileSaving:
         words = layers.StringLookup()
         words.adapt(["cat", "dog"])
         image = keras.Input((1,), dtype="string")
-        with pytest.raises(UsageError, match=r"assets/.*Layers that look up words"):
+        with pytest.raises(UsageError, match=r"'assets/.*' besides config.json"):
             save_model(keras.Model(image, words(image)), tmp_path / "cnn")
 
     def test_words_in_a_list_are_no_file(self, tmp_path):
@@ -655,7 +659,7 @@ class TestSaidWhileSaving:
 
     def test_a_number_that_is_too_large_is_not_called_a_strangers(self, tmp_path):
         image = keras.Input((2,))
-        with pytest.raises(UsageError, match="20,000,000. Build it without that. Nothing was"):
+        with pytest.raises(UsageError, match="20,000,0.. of something. .* Nothing was saved"):
             save_model(keras.Model(image, image * 20_000_000), tmp_path / "cnn")
 
     def test_its_weights_can_be_kept_as_it_says(self, tmp_path):
@@ -805,7 +809,7 @@ class TestOtherKindsOfFiles:
         refused(tmp_path / "cnn", MissingFileError, "Save it first: save_model(model, ")
 
     def test_a_missing_folder(self, tmp_path):
-        refused(tmp_path / "runs" / "cnn", MissingFileError, "There is no folder", "runs")
+        refused(tmp_path / "runs" / "cnn", MissingFileError, "no file of that name", "runs")
 
     @pytest.mark.parametrize("path", [None, 3, b"cnn", "a\0b"])
     def test_what_is_no_path(self, path):
@@ -829,9 +833,8 @@ class TestOtherKindsOfFiles:
         model = sequential()
         model.save(tmp_path / "old.h5")
         path = (tmp_path / "old.h5").rename(tmp_path / name)
-        message = refused(path, ModelFileError, "HDF5", "Keras 2", "convert it once")
+        message = refused(path, ModelFileError, "HDF5", "Keras 2", "call it cnn.h5 and convert it")
         old = tmp_path / "cnn.h5"
-        assert ("rename it to cnn.h5" in message) == (path != old)
         path.rename(old)
         command = (
             f"keras.models.load_model('{old}', compile=False).save('{tmp_path / 'cnn.keras'}')"
@@ -846,7 +849,7 @@ class TestOtherKindsOfFiles:
         path = tmp_path / "cnn.keras"
         path.write_bytes((tmp_path / "cnn.weights.h5").read_bytes())
         message = refused(path, ModelFileError, "weights alone")
-        assert 'model.load_weights("cnn.weights.h5")' in message
+        assert "model.load_weights('cnn.weights.h5')" in message
         sequential().load_weights(tmp_path / "cnn.weights.h5")
 
     @pytest.mark.parametrize("name", ["cnn.pt", "cnn.pkl", "cnn.keras"])
@@ -873,13 +876,16 @@ class TestOtherKindsOfFiles:
             (b"", "an empty file"),
             (b"<!DOCTYPE html><html>Not found</html>", "no zip archive"),
             (b"PK\x03\x04", "a damaged file"),
-            (b"\x89HDF\r\n\x1a\n" + bytes(1000), "a damaged HDF5 file"),
             (b"x" + random.Random(0).randbytes(1000), "no zip archive"),
         ],
     )
     def test_what_is_no_zip(self, tmp_path, content, words):
         (tmp_path / "cnn.keras").write_bytes(content)
         refused(tmp_path / "cnn.keras", DamagedFileError, words)
+
+    def test_a_damaged_hdf5_file(self, tmp_path):
+        (tmp_path / "cnn.keras").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(1000))
+        refused(tmp_path / "cnn.keras", ModelFileError, "an HDF5 file")
 
     def test_a_zip_of_something_else(self, tmp_path):
         path = archive_of(tmp_path / "photos.keras", {"a.txt": b"a"})
@@ -933,7 +939,7 @@ class TestDamagedFiles:
 
     def test_a_config_of_a_layer_alone(self, write):
         path = write({"config.json": json.dumps(layer("Dense", units=3)).encode()})
-        refused(path, ModelFileError, "keras.layers.Dense as its 'model'")
+        refused(path, DamagedFileError, "a Dense and no model")
 
     def test_a_config_nested_beyond_all_bounds(self, write):
         start = b'{"class_name": "Sequential", "module": "keras", "config": '
@@ -992,7 +998,7 @@ class TestCode:
     def test_a_lambda_that_keras_saved(self, tmp_path):
         before = keras.Sequential([keras.Input((3,)), layers.Lambda(lambda x: x + 1)])
         before.save(tmp_path / "cnn.keras")
-        refused(tmp_path / "cnn", ModelFileError, "Python code", "Lambda")
+        refused(tmp_path / "cnn", ModelFileError, "Python code", "lambda")
 
     def test_the_safe_mode_cannot_be_switched_off(self, write_config, monkeypatch):
         seen = []
@@ -1005,6 +1011,18 @@ class TestCode:
         monkeypatch.setattr(keras.saving, "load_model", watched)
         load_model(write_config(lambda config: None))
         assert seen == [{"safe_mode": True}]
+
+    def test_nor_by_the_setting_of_keras_for_all_files(self, tmp_path):
+        before = keras.Sequential([keras.Input((3,)), layers.Lambda(lambda x: x + 1)])
+        before.save(tmp_path / "cnn.keras")
+
+        def load_unsafely():
+            keras.config.enable_unsafe_deserialization()  # for this thread
+            keras.saving.load_model(tmp_path / "cnn.keras")
+            refused(tmp_path / "cnn", ModelFileError, "Python code", "lambda")
+
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(load_unsafely).result()
 
     def test_a_layer_of_someone_is_named(self, write_config):
         path = write_config(add_first(layer("Swirl", module="mine")))
@@ -1019,8 +1037,6 @@ class TestCode:
     def test_a_name_of_any_form_stays_in_its_line(self, write_config, name):
         message = refused(write_config(add_first(layer(name, module="mine"))), ModelFileError)
         assert "Do not use this file" in message
-        with_key = layer("Dense", units=3, **{name + "loss": layer("Dense")})
-        refused(write_config(add_first(with_key)), ModelFileError, "keras.layers.Dense")
 
     def test_a_function_of_someone_is_named(self, write_config):
         swirl = {"module": "builtins", "class_name": "function", "config": "swirl"}
@@ -1035,7 +1051,7 @@ class TestCode:
         path = write_config(
             lambda config: config["config"]["layers"][-1]["config"].update(units=9), "3.99.0"
         )
-        refused(path, ModelFileError, "3.99.0", keras.__version__)
+        refused(path, DamagedFileError, "3.99.0", keras.__version__)
 
     def test_a_layer_that_reads_a_file_of_this_computer(self, write_config):
         path = write_config(add_first(layer("StringLookup", vocabulary="/etc/passwd")))
@@ -1107,39 +1123,42 @@ def passes(place: str, named: object) -> bool:
 
 
 PLACES = (
-    "activation", "kernel_initializer", "bias_regularizer", "kernel_constraint", "dtype", "units",
-    "seed", "loss", "metrics", "optimizer", "learning_rate", "layers", "inbound_nodes", "name",
+    "activation",
+    "kernel_initializer",
+    "units",
+    "loss",
+    "optimizer",
+    "layers",
     "build_config",
-)  # fmt: skip
+)
 FUNCTIONS = public_functions()
-# Of the functions in public modules, these three per module look others up.
-MAY_BE_NAMED = {
-    "activation": {"keras.activations"},
-    "loss": {"keras.losses"},
-    "metrics": {"keras.losses", "keras.metrics"},
-}
+MAY_BE_NAMED = {"keras.activations", "keras.losses", "keras.metrics"}
+LOOKUPS = {"get", "serialize", "deserialize"}  # the other functions of these three modules
 
 
 class TestNames:
-    @pytest.mark.parametrize("place", PLACES)
-    def test_of_all_functions_of_keras_a_place_takes_those_of_its_kind(self, place):
+    def test_of_all_functions_of_keras_it_may_name_those_of_models(self):
         allowed = {
-            function
-            for (module, name), function in FUNCTIONS.items()
-            if module in MAY_BE_NAMED.get(place, ())
-            and name not in ("get", "serialize", "deserialize")
+            (module, name)
+            for module, name in FUNCTIONS
+            if module in MAY_BE_NAMED and name not in LOOKUPS
         }
         assert len(FUNCTIONS) > 700
-        assert bool(allowed) == (place in MAY_BE_NAMED)
+        assert len(allowed) > 70
+        same = {FUNCTIONS[each] for each in allowed}  # some are given out by other modules too
         for (module, name), function in FUNCTIONS.items():
             named = {"class_name": "function", "config": name, "registered_name": name}
-            assert passes(place, {**named, "module": module}) == (function in allowed), name
+            assert passes("loss", {**named, "module": module}) == (function in same), name
             as_class = {"class_name": name, "config": {}, "module": module}
-            assert not passes(place, as_class), name
-        for name in {name for _, name in FUNCTIONS}:
-            named = {"class_name": "function", "config": name, "registered_name": "function"}
-            expected = name in {name for (_, name), f in FUNCTIONS.items() if f in allowed}
-            assert passes(place, {**named, "module": "builtins"}) <= expected, name
+            assert not passes("loss", as_class), name
+            known = name in {name for _, name in allowed}
+            assert passes("loss", {**named, "module": "builtins"}) == known, name
+
+    @pytest.mark.parametrize("place", PLACES)
+    def test_it_is_refused_in_any_place(self, place):
+        named = {"class_name": "function", "config": "get_file", "module": "keras.utils"}
+        assert not passes(place, named)
+        assert not passes(place, [{"deep": named}])
 
     def test_what_keras_saves_passes(self, good):
         assert names.check_config(good["config.json"]) is False
@@ -1160,9 +1179,9 @@ class TestNames:
         def change(config: dict) -> None:
             config["config"]["layers"][4]["config"]["activation"] = named
 
-        refused(write_config(change), ModelFileError, "keras.config.set_max_epochs", "'activation'")
+        refused(write_config(change), ModelFileError, "keras.config.set_max_epochs")
         path = write_config(lambda config: config["compile_config"].update(loss=named))
-        refused(path, ModelFileError, "keras.config.set_max_epochs", "'loss'")
+        refused(path, ModelFileError, "keras.config.set_max_epochs")
         assert called == []
 
     @pytest.mark.parametrize(
@@ -1176,12 +1195,11 @@ class TestNames:
             {"module": "builtins", "class_name": "function", "config": "eval"},
             {"module": "keras.initializers", "class_name": "function", "config": "Ones"},
             {"module": "keras.src.saving.serialization_lib", "class_name": "SafeModeScope"},
-            {"module": "keras.src.layers.core.lambda_layer", "class_name": "Lambda", "config": {}},
-            {"module": "keras.src.export.tfsm_layer", "class_name": "TFSMLayer", "config": {}},
             {"module": None, "class_name": "Ones", "registered_name": "mine>Ones", "config": {}},
             {"class_name": "__lambda__", "config": {"value": ["", None, None]}},
             {"class_name": "__typespec__", "module": "keras", "config": []},
-            {"class_name": "__numpy__", "config": layer("Lambda")},
+            {"class_name": "__numpy__", "config": layer("get_file", "keras.utils")},
+            {"module": "keras", "class_name": "Model", "registered_name": 3},
             [{"deep": {"class_name": "function", "module": "keras.utils", "config": "get_file"}}],
         ],
     )
@@ -1189,18 +1207,10 @@ class TestNames:
     def test_other_ways_to_name_something_are_closed(self, named, place):
         assert not passes(place, named)
 
-    @pytest.mark.parametrize(
-        ("name", "known"),
-        [("mse", True), ("MSE", True), ("Huber", True), ("crossentropy", True), ("load", False)],
-    )
-    def test_a_loss_that_only_training_would_look_for_is_looked_for_now(self, name, known):
-        assert passes("loss", name) == known
-        assert passes("loss", {"output": name}) == known
-
-    def test_the_metric_of_a_place_for_an_optimizer_is_named(self, write_config):
+    def test_a_metric_in_the_place_of_an_optimizer(self, write_config):
         metric = layer("MeanIoU", module="keras.metrics", num_classes=10)
         path = write_config(lambda config: config["compile_config"].update(optimizer=metric))
-        refused(path, ModelFileError, "keras.metrics.MeanIoU as its 'optimizer'")
+        refused(path, DamagedFileError, "one that Keras cannot load")
 
 
 def lying_about_size(whole: bytes, member: str, size: int) -> bytes:
@@ -1249,14 +1259,6 @@ class TestSizesThatLie:
     @pytest.mark.parametrize("packing", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
     def test_what_cannot_be_unpacked_piece_by_piece_is_refused(self, write, packing):
         refused(write({}, packing=packing), ModelFileError, "packed in an unusual way")
-
-    def test_without_a_folder_for_the_private_copy(self, write, monkeypatch):
-        def none(*arguments, **options):
-            raise FileNotFoundError(2, "No usable temporary directory found")
-
-        monkeypatch.setattr("tempfile.TemporaryDirectory", none)
-        with pytest.raises(StorageError, match="Set TMPDIR to a folder that is yours"):
-            load_model(write({}))
 
     def test_a_file_that_changes_after_the_check_is_loaded_as_it_was(
         self, model, tmp_path, monkeypatch
@@ -1313,7 +1315,7 @@ class TestWeights:
     )
     def test_links_are_refused(self, good, write, link):
         path = self.changed(good, write, lambda group: group.__setitem__("0", link))
-        refused(path, ModelFileError, "weights that lie elsewhere", "layers/dense/vars/0")
+        refused(path, DamagedFileError)
 
     def test_numbers_in_another_file_are_refused(self, good, write, tmp_path):
         secret = tmp_path / "secret"
@@ -1348,7 +1350,7 @@ class TestWeights:
             for number in range(2000):
                 group[f"copy_{number}"] = group["0"]
 
-        refused(self.changed(good, write, many_names), ModelFileError, "that unpack to")
+        refused(self.changed(good, write, many_names), DamagedFileError, "<Dense name=")
 
     def test_a_group_inside_itself_does_not_hang(self, good, write):
         def inside_itself(group: h5py.Group) -> None:
@@ -1365,9 +1367,9 @@ class TestWeights:
 
 class TestMemory:
     def test_more_thresholds_than_anyone_needs_are_refused(self, write_config):
-        metrics = [layer("AUC", "keras.metrics", name=n, num_thresholds=600_000) for n in "ab"]
+        metrics = [layer("AUC", "keras.metrics", name=n, num_thresholds=6_000_000) for n in "ab"]
         path = write_config(lambda config: config["compile_config"].update(metrics=metrics))
-        refused(path, ModelFileError, "more than a million thresholds")
+        refused(path, ModelFileError, "asks for 12,0")
 
     def test_numbers_of_many_bytes_are_refused(self, write_config):
         array = layer("__numpy__", "builtins", value=[1], dtype="S1000000000")
@@ -1384,7 +1386,7 @@ class TestMemory:
         path = write_config(
             lambda config: config["config"]["layers"][-1]["config"].update(units=10**10)
         )
-        refused(path, ModelFileError, "'units': 10,000,000,000")
+        refused(path, ModelFileError, "asks for 10,000,000,")
 
     def test_layers_larger_than_the_memory_are_refused(self, write_config, monkeypatch):
         monkeypatch.setattr(memory, "available_memory", lambda: 8 * 10**9)
