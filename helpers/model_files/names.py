@@ -70,6 +70,8 @@ def check_config(config: bytes) -> bool:
     def check(part: dict) -> dict:
         if "class_name" in part:
             own.append(_is_own(part))
+        if not all(map(_is_symbolic, part.get("inbound_nodes") or ())):
+            raise Refused("one that computes numbers while it is built", FROM_STRANGER)
         dtype = part.get("dtype")
         if isinstance(dtype, str) and re.search(r"\d{4}", dtype):
             raise Refused(f"one that asks for numbers of type {dtype[:50]!r}", FROM_STRANGER)
@@ -79,13 +81,21 @@ def check_config(config: bytes) -> bool:
     try:
         model = json.loads(config, object_hook=check)
         calls = _calls(model)
-    except (ValueError, RecursionError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise damaged(f"one whose {CONFIG} cannot be read ({error!s:.200})") from error
     if sum(numbers) > LARGEST_SUM:
         raise Refused(f"one that asks for {sum(numbers):,} of something", FROM_STRANGER)
     if calls > MOST_CALLS:
         raise Refused("one that calls its layers too often to be built", FROM_STRANGER)
     return any(own)
+
+
+def _is_symbolic(call: object) -> bool:
+    """Whether a layer is called on another's output; on numbers alone, Keras would compute."""
+    if isinstance(call, dict) and "class_name" in call:
+        return call["class_name"] == "__keras_tensor__"
+    inner = call.values() if isinstance(call, dict) else call if isinstance(call, list) else ()
+    return any(map(_is_symbolic, inner))
 
 
 def _sum(value: object) -> int:

@@ -1365,7 +1365,26 @@ class TestWeights:
         refused(path, ModelFileError, "more than 100 groups deep")
 
 
+def on_another() -> dict:
+    """A call of a layer on the output of another."""
+    return {"args": [{"class_name": "__keras_tensor__", "config": {}}], "kwargs": {}}
+
+
 class TestMemory:
+    @pytest.mark.parametrize("extra", [{}, {"extra": on_another()["args"]}])
+    def test_numbers_that_are_computed_while_it_is_built_are_refused(self, tmp_path, extra):
+        """Two thousand times two thousand of them, of one: it could be billions."""
+        image = keras.Input((3,))
+        path = save_model(keras.Model(image, layers.Dense(2)(image)), tmp_path / "cnn")
+        members = members_of(path)
+        config = json.loads(members["config.json"])
+        one = {"class_name": "__tensor__", "config": {"value": [1.0], "dtype": "float32", **extra}}
+        enlarge = layer("BroadcastTo", "keras.src.ops.numpy", shape=[2000, 2000])
+        enlarge.update(name="added", inbound_nodes=[{"args": [one], "kwargs": {}}])
+        config["config"]["layers"].append(enlarge)
+        archive_of(path, {**members, "config.json": json.dumps(config).encode()})
+        refused(path, ModelFileError, "computes numbers while it is built")
+
     def test_more_thresholds_than_anyone_needs_are_refused(self, write_config):
         metrics = [layer("AUC", "keras.metrics", name=n, num_thresholds=6_000_000) for n in "ab"]
         path = write_config(lambda config: config["compile_config"].update(metrics=metrics))
@@ -1429,7 +1448,7 @@ class TestMemory:
         def nest(config: dict) -> None:
             inner = config["config"]["layers"][-1]
             for _ in range(20):  # each model calls the one in it twice
-                called_twice = {**inner, "inbound_nodes": [{}, {}]}
+                called_twice = {**inner, "inbound_nodes": [on_another(), on_another()]}
                 inner = layer("Functional", "keras.src.models.functional", layers=[called_twice])
             config["config"]["layers"].append(inner)
 
