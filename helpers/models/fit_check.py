@@ -13,19 +13,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from helpers.basics.errors import MismatchError, UsageError, kind_of
+from helpers.basics.own_words import in_its_own_words
 from helpers.basics.quiet import quiet_tensorflow
 from helpers.datasets.dataset import ImageDataset, Split
 from helpers.models.cnn import check_not_scaled
 from helpers.models.graph import ending, pixel_scale
 from helpers.models.losses import (
-    cause_in_words,
-    check_cut,
-    check_labels_of_loss,
+    Trial,
+    check_accuracy,
     check_last_step,
-    check_logits,
+    check_loss,
+    compile_config,
     gives_probabilities,
-    loss_kind,
-    shown_accuracy,
 )
 
 if TYPE_CHECKING:
@@ -63,17 +62,6 @@ def check_splits(dataset: ImageDataset) -> None:
         )
     for split in (dataset.train, dataset.validation):
         check_arrays(split, dataset.image_shape, len(dataset.class_names))
-
-
-def check_image_shape(model: keras.Model, image_shape: tuple[int, ...]) -> None:
-    """Raise MismatchError where `model` was built for images of another shape."""
-    takes = getattr(model, "input_shape", None) if getattr(model, "built", False) else None
-    if isinstance(takes, tuple) and not _same_shape(takes, (None, *image_shape)):
-        raise MismatchError(
-            f"Expected a model for images of {_shape(image_shape)}. Received: one that takes "
-            f"{_shape(takes[1:])}. Build it for this dataset, with build_cnn(dataset), or give "
-            "its Input the dataset's image_shape."
-        )
 
 
 def check_arrays(split: Split, image_shape: tuple[int, ...], classes: int) -> None:
@@ -140,25 +128,22 @@ def check_pixels(model: keras.Model, split: Split) -> None:
 
 
 def _check_outputs(model: keras.Model, dataset: ImageDataset) -> None:
-    gives = output_shape(model, dataset.train.images)
-    classes = len(dataset.class_names)
-    kind = loss_kind(model)
-    binary = classes == 2 and gives == (None, 1) and ("binary" in kind or kind == "crossentropy")
+    images, classes = dataset.train.images, len(dataset.class_names)
+    gives = output_shape(model, images)
+    binary = classes == 2 and gives == (None, 1) and model.compiled
     if gives != (None, classes) and not binary:
         received = f"an output of shape {gives}" if gives else "several outputs"
         raise MismatchError(
             f"Expected {classes} numbers an image from the model, one a class. Received: "
             f"{received}. Make its last layer Dense({classes})."
         )
-    end = ending(model, dataset.train.images)
+    end = ending(model, images)
     check_last_step(end)
     if model.compiled:
-        check_labels_of_loss(model, binary)
-        accuracy = shown_accuracy(model, binary)
-        probabilities = gives_probabilities(model, dataset.train.images, end)
-        check_logits(model, binary, probabilities, end)
-        if binary:
-            check_cut(accuracy, probabilities)
+        compile_config(model)  # so that Keras can describe it, which `train` needs at the end
+        trial = Trial(model, dataset, gives[1], gives_probabilities(model, images, end))
+        check_loss(trial)
+        check_accuracy(trial)
 
 
 def output_shape(model: keras.Model, images: np.ndarray) -> tuple[int | None, ...] | None:
@@ -169,24 +154,26 @@ def output_shape(model: keras.Model, images: np.ndarray) -> tuple[int | None, ..
     """
     import keras
 
-    image_shape = images.shape[1:]
-    check_image_shape(model, image_shape)
+    asked = (None, *images.shape[1:])
+    takes = getattr(model, "input_shape", None)
+    if isinstance(takes, tuple) and not _allows(takes, asked):
+        raise _other_images(asked, f"takes {takes[1:]}")
     try:
-        output = model(keras.KerasTensor((None, *image_shape), dtype=images.dtype.name))
+        output = model(keras.KerasTensor(asked, dtype=images.dtype.name))
     except Exception as error:  # whatever a layer says of a shape that it cannot take
-        raise MismatchError(
-            f"Expected a model for images of {_shape(image_shape)}. Received: one whose "
-            f"layers cannot take them: {cause_in_words(error)}. Build it for this dataset."
-        ) from error
+        raise _other_images(asked, f"cannot take them: {in_its_own_words(error)}") from error
     return getattr(output, "shape", None)
 
 
-def _same_shape(takes: tuple, asked: tuple) -> bool:
+def _allows(takes: tuple, asked: tuple) -> bool:
     """Whether a model's input shape, in which None stands for any number, allows `asked`."""
     return len(takes) == len(asked) and all(
-        size is None or size == wanted for size, wanted in zip(takes[1:], asked[1:], strict=True)
+        size in (None, wanted) for size, wanted in zip(takes[1:], asked[1:], strict=True)
     )
 
 
-def _shape(shape: tuple) -> str:
-    return " x ".join("any" if size is None else str(size) for size in shape)
+def _other_images(asked: tuple, received: str) -> MismatchError:
+    return MismatchError(
+        f"Expected a model for images of shape {asked[1:]}. Received: one that {received}. Build "
+        "it for this dataset, with build_cnn(dataset), or give its Input the dataset's image_shape."
+    )

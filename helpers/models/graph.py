@@ -25,13 +25,13 @@ GIVE_LOGITS = HAVE_WEIGHTS | {
     "FusedBatchNormV3", "LogSoftmax", "Relu", "LeakyRelu", "Elu", "Selu", "Softplus",
 }  # fmt: skip
 # A part, a mean or a sum of probabilities, or of logits, still is one.
-TAKE_ONE = {
+MIX_NUMBERS = {
     "Identity", "Cast", "Reshape", "Squeeze", "ExpandDims", "Transpose", "StridedSlice", "Mean",
-    "Max", "AvgPool", "MaxPool", "Sum", "GatherV2", "IdentityN",
+    "Max", "AvgPool", "MaxPool", "Sum", "GatherV2", "IdentityN", "BiasAdd", "AddV2", "AddN", "Sub",
+    "Mul", "RealDiv", "ConcatV2", "Pack",
 }  # fmt: skip
-TAKE_SEVERAL = {"BiasAdd", "AddV2", "AddN", "Sub", "Mul", "RealDiv", "ConcatV2", "Pack"}
 KEEP_NUMBERS = {"Identity", "Cast", "Reshape", "Squeeze", "ExpandDims"}
-HOLD_NUMBERS = {"Const", "Placeholder", "ReadVariableOp"}
+HOLD_NUMBERS = {"Const", "Placeholder", "ReadVariableOp", "Shape"}
 
 
 class Ending(NamedTuple):
@@ -136,9 +136,7 @@ def _sources(operation: tf.Operation) -> Iterator[tf.Operation]:
         if operation.name in seen or operation.type in HOLD_NUMBERS:
             continue
         seen.add(operation.name)
-        if operation.type in TAKE_SEVERAL:
+        if operation.type in MIX_NUMBERS:
             waiting += [tensor.op for tensor in operation.inputs]
-        elif operation.type in TAKE_ONE:
-            waiting.append(operation.inputs[0].op)
         else:
             yield operation

@@ -1,31 +1,28 @@
-"""What a compiled model's loss and metrics take, and what the model gives them. Lesson 4."""
+"""Whether the loss and the metrics of a compiled model fit what the model gives. Lesson 4.
+
+They are asked about answers that are made up, right ones and wrong ones: a loss that takes
+probabilities cannot tell logits above 1 apart, and an accuracy that cuts logits at 0.5 finds
+right ones wrong.
+"""
 
 from __future__ import annotations
 
-import re
 import warnings
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from helpers.basics.errors import MismatchError
+from helpers.basics.own_words import in_its_own_words
+from helpers.datasets.dataset import ImageDataset
 from helpers.models.graph import Ending, ending
 
 if TYPE_CHECKING:
     import keras
 IMAGES_TO_ASK = 32  # where only the numbers of a model tell what they are
-BINARY_ACCURACY = 'keras.metrics.BinaryAccuracy("accuracy", threshold={})'
-KERAS_CHOOSES = ("crossentropy", "ce")  # names of losses: Keras takes the one that fits
 OWN = "own"  # a loss that is none of Keras'
-
-
-def cause_in_words(error: Exception) -> str:
-    """What a layer said, without the frame of words and the bold letters of Keras."""
-    said = re.sub(r"\x1b\[\d*m", "", str(error)).partition("Arguments received by")[0]
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
-    lines = [line for line in lines if not line.startswith("Exception encountered when calling")]
-    return (lines[0] if lines else type(error).__name__).rstrip(".")
+# How far the made-up logits are from 0.
+UNSURE, SURE, SURER = 0.25, 2.0, 4.0
 
 
 def check_last_step(end: Ending) -> None:
@@ -54,53 +51,11 @@ def look_like_probabilities(outputs: np.ndarray) -> bool:
     return bool(rows_are_whole and outputs.min() >= 0 and outputs.max() <= 1 + 1e-3)
 
 
-def check_labels_of_loss(model: keras.Model, binary: bool) -> None:
-    kind = loss_kind(model)
-    # Of the losses of Keras, all others want other labels. What a loss of the user's own wants
-    # is not known.
-    known = kind not in (OWN, "crossentropy")
-    if known and "sparse" not in kind and not binary and not wants_one_hot(model):
-        raise MismatchError(
-            f"Expected a loss for one label out of several. Received: {_loss_name(model)}. "
-            "Compile with loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True)."
-        )
-
-
-def check_logits(model: keras.Model, binary: bool, probabilities: bool, end: Ending) -> None:
-    kind, logits_wanted = loss_kind(model), wants_logits(model)
-    if logits_wanted is False and not probabilities:
-        raise MismatchError(
-            "Expected a loss for what the model gives, logits: any numbers. Received: "
-            f"{_loss_name(model)} with from_logits=False, which takes probabilities. Compile with "
-            f"loss=keras.losses.{_loss_of_logits(kind, binary)}(from_logits=True)"
-            + (f" and metrics=[{BINARY_ACCURACY.format(0)}]." if binary else ".")
-        )
-    # Keras' losses look behind the last operation for logits, but not further back, and those
-    # with a focus do not look.
-    if logits_wanted and probabilities and ("focal" in kind or not end.logits_in_reach):
-        raise MismatchError(
-            "Expected a loss for what the model gives, probabilities. Received: "
-            f"{_loss_name(model)} with from_logits=True, which takes logits. Compile with "
-            "from_logits=False, or take softmax and sigmoid out of the model."
-        )
-
-
-def _loss_of_logits(kind: str, binary: bool) -> str:
-    """The class of Keras' losses that is of this kind, or does instead, and takes logits."""
-    import keras
-
-    classes = {_plain(name): name for name in dir(keras.losses) if name.endswith("Crossentropy")}
-    return classes.get(kind, f"{'Binary' if binary else 'SparseCategorical'}Crossentropy")
-
-
 def wants_logits(model: keras.Model) -> bool | None:
-    """Whether the loss of a compiled model takes logits; None where it is no cross-entropy."""
-    loss = _loss(model)
-    if hasattr(loss, "from_logits"):
-        return bool(loss.from_logits)
-    if loss_kind(model).endswith("crossentropy"):
-        return False  # by its name or as a function: what Keras does unless told otherwise
-    return None
+    """Whether the loss of a compiled model takes logits; None where it does not say."""
+    # Those of Keras that are functions, and what it chooses, take probabilities.
+    by_default = False if loss_kind(model).endswith("crossentropy") else None
+    return getattr(_loss(model), "from_logits", by_default)
 
 
 def wants_one_hot(model: keras.Model) -> bool:
@@ -112,90 +67,121 @@ def wants_one_hot(model: keras.Model) -> bool:
     return kind.startswith("categorical") and "generalized" not in kind
 
 
-def _loss(model: keras.Model) -> object:
-    """The loss of a compiled model: a function, an object, a short name of Keras', or None."""
-    import keras
-
-    loss = model.loss if model.compiled else None
-    while isinstance(loss, dict | list | tuple) and len(loss) == 1:
-        loss = next(iter(loss.values() if isinstance(loss, dict) else loss))
-    if not isinstance(loss, str) or loss.lower() in KERAS_CHOOSES:
-        return loss
-    try:
-        return keras.losses.get(loss)
-    except ValueError:
-        raise MismatchError(
-            f"Expected a loss that Keras knows. Received: {loss!r}. Compile with "
-            "loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True)."
-        ) from None
-
-
-def _loss_name(model: keras.Model) -> str:
-    loss = _loss(model)
-    return str(getattr(loss, "__name__", getattr(loss, "name", loss)))
-
-
 def loss_kind(model: keras.Model) -> str:
     """What the loss is, whatever name of its own it was given, such as "binarycrossentropy".
 
     A function of the user's own may have any name; a class made from one of Keras' is its kind.
     """
-    loss = _loss(model)
-    if loss is None or isinstance(loss, str):
-        return "none" if loss is None else "crossentropy"
-    function = getattr(loss, "fn", loss)
+    function = getattr(_loss(model), "fn", _loss(model))
+    if isinstance(function, str | None):  # Keras chooses the loss, or does not know it
+        return str(function)
     if str(function.__module__).partition(".")[0] != "keras":
         return OWN
-    return _plain(getattr(function, "__name__", type(function).__name__))
+    return getattr(function, "__name__", type(function).__name__).lower().replace("_", "")
 
 
-def shown_accuracy(model: keras.Model, binary: bool) -> object:
-    """The metric of a compiled model that the curves show, as `compile_config` gives it."""
-    metrics = list(_flat(compile_config(model).get("metrics") or []))
-    names = [_name(metric) for metric in metrics]
-    sparse = [name for name in map(_kind, metrics) if "sparse" in _plain(name)]
-    if wants_one_hot(model) and sparse:
-        raise MismatchError(
-            f"Expected metrics for the labels that the loss {_loss_name(model)} takes, one number "
-            f"a class. Received: {sparse[0]}, which takes whole numbers. Compile with "
-            'metrics=["accuracy"]: Keras then finds the one that fits.'
+def _loss(model: keras.Model) -> object:
+    """The loss of a compiled model: a function, an object, or a name that Keras has no loss of."""
+    import keras
+
+    loss = next(iter(keras.tree.flatten(model.loss if model.compiled else None)), None)
+    try:
+        return keras.losses.get(loss)
+    except ValueError:
+        return loss
+
+
+class Trial:
+    """A few images of a dataset, labelled for a compiled model, with answers that are made up.
+
+    Args:
+        outputs: numbers an image that the model gives: one a class, or 1 for two classes.
+        probabilities: whether they are probabilities, else logits.
+    """
+
+    def __init__(
+        self, model: keras.Model, dataset: ImageDataset, outputs: int, probabilities: bool
+    ):
+        self.model, self.outputs, self.probabilities = model, outputs, probabilities
+        self.classes = len(dataset.class_names)
+        # Not as many as classes, and not one: then other shapes would fit by chance.
+        few = np.arange(3 if self.classes == 2 else 2)
+        self.images = dataset.train.images[few % len(dataset.train)]
+        self.right, self.wrong = few % self.classes, (few + 1) % self.classes
+        self.labels = np.eye(self.classes)[self.right] if wants_one_hot(model) else self.right
+
+    def answers(self, classes: np.ndarray, sureness: float) -> np.ndarray:
+        """What the model would give if it took the images for these classes."""
+        rows = np.eye(self.classes)[classes] if self.outputs > 1 else classes[:, np.newaxis]
+        logits = (sureness * (2 * rows - 1)).astype(np.float32)
+        if not self.probabilities:
+            return logits
+        powers = np.exp(logits)
+        return powers / (powers.sum(axis=1, keepdims=True) if self.outputs > 1 else 1 + powers)
+
+    def loss(self, classes: np.ndarray, sureness: float) -> float:
+        return float(
+            self.model.compute_loss(self.images, self.labels, self.answers(classes, sureness))
         )
-    if "accuracy" not in names:
-        raise MismatchError(
-            'Expected a model compiled with metrics=["accuracy"], for the curves. Received: '
-            f"metrics {names}. Compile it again with that metric, or not at all: then train does."
-        )
-    accuracy = metrics[names.index("accuracy")]
-    if not binary and _kind(accuracy) in ("Accuracy", "BinaryAccuracy"):
-        raise MismatchError(
-            f"Expected the accuracy of one class out of several. Received: {_kind(accuracy)}. "
-            'Compile with metrics=["accuracy"]: Keras then finds the one that fits.'
-        )
-    return accuracy
+
+    def metrics(self, classes: np.ndarray) -> dict[str, float]:
+        self.model.reset_metrics()
+        answers = self.answers(classes, UNSURE)
+        found = dict(self.model.compute_metrics(self.images, self.labels, answers))
+        self.model.reset_metrics()
+        found.pop("loss", None)  # the mean of the losses so far, of which there were none
+        return {name: float(value) for name, value in found.items()}
 
 
-def _flat(metrics: Any) -> Iterator[object]:
-    """One metric after the other, in whatever lists and dictionaries of outputs they stand."""
-    if isinstance(metrics, dict) and "class_name" not in metrics:
-        metrics = list(metrics.values())
-    if not isinstance(metrics, list | tuple):
-        yield metrics
+def check_loss(trial: Trial) -> None:
+    """Raise MismatchError where wrong answers, and surer ones, do not raise the loss."""
+    model, probabilities = trial.model, trial.probabilities
+    loss = _loss(model)
+    received = str(getattr(loss, "__name__", getattr(loss, "name", loss)))
+    if (logits := wants_logits(model)) is not None:
+        received += f" with from_logits={logits}"
+    try:
+        right = trial.loss(trial.right, SURE)
+        wrong, surer = (trial.loss(trial.wrong, sureness) for sureness in (SURE, SURER))
+        rises = right < wrong < surer and not np.isclose([right, surer], wrong).any()
+    except Exception as error:  # of a loss for other labels, or of the user's own
+        rises, received = False, f"{received}, which says: {in_its_own_words(error)}"
+    if rises and logits is not probabilities:
         return
-    for inner in metrics:
-        yield from _flat(inner)
+    gives = "probabilities" if probabilities else "logits, which are any numbers"
+    right_one = "Binary" if trial.outputs == 1 else "SparseCategorical"
+    metrics = f" and {_accuracy_to_write(trial)}" if trial.outputs == 1 else ""
+    raise MismatchError(
+        f"Expected a loss of {gives}, as the model gives them, that rises where they are wrong and "
+        f"sure. Received: {received}. Compile with loss=keras.losses.{right_one}Crossentropy("
+        f"from_logits={not probabilities}){metrics}."
+    )
 
 
-def check_cut(accuracy: object, probabilities: bool) -> None:
-    """Raise MismatchError where an accuracy does not tell by one number which of two classes."""
-    cut = accuracy["config"].get("threshold") if isinstance(accuracy, dict) else 0.5
-    known = _kind(accuracy) in ("accuracy", "BinaryAccuracy")
-    if not known or (0 < cut < 1) != probabilities:
-        right, what = (0.5, "a probability") if probabilities else (0, "a logit")
-        raise MismatchError(
-            f"Expected an accuracy that cuts the one number of the model, {what}, at {right}. "
-            f"Received: {_kind(accuracy)}{f', which cuts it at {cut:g}' if known else ''}. "
-            f"Compile with metrics=[{BINARY_ACCURACY.format(right)}]."
-        )
+def check_accuracy(trial: Trial) -> None:
+    """Raise MismatchError where the metric that the curves show does not count what is right."""
+    try:
+        right, wrong = (trial.metrics(classes) for classes in (trial.right, trial.wrong))
+        received = ", ".join(right) or "none"
+        if "accuracy" in right:
+            shares = right["accuracy"], wrong["accuracy"]
+            if shares == (1, 0):
+                return
+            received += ", by which {:.0%} and {:.0%} are".format(*shares)
+    except Exception as error:  # of a metric for other labels, or of the user's own
+        received = f"some that say: {in_its_own_words(error)}"
+    raise MismatchError(
+        'Expected the metric "accuracy", for the curves, by which all right answers are right and '
+        f"no wrong ones. Received: the metrics {received}. Compile with "
+        f"{_accuracy_to_write(trial)}, or not at all: then train does."
+    )
+
+
+def _accuracy_to_write(trial: Trial) -> str:
+    if trial.outputs > 1:
+        return 'metrics=["accuracy"]'
+    cut = 0.5 if trial.probabilities else 0
+    return f'metrics=[keras.metrics.BinaryAccuracy("accuracy", threshold={cut})]'
 
 
 def compile_config(model: keras.Model) -> dict:
@@ -211,25 +197,5 @@ def compile_config(model: keras.Model) -> dict:
     except (NotImplementedError, TypeError, ValueError) as error:
         raise MismatchError(
             "Expected a loss, an optimizer and metrics that Keras can describe. Received: one "
-            f"that it cannot: {cause_in_words(error)}. Give that class a get_config method."
+            f"that it cannot: {in_its_own_words(error)}. Give that class a get_config method."
         ) from error
-
-
-def _name(serialised: object) -> str:
-    """The name of a loss or metric as `compile_config` gives it."""
-    if isinstance(serialised, dict):
-        config = serialised.get("config")
-        named = config.get("name") if isinstance(config, dict) else config
-        return str(named or serialised.get("class_name"))
-    return str(serialised)
-
-
-def _kind(serialised: object) -> str:
-    """What a loss or metric is, whatever name of its own it was given."""
-    own = isinstance(serialised, dict) and isinstance(serialised.get("config"), dict)
-    return str(serialised["class_name"]) if own else _name(serialised)
-
-
-def _plain(name: str) -> str:
-    """A name in one spelling: Keras takes "mean_squared_error" and MeanSquaredError."""
-    return name.lower().replace("_", "")

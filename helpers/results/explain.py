@@ -17,9 +17,9 @@ import numpy as np
 
 from helpers.basics.arguments import is_whole
 from helpers.basics.errors import UsageError, kind_of
+from helpers.basics.own_words import in_its_own_words
 from helpers.basics.quiet import quiet_tensorflow
 from helpers.models.graph import are_probabilities, before_probabilities
-from helpers.models.losses import cause_in_words
 
 if TYPE_CHECKING:
     import keras
@@ -237,7 +237,7 @@ def _answer(model: keras.Model, batch: np.ndarray) -> Any:
     except Exception as error:  # whatever a layer says of an image that it cannot take
         raise UsageError(
             f"Expected an image that the model can take. Received: {batch.shape[1:]}, and the "
-            f"model says: {cause_in_words(error)}. Try model(image[None]) alone."
+            f"model says: {in_its_own_words(error)}. Try model(image[None]) alone."
         ) from error
 
 

@@ -14,7 +14,7 @@ import pytest
 from helpers import ImageDataset, build_cnn, quiet_tensorflow, train
 from helpers.basics import memory
 from helpers.basics.errors import MismatchError, NotEnoughMemoryError, UsageError
-from helpers.models import losses, step_memory
+from helpers.models import step_memory
 from helpers.models.fit_check import check_fit
 from helpers.models.step_memory import batch_without_training, bytes_an_image, check_batch_size
 
@@ -221,14 +221,14 @@ class TestModel:
         assert "shape (None, 18, 18, 3)" in refused(model_of(layers.Conv2D(3, 1)), dataset)
 
     @pytest.mark.parametrize(
-        ("shape", "words"), [((28, 28, 1), "28 x 28 x 1"), ((18, 18, 3), "18 x 18 x 3")]
+        ("shape", "words"), [((28, 28, 1), "(28, 28, 1)"), ((18, 18, 3), "(18, 18, 3)")]
     )
     def test_images_of_another_size_or_number_of_channels(
         self, make_dataset, dataset, shape, words
     ):
         assert refused(build_cnn(make_dataset(shape)), dataset) == (
-            f"Expected a model for images of 18 x 18 x 1. Received: one that takes {words}. Build "
-            "it for this dataset, with build_cnn(dataset), or give its Input the dataset's "
+            f"Expected a model for images of shape (18, 18, 1). Received: one that takes {words}. "
+            "Build it for this dataset, with build_cnn(dataset), or give its Input the dataset's "
             "image_shape."
         )
 
@@ -239,7 +239,7 @@ class TestModel:
 
         check_fit(any_size(1), dataset)
         message = refused(any_size(3), dataset)
-        assert "Received: one that takes any x any x 3." in message
+        assert "Received: one that takes (None, None, 3)." in message
 
     def test_a_model_without_an_input_takes_the_shape_of_the_images(self, dataset):
         model = keras.Sequential([layers.Flatten(), layers.Dense(3)])
@@ -250,10 +250,9 @@ class TestModel:
         model = keras.Sequential([layers.Conv2D(2, 25), layers.Flatten(), layers.Dense(3)])
         message = refused(model, dataset)
         assert message.startswith(
-            "Expected a model for images of 18 x 18 x 1. Received: one whose layers cannot take "
-            "them: Computed output size would be zero or negative. "
+            "Expected a model for images of shape (18, 18, 1). Received: one that cannot take "
+            "them: ValueError: Computed output size would be zero or negative. "
         )
-        assert message.endswith(". Build it for this dataset.")
 
     def test_a_model_class_of_ones_own(self, dataset):
         class Own(keras.Model):
@@ -269,7 +268,7 @@ class TestModel:
     @pytest.mark.parametrize(
         ("raised", "words"),
         [
-            (ValueError("too narrow"), "too narrow"),
+            (ValueError("too narrow"), "ValueError: too narrow"),
             (AssertionError(), "AssertionError"),
         ],
     )
@@ -281,18 +280,11 @@ class TestModel:
         message = refused(keras.Sequential([Own(), layers.Flatten(), layers.Dense(3)]), dataset)
         assert f"cannot take them: {words}. Build it" in message
 
-    def test_the_frame_that_keras_sets_around_an_error_is_left_out(self):
-        framed = (
-            "Exception encountered when calling Own.call().\n\n\x1b[1mToo narrow.\x1b[0m\n\n"
-            "Arguments received by Own.call():\n  • images=<KerasTensor>"
-        )
-        assert losses.cause_in_words(ValueError(framed)) == "Too narrow"
-
     def test_several_inputs(self, dataset):
         first, second = keras.Input((18, 18, 1)), keras.Input((18, 18, 1))
         output = layers.Dense(3)(layers.Flatten()(layers.Add()([first, second])))
         message = refused(keras.Model([first, second], output), dataset)
-        assert "layers cannot take them" in message
+        assert "cannot take them" in message
         assert "2 named input(s)" in message
 
     @pytest.mark.parametrize("kind", [list, dict])
@@ -345,22 +337,29 @@ class TestCompiled:
     @pytest.mark.parametrize(
         ("loss", "named"),
         [
-            (
-                keras.losses.CategoricalGeneralizedCrossEntropy(),
-                "categorical_generalized_cross_entropy",
-            ),
             ("mse", "mean_squared_error"),
+            ("categorical_hinge_", "categorical_hinge_"),
             (keras.losses.KLDivergence(), "kl_divergence"),
             (keras.losses.BinaryCrossentropy(), "binary_crossentropy"),
             (None, "None"),
             (type("Mine", (keras.losses.MeanSquaredError,), {})(), "mean_squared_error"),
         ],
     )
-    def test_a_loss_that_wants_other_labels(self, dataset, loss, named):
-        assert refused(compiled(dense(), loss), dataset) == (
-            f"Expected a loss for one label out of several. Received: {named}. Compile with "
-            "loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True)."
+    @pytest.mark.parametrize("activation", [None, "softmax"])
+    def test_a_loss_that_wants_other_labels(self, dataset, loss, named, activation):
+        message = refused(compiled(dense(activation=activation), loss), dataset)
+        gives = "probabilities" if activation else "logits, which are any numbers"
+        assert message.startswith(f"Expected a loss of {gives}, as the model gives them, that")
+        assert f"Received: {named}" in message
+        assert message.endswith(
+            "Compile with loss=keras.losses.SparseCategoricalCrossentropy("
+            f"from_logits={activation is None})."
         )
+
+    def test_a_loss_that_does_not_look_at_the_labels(self, dataset):
+        model = compiled(dense(), lambda labels, outputs: keras.ops.mean(outputs))
+        message = refused(model, dataset)
+        assert "that rises where they are wrong and sure. Received: <lambda>. Comp" in message
 
     @pytest.mark.parametrize(
         "loss",
@@ -395,9 +394,10 @@ class TestCompiled:
         ],
     )
     def test_metrics_for_other_labels_than_the_loss_takes(self, dataset, metrics):
-        message = refused(compiled(dense(), "categorical_crossentropy", metrics), dataset)
-        assert "which takes whole numbers" in message
-        assert 'Compile with metrics=["accuracy"]' in message
+        model = compiled(dense(activation="softmax"), "categorical_crossentropy", metrics)
+        message = refused(model, dataset)
+        assert message.startswith('Expected the metric "accuracy", for the curves')
+        assert 'Compile with metrics=["accuracy"], or not at all' in message
 
     @pytest.mark.parametrize(
         "loss",
@@ -406,7 +406,7 @@ class TestCompiled:
             "SparseCategoricalCrossentropy",
             keras.losses.sparse_categorical_crossentropy,
             keras.losses.SparseCategoricalCrossentropy(name="mine"),
-            lambda labels, outputs: keras.ops.mean(outputs),
+            lambda labels, outputs: -keras.ops.take_along_axis(outputs, labels[:, None], 1),
         ],
     )
     def test_losses_for_whole_numbers_and_those_of_ones_own(self, dataset, loss):
@@ -432,12 +432,16 @@ class TestCompiled:
 
     @pytest.mark.parametrize(
         "metrics",
-        [[], ["mae"], ["sparse_categorical_accuracy"], [keras.metrics.SparseCategoricalAccuracy()]],
+        [[], ["sparse_categorical_accuracy"], [keras.metrics.SparseCategoricalAccuracy()]],
     )
     def test_without_the_metric_that_the_curves_show(self, dataset, metrics):
         message = refused(compiled(dense(), metrics=metrics), dataset)
-        assert message.startswith('Expected a model compiled with metrics=["accuracy"], for the')
-        assert "Compile it again with that metric, or not at all" in message
+        received = "sparse_categorical_accuracy" if metrics else "none"
+        assert message == (
+            'Expected the metric "accuracy", for the curves, by which all right answers are right '
+            f"and no wrong ones. Received: the metrics {received}. Compile with "
+            'metrics=["accuracy"], or not at all: then train does.'
+        )
 
     def test_what_keras_cannot_describe(self, dataset):
         class Constant(keras.optimizers.schedules.LearningRateSchedule):
@@ -452,12 +456,14 @@ class TestCompiled:
         )
         assert refused(model, dataset) == (
             "Expected a loss, an optimizer and metrics that Keras can describe. Received: one that "
-            "it cannot: Learning rate schedule 'Constant' must override `get_config()` in order to "
-            "be serializable. Give that class a get_config method."
+            "it cannot: NotImplementedError: Learning rate schedule 'Constant' must override "
+            "`get_config()` in order to be serializable. Give that class a get_config method."
         )
 
     def test_a_lambda_is_no_reason_for_a_warning(self, dataset, recwarn):
-        check_fit(compiled(dense(), lambda labels, outputs: keras.ops.mean(outputs)), dataset)
+        cross_entropy = keras.losses.sparse_categorical_crossentropy
+        own = lambda labels, outputs: cross_entropy(labels, outputs, from_logits=True)  # noqa: E731
+        check_fit(compiled(dense(), own), dataset)
         assert not recwarn.list
 
     @pytest.mark.parametrize(
@@ -469,54 +475,51 @@ class TestCompiled:
         assert {"accuracy", "val_accuracy"} < set(run.history)
 
     @pytest.mark.parametrize(
-        ("loss", "to_write"),
+        "loss",
         [
-            ("sparse_categorical_crossentropy", "SparseCategoricalCrossentropy"),
-            ("SparseCategoricalCrossentropy", "SparseCategoricalCrossentropy"),
-            (keras.losses.sparse_categorical_crossentropy, "SparseCategoricalCrossentropy"),
-            (keras.losses.SparseCategoricalCrossentropy(name="x"), "SparseCategoricalCrossentropy"),
-            (["sparse_categorical_crossentropy"], "SparseCategoricalCrossentropy"),
-            ("crossentropy", "SparseCategoricalCrossentropy"),
-            ("categorical_crossentropy", "CategoricalCrossentropy"),
-            (keras.losses.CategoricalCrossentropy(), "CategoricalCrossentropy"),
-            ("categorical_focal_crossentropy", "CategoricalFocalCrossentropy"),
-            (keras.losses.CategoricalFocalCrossentropy(), "CategoricalFocalCrossentropy"),
+            "sparse_categorical_crossentropy",
+            "SparseCategoricalCrossentropy",
+            keras.losses.sparse_categorical_crossentropy,
+            keras.losses.SparseCategoricalCrossentropy(name="x"),
+            ["sparse_categorical_crossentropy"],
+            "crossentropy",
+            "categorical_crossentropy",
+            keras.losses.CategoricalCrossentropy(label_smoothing=0.1),
+            "categorical_focal_crossentropy",
+            keras.losses.CategoricalFocalCrossentropy(),
+            lambda labels, outputs: keras.losses.sparse_categorical_crossentropy(labels, outputs),
         ],
     )
     @pytest.mark.parametrize("activation", [None, "relu"])
-    def test_a_loss_of_probabilities_for_logits(self, dataset, loss, to_write, activation):
+    def test_a_loss_of_probabilities_for_logits(self, dataset, loss, activation):
         message = refused(compiled(dense(activation=activation), loss), dataset)
-        assert message.startswith("Expected a loss for what the model gives, logits: any numbers.")
-        assert "with from_logits=False, which takes probabilities." in message
-        assert message.endswith(f"Compile with loss=keras.losses.{to_write}(from_logits=True).")
-        check_fit(compiled(dense(), getattr(keras.losses, to_write)(from_logits=True)), dataset)
+        assert message.startswith("Expected a loss of logits, which are any numbers, as the model")
+        assert message.endswith(
+            "Compile with loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True)."
+        )
+        check_fit(compiled(dense(activation=activation)), dataset)  # as it says
         check_fit(compiled(dense(activation="softmax"), loss), dataset)
+
+    @pytest.mark.parametrize("name", ["Categorical", "SparseCategorical", "CategoricalFocal"])
+    def test_a_loss_of_logits_for_logits(self, dataset, name):
+        loss = getattr(keras.losses, f"{name}Crossentropy")(from_logits=True)
+        check_fit(compiled(dense(), loss), dataset)
 
     def test_it_is_seen_in_a_model_in_the_model_too(self, dataset):
         inner = model_of(build_cnn(dataset))
         assert "from_logits=True" in refused(compiled(inner, "crossentropy"), dataset)
 
-    @pytest.mark.filterwarnings("ignore:.*received `from_logits=True`:UserWarning")
-    def test_logits_behind_softmax_are_found_by_keras_so_that_is_no_mistake(self, dataset):
-        histories = []
-        for activation in ("softmax", None):
-            keras.utils.set_random_seed(0)
-            model = compiled(dense(activation=activation))
-            histories.append(train(model, dataset, epochs=2, progress=False).history)
-        for name, values in histories[0].items():
-            np.testing.assert_allclose(values, histories[1][name], rtol=1e-5)
-
+    @pytest.mark.parametrize("hidden", [[], [layers.Reshape((3,))]], ids=["seen", "hidden"])
     @pytest.mark.parametrize(
         "loss", ["sparse", keras.losses.CategoricalFocalCrossentropy(from_logits=True)]
     )
-    def test_a_loss_of_logits_for_probabilities_where_keras_does_not_find_them(self, dataset, loss):
-        hidden = [layers.Reshape((3,))] if loss == "sparse" else []
+    def test_a_loss_of_logits_for_probabilities(self, dataset, loss, hidden):
+        """Keras finds the logits itself, with a warning, where nothing comes after the softmax."""
         model = model_of(layers.Flatten(), layers.Dense(3, activation="softmax"), *hidden)
         message = refused(compiled(model, loss), dataset)
-        assert message.startswith("Expected a loss for what the model gives, probabilities. Receiv")
-        assert (
-            "with from_logits=True, which takes logits. Compile with from_logits=False" in message
-        )
+        assert message.startswith("Expected a loss of probabilities, as the model gives them, that")
+        assert "entropy with from_logits=True. Compile with" in message
+        assert message.endswith("SparseCategoricalCrossentropy(from_logits=False).")
 
     @pytest.mark.parametrize("activation", ["softmax", None, "sigmoid"])
     def test_a_model_that_is_not_compiled_gets_the_loss_that_fits(self, dataset, activation):
@@ -527,15 +530,15 @@ class TestCompiled:
 
     def test_a_loss_that_keras_does_not_know(self, dataset):
         message = refused(compiled(dense(), "sparse_categorical_cross_entropy"), dataset)
-        assert message.startswith(
-            "Expected a loss that Keras knows. Received: 'sparse_categorical_cross_entropy'. Comp"
+        assert (
+            "Received: sparse_categorical_cross_entropy, which says: ValueError: Could" in message
         )
 
     @pytest.mark.parametrize("metric", [keras.metrics.Accuracy, keras.metrics.BinaryAccuracy])
     def test_an_accuracy_that_is_not_that_of_one_class_out_of_several(self, dataset, metric):
         """BinaryAccuracy counts every number that is rightly small: 0.9 of ten at once."""
         message = refused(compiled(dense(), metrics=[metric(name="accuracy")]), dataset)
-        assert "Expected the accuracy of one class out of several. Received: " in message
+        assert message.startswith('Expected the metric "accuracy", for the curves, by which all')
 
 
 @pytest.fixture(scope="module")
@@ -561,9 +564,10 @@ class TestTwoClasses:
         """The metric that the message tells counts what Keras' own rule counts as right."""
         loss = keras.losses.BinaryCrossentropy(from_logits=True)
         assert refused(compiled(dense(1), loss), two) == (
-            "Expected an accuracy that cuts the one number of the model, a logit, at 0. Received: "
-            "accuracy, which cuts it at 0.5. Compile with "
-            'metrics=[keras.metrics.BinaryAccuracy("accuracy", threshold=0)].'
+            'Expected the metric "accuracy", for the curves, by which all right answers are right '
+            "and no wrong ones. Received: the metrics accuracy, by which 67% and 67% are. Compile "
+            'with metrics=[keras.metrics.BinaryAccuracy("accuracy", threshold=0)], or not at all: '
+            "then train does."
         )
         metric = keras.metrics.BinaryAccuracy("accuracy", threshold=0)
         model = compiled(dense(1), loss, [metric])
@@ -574,42 +578,39 @@ class TestTwoClasses:
         )
 
     @pytest.mark.parametrize(
-        ("activation", "metric", "received"),
+        ("activation", "metric"),
         [
-            ("sigmoid", keras.metrics.BinaryAccuracy("accuracy", threshold=0), "BinaryAccuracy, w"),
-            ("sigmoid", keras.metrics.Accuracy("accuracy"), "Accuracy. Compile"),
-            (None, keras.metrics.SparseCategoricalAccuracy("accuracy"), "SparseCategoricalAccur"),
-            (
-                None,
-                keras.metrics.BinaryAccuracy("accuracy"),
-                "BinaryAccuracy, which cuts it at 0.5",
-            ),
+            ("sigmoid", keras.metrics.BinaryAccuracy("accuracy", threshold=0)),
+            ("sigmoid", keras.metrics.Accuracy("accuracy")),
+            (None, keras.metrics.SparseCategoricalAccuracy("accuracy")),
+            (None, keras.metrics.BinaryAccuracy("accuracy")),
         ],
     )
-    def test_other_accuracies_of_one_number(self, two, activation, metric, received):
+    def test_other_accuracies_of_one_number(self, two, activation, metric):
         loss = keras.losses.BinaryCrossentropy(from_logits=activation is None)
         message = refused(compiled(dense(1, activation=activation), loss, [metric]), two)
-        assert f"Received: {received}" in message
+        assert "Received: the metrics accuracy, by which" in message
         cut = 0.5 if activation else 0
         assert f'[keras.metrics.BinaryAccuracy("accuracy", threshold={cut})]' in message
 
     @pytest.mark.parametrize(
-        ("loss", "to_write"),
+        "loss",
         [
-            ("binary_crossentropy", "BinaryCrossentropy"),
-            (keras.losses.binary_crossentropy, "BinaryCrossentropy"),
-            (keras.losses.BinaryFocalCrossentropy(), "BinaryFocalCrossentropy"),
-            ("ce", "BinaryCrossentropy"),
+            "binary_crossentropy",
+            keras.losses.binary_crossentropy,
+            "binary_focal_crossentropy",
+            keras.losses.BinaryFocalCrossentropy(),
+            "ce",
         ],
     )
-    def test_a_loss_of_probabilities_for_a_logit(self, two, loss, to_write):
+    def test_a_loss_of_probabilities_for_a_logit(self, two, loss):
         message = refused(compiled(dense(1), loss), two)
         assert message.endswith(
-            f"Compile with loss=keras.losses.{to_write}(from_logits=True) and "
+            "Compile with loss=keras.losses.BinaryCrossentropy(from_logits=True) and "
             'metrics=[keras.metrics.BinaryAccuracy("accuracy", threshold=0)].'
         )
         metric = keras.metrics.BinaryAccuracy("accuracy", threshold=0)
-        right = getattr(keras.losses, to_write)(from_logits=True)
+        right = keras.losses.BinaryCrossentropy(from_logits=True)
         check_fit(compiled(dense(1), right, [metric]), two)
         check_fit(compiled(dense(1, activation="sigmoid"), loss), two)
 
@@ -627,7 +628,8 @@ class TestTwoClasses:
 
     def test_two_outputs_and_binary_cross_entropy_do_not_fit(self, two):
         message = refused(compiled(dense(2), "binary_crossentropy"), two)
-        assert message.startswith("Expected a loss for one label out of several. Received: b")
+        assert "Received: binary_crossentropy with from_logits=False, which says: " in message
+        assert "SparseCategoricalCrossentropy(from_logits=True)" in message
 
 
 # ----------------------------------------------------------------------------- the memory
