@@ -19,7 +19,7 @@ Introduced in lesson 6.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -205,6 +205,8 @@ class Recipe:
         dataset: ImageDataset,
         *more: Any,
         seed: int = 0,
+        class_weight: str | Mapping[str | int, float] | None = None,
+        callbacks: Sequence[keras.callbacks.Callback] = (),
         patience: int | None = None,
         progress: bool = True,
         resume: str | os.PathLike | None = None,
@@ -215,7 +217,7 @@ class Recipe:
         Args:
             dataset: from `load_dataset`.
             seed: of the first weights, the order of the images and all else that is random.
-            patience, progress, resume: as `helpers.train` takes them.
+            class_weight, callbacks, patience, progress, resume: as `helpers.train` takes them.
 
         Returns:
             The trained model and its `TrainingRun`.
@@ -236,14 +238,16 @@ class Recipe:
             name = next(iter(unknown))
             is_field = name in {field.name for field in fields(self)}
             raise UsageError(
-                f"Expected seed, patience, progress or resume. Received: {name}. "
+                "Expected seed, class_weight, callbacks, patience, progress or resume. Received: "
+                f"{name}. "
                 + (f"A field of the recipe is changed before: recipe.but({name}={unknown[name]!r})"
                    ".train(dataset)." if is_field else what_instead(name))
             )  # fmt: skip
         model = self.build(dataset, seed=seed)
         run = train(
             model, dataset, epochs=self.epochs, batch_size=self.batch_size, augment=self.augment,
-            patience=patience, seed=seed, progress=progress, resume=resume,
+            class_weight=class_weight, callbacks=callbacks, patience=patience, seed=seed,
+            progress=progress, resume=resume,
         )  # fmt: skip
         return model, run
 

@@ -42,13 +42,17 @@ class Checkpoint:
 
     Attributes:
         epoch: how many epochs were trained; 0 before the first.
-        arrays: name -> numbers: all that changes while a model is trained.
+        arrays: name -> numbers: all that changes while a model is trained. "model/0" is the
+            first one of the part "model".
         facts: what JSON can hold: the history, and what the training was begun with.
     """
 
     epoch: int
     arrays: Mapping[str, np.ndarray]
     facts: Mapping[str, Any]
+
+    def part(self, name: str) -> list[np.ndarray]:
+        return [array for key, array in self.arrays.items() if key.startswith(f"{name}/")]
 
 
 class CheckpointFolder:
@@ -179,27 +183,18 @@ def _read(path: Path, is_whole: Callable[[Checkpoint], bool]) -> Checkpoint | st
     return checkpoint if whole else "does not hold what a training keeps"
 
 
-def copies(prefix: str, variables: Sequence[keras.Variable]) -> dict[str, np.ndarray]:
+def copies(variables: Sequence[keras.Variable]) -> list[np.ndarray]:
     import keras
 
-    values = map(keras.ops.convert_to_numpy, variables)
-    return {f"{prefix}/{n}": value.copy() for n, value in enumerate(values)}
+    return [keras.ops.convert_to_numpy(variable).copy() for variable in variables]
 
 
-def part_of(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
-    return {name: array for name, array in arrays.items() if name.startswith(f"{prefix}/")}
-
-
-def renamed(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
-    return {f"{prefix}/{n}": array for n, array in enumerate(arrays.values())}
-
-
-def assign(variables: Sequence[keras.Variable], arrays: Mapping[str, np.ndarray]) -> None:
-    for variable, array in zip(variables, arrays.values(), strict=True):
+def assign(variables: Sequence[keras.Variable], arrays: Sequence[np.ndarray]) -> None:
+    for variable, array in zip(variables, arrays, strict=True):
         if array.dtype.kind == "V":  # NumPy does not know bfloat16 when it reads it
             array = array.view(variable.dtype)
         variable.assign(array)
 
 
-def all_finite(arrays: Mapping[str, np.ndarray]) -> bool:
-    return all(np.isfinite(array).all() for array in arrays.values())
+def all_finite(arrays: Sequence[np.ndarray]) -> bool:
+    return all(np.isfinite(array).all() for array in arrays)

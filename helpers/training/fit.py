@@ -3,8 +3,8 @@
 `train` checks first that model, dataset and memory fit together (helpers/models/fit_check.py),
 then lets Keras' `fit` do the work. Everything random is a function of the seed and the number of
 the epoch: the order of the images, and what layers such as dropout draw. After each epoch the
-state is kept, in memory and, on request, on disk (helpers/training/checkpoints.py). So a training
-that was stopped, by whatever it was, goes on from there as though nothing had happened.
+state is kept, in memory and, on request, on disk (helpers/training/state.py, checkpoints.py). So
+a training that was stopped, by whatever it was, goes on from there as though nothing had happened.
 """
 
 from __future__ import annotations
@@ -12,13 +12,9 @@ from __future__ import annotations
 import contextlib
 import difflib
 import os
-import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from helpers.basics.arguments import check_whole_number
 from helpers.basics.errors import MismatchError, StorageError, UsageError, wrapped
 from helpers.basics.files import as_path
 from helpers.basics.own_words import in_its_own_words
@@ -27,14 +23,27 @@ from helpers.datasets.augment import Augmentation, check_augmentations, check_fu
 from helpers.datasets.batches import make_batches
 from helpers.datasets.dataset import ImageDataset
 from helpers.models.fit_check import check_fit
-from helpers.models.losses import gives_probabilities, wants_one_hot
+from helpers.models.losses import OWN, loss_kind, wants_one_hot
 from helpers.models.step_memory import batch_without_training, check_batch_size
-from helpers.training.checkpoints import SEED_STATE, CheckpointFolder
-from helpers.training.interrupts import after_an_interrupt, interrupts_held_back
+from helpers.training.checkpoints import CheckpointFolder
 from helpers.training.progress import Progress
 from helpers.training.run import TrainingRun
 from helpers.training.sameness import what_functions_do
-from helpers.training.state import Stop, Training
+from helpers.training.settings import (
+    check_arguments,
+    check_callbacks,
+    class_weights,
+    compile_for,
+    say_what_is_unequal,
+)
+from helpers.training.state import (
+    Diverged,
+    Stop,
+    Training,
+    after_an_interrupt,
+    interrupts_held_back,
+    keeper_callback,
+)
 
 if TYPE_CHECKING:
     import keras
@@ -47,7 +56,10 @@ def train(
     *more: Any,
     epochs: int = 10,
     batch_size: int = 32,
+    learning_rate: float | keras.optimizers.schedules.LearningRateSchedule | None = None,
     augment: Sequence[Augmentation] = (),
+    class_weight: str | Mapping[str | int, float] | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
     patience: int | None = None,
     seed: int = 0,
     progress: bool = True,
@@ -64,23 +76,36 @@ def train(
     Training goes on from the weights that the model has: for a fresh start, build it again.
 
     Once the first step is taken, `train` always returns: also where the kernel is interrupted,
-    the loss is no longer a number, the memory runs out, the disk is full, or an augmentation or a
-    layer fails. The model then has the weights that it had after the last whole epoch, and
-    `stopped` says why.
+    the loss is no longer a number, the memory runs out, the disk is full, or an augmentation, a
+    layer or a callback fails. The model then has the weights that it had after the last whole
+    epoch, and `stopped` says why.
 
     Args:
         model: takes images of `dataset.image_shape`, gives one logit a class.
         dataset: from `load_dataset`.
         epochs: how many times to run through the training images.
         batch_size: images a step.
-        augment: a list of functions that change the training images of each batch at random,
-            such as `flip_sideways`; the validation images stay as they are.
+        learning_rate: a number above 0, or a schedule of Keras, for the optimizer, which keeps it
+            afterwards; None leaves it as it is. A number does not replace a schedule, and a
+            schedule needs an optimizer that has taken no step yet.
+        augment: functions that change the training images of each batch at random, such as
+            `flip_sideways`, in a list or a tuple; the validation images stay as they are.
+        class_weight: how much the images of each class count in the loss while training:
+            "balanced" lets every class count alike, however many images it has (images / (classes
+            x images of the class), as scikit-learn's compute_class_weight); a dictionary gives a
+            number for each class, by its name or its label. Accuracies and the validation loss
+            stay as they are.
+        callbacks: of Keras, in a list or a tuple. At each moment they come first, in their order;
+            then the epoch is kept, then the bar moves. One that sets `model.stop_training` ends
+            the training. With `resume`, what they remember is not kept, nor what they do to the
+            model when the training ends: after a stop they begin anew, and a line says so.
         patience: stop when the validation loss has not fallen for this many epochs, and go
             back to the weights of the best one; None trains all epochs.
         seed: of the order of the images and of random layers such as dropout; sets the random
             state of Python, NumPy and TensorFlow.
         progress: whether to show a bar with the time left and, in a notebook, the learning
-            curves as they grow.
+            curves as they grow; and a line where the classes are very unequal and none has a
+            weight.
         resume: a folder of its own for this training. After each epoch the state is kept
             there. Called again with the same folder, after whatever stopped it, `train` goes on
             after the last whole epoch and ends with the same weights, to the last bit, as
@@ -103,29 +128,27 @@ def train(
     """
     _refuse_others(more, unknown)
     settings = {"batch_size": batch_size, "patience": patience, "seed": seed}
-    _check_arguments(dataset, {"epochs": epochs, **settings}, resume)
+    check_arguments(dataset, {"epochs": epochs, **settings}, resume)
     # Keras and JSON want Python's own numbers, not those of NumPy.
     settings = {name: None if value is None else int(value) for name, value in settings.items()}
     with quiet_tensorflow():
         import keras
 
     check_functions(augment)
+    check_callbacks(callbacks)
     # Before anything calls them, which may change what they hold.
     functions = {} if resume is None else what_functions_do(model, augment)
     keras.utils.set_random_seed(settings["seed"])
     check_fit(model, dataset)
-    if not model.compiled:
-        logits = not gives_probabilities(model, dataset.train.images)
-        model.compile(
-            optimizer="adam",
-            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=logits),
-            metrics=["accuracy"],
-        )
+    settings["class_weight"] = class_weights(class_weight, dataset)
+    compile_for(model, dataset, learning_rate, may_have_begun=resume is not None)
     check_augmentations(augment, dataset.train)
     check_batch_size(model, settings["batch_size"], len(dataset.train))
+    if progress and class_weight is None:
+        say_what_is_unequal(dataset)
     folder = None if resume is None else CheckpointFolder(as_path(resume))
     with folder.locked() if folder else contextlib.nullcontext():
-        training = Training(model, dataset, settings, augment, epochs, folder, functions)
+        training = Training(model, dataset, settings, augment, callbacks, epochs, folder, functions)
         with interrupts_held_back(training):
             training.begin()
             if not training.over:
@@ -137,12 +160,9 @@ def train(
 
 
 BY_KERAS = "Keras' own model.fit does, and make_batches(dataset.train) gives it the batches."
-BY_COMPILING = "Compile the model with it, then train."
 INSTEAD = {
-    **dict.fromkeys(
-        ("class_weight", "sample_weight", "callbacks"), f"train takes none. {BY_KERAS}"
-    ),
-    **dict.fromkeys(("learning_rate", "optimizer", "loss", "metrics"), BY_COMPILING),
+    "sample_weight": f"train takes none. {BY_KERAS}",
+    **dict.fromkeys(("optimizer", "loss", "metrics"), "Compile the model with it, then train."),
     **dict.fromkeys(
         ("validation_split", "validation_data"),
         "The dataset has its own: load_dataset(name, validation_images=...).",
@@ -172,31 +192,13 @@ def what_instead(name: str) -> str:
     return INSTEAD.get(name, f"Did you mean {near[0]}?" if near else "Check its spelling.")
 
 
-def _check_arguments(
-    dataset: ImageDataset, numbers: Mapping[str, int | None], resume: str | os.PathLike | None
-) -> None:
-    for name, value in numbers.items():
-        if value is not None or name != "patience":
-            check_whole_number(name, value, 0 if name == "seed" else 1)
-    if numbers["patience"] and isinstance(dataset, ImageDataset) and not len(dataset.validation):
-        raise UsageError(
-            "Expected a validation split to stop by. Received: a dataset without one. "
-            "Load it without validation_images=0, or leave patience out."
-        )
-    if resume == "" or not isinstance(resume, str | os.PathLike | None):
-        raise UsageError(
-            'Expected the name of a folder as resume, for example "my_training". '
-            f"Received: {resume!r}."
-        )
-
-
 def _fit(training: Training, progress: bool) -> None:
     """Let Keras train what is left; whatever ends it early becomes `training.stopped`."""
     import tensorflow as tf
 
     model, batch_size = training.model, training.settings["batch_size"]
     train_batches, validation_batches = _batches(training)
-    _make_metrics(model, training.dataset)
+    _make_metrics(model, training.dataset, training.settings["class_weight"])
     shown = Progress(training) if progress else None
     anew = ", with another folder" if training.folder else ""  # this one is for these settings
     try:
@@ -207,21 +209,27 @@ def _fit(training: Training, progress: bool) -> None:
                 initial_epoch=training.kept.epoch,
                 epochs=training.epochs,
                 shuffle=False,  # the pipeline shuffles
-                callbacks=[_keeper_callback(training), *([shown.callback()] if shown else [])],
+                callbacks=[
+                    *training.callbacks,
+                    keeper_callback(training),
+                    *([shown.callback()] if shown else []),
+                ],
                 verbose=0,
             )
     except KeyboardInterrupt:
         if not training.over:
             training.stop("you interrupted it", after_an_interrupt(training))
-    except Stop as stop:
+    except Diverged as diverged:
         tenth = _tenth_of_rate(model.optimizer)
-        training.stop(str(stop), f"Try a tenth of the learning rate{tenth}{anew}.")
+        training.stop(str(diverged), f"Try a tenth of the learning rate{tenth}{anew}.")
+    except Stop as stop:
+        training.stop(str(stop))
     except StorageError as error:
         training.stop(f"epoch {training.kept.epoch} could not be kept. {error}".rstrip("."))
     except (MemoryError, tf.errors.ResourceExhaustedError):
         fewer = max(batch_size // 4, 1)
         training.stop("the memory ran out", f"Try smaller batches: batch_size={fewer}{anew}.")
-    except Exception as error:  # of an augmentation, a layer or anything else that takes part
+    except Exception as error:  # of an augmentation, a layer, a callback or whatever else
         if training.interrupted:  # twice, so that it came through into TensorFlow
             training.stop("you interrupted it", after_an_interrupt(training))
         else:
@@ -242,10 +250,13 @@ def _batches(training: Training) -> tuple[tf.data.Dataset, tf.data.Dataset | Non
     if len(dataset.validation):
         validation = make_batches(dataset.validation, batch_without_training(model))
         validation = _labelled_for(model, validation, dataset)
-    return _labelled_for(model, train_batches, dataset), validation
+    weights = [*settings["class_weight"].values()]
+    return _labelled_for(model, train_batches, dataset, weights), validation
 
 
-def _make_metrics(model: keras.Model, dataset: ImageDataset) -> None:
+def _make_metrics(
+    model: keras.Model, dataset: ImageDataset, class_weight: Mapping[str, float]
+) -> None:
     """Use loss and metrics once, on a few images, so that their variables are there.
 
     Keras would make them in the first step, and trace that step twice because of it. That takes
@@ -267,63 +278,35 @@ def _make_metrics(model: keras.Model, dataset: ImageDataset) -> None:
             f"labels. Received: {in_its_own_words(error)}. Mend what failed, then train again."
         ) from error
     model.reset_metrics()
+    loss = getattr(model.loss, "call", model.loss)
+    if class_weight and loss_kind(model) == OWN and callable(loss):
+        shape = tuple(loss(labels, answers).shape)
+        if shape != labels.shape[:1]:
+            raise MismatchError(
+                "Expected a loss of one number an image, which class_weight can change. Received: "
+                f"shape {shape} for {len(labels)} images. Leave out the mean in your loss."
+            )
 
 
 def _labelled_for(
-    model: keras.Model, batches: tf.data.Dataset, dataset: ImageDataset
+    model: keras.Model,
+    batches: tf.data.Dataset,
+    dataset: ImageDataset,
+    weights: Sequence[float] = (),
 ) -> tf.data.Dataset:
-    """The batches with labels as the loss of the model takes them."""
-    if not wants_one_hot(model):
-        return batches
+    """The batches with labels as the loss takes them, and the weights of their classes."""
     import tensorflow as tf
 
-    classes = len(dataset.class_names)
-    return batches.map(lambda images, labels: (images, tf.one_hot(labels, classes)))
+    classes, one_hot = len(dataset.class_names), wants_one_hot(model)
+
+    def labelled(images, labels):
+        counts = (tf.gather(tf.constant(weights, tf.float32), labels),) if weights else ()
+        return images, tf.one_hot(labels, classes) if one_hot else labels, *counts
+
+    return batches.map(labelled)
 
 
 def _tenth_of_rate(optimizer: keras.Optimizer) -> str:
     """The number to try, unless a schedule makes the learning rate up."""
     rate = optimizer.get_config().get("learning_rate")
     return f": {rate / 10:g}, not {rate:g}" if isinstance(rate, float) else ""
-
-
-def _keeper_callback(training: Training) -> keras.callbacks.Callback:
-    import keras
-
-    class Keeper(keras.callbacks.Callback):
-        """Makes each epoch a function of its number, and keeps what came of it."""
-
-        def on_train_begin(self, logs=None):
-            self.before, self.start = training.seconds, time.perf_counter()
-
-        def on_epoch_begin(self, epoch, logs=None):
-            # Layers such as dropout drew a seed of their own when they were built.
-            states = [v for v in self.model.variables if v.name == SEED_STATE]
-            for number, state in enumerate(states):
-                words = np.random.SeedSequence([training.settings["seed"], epoch, number])
-                state.assign(words.generate_state(2))
-
-        def on_train_batch_end(self, batch, logs=None):
-            self._check(logs["loss"], "the loss")
-            self.on_test_batch_end(batch)
-
-        def on_test_batch_end(self, batch, logs=None):
-            if training.interrupted:
-                training.stopping = True
-                raise KeyboardInterrupt
-
-        def on_epoch_end(self, epoch, logs=None):
-            self._check(logs.get("val_loss", 0), "the validation loss")
-            history = {
-                name: [*training.history.get(name, ()), float(value)]
-                for name, value in logs.items()
-            }
-            training.seconds = self.before + time.perf_counter() - self.start
-            training.keep(history)
-            self.model.stop_training = training.over
-
-        def _check(self, loss, name):
-            if not np.isfinite(float(loss)):
-                raise Stop(f"{name} is no longer a finite number ({float(loss)})")
-
-    return Keeper()

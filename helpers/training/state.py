@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import signal
 import sys
-from collections.abc import Mapping, Sequence
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -20,15 +24,12 @@ from helpers.training.checkpoints import (
     all_finite,
     assign,
     copies,
-    part_of,
-    renamed,
 )
 from helpers.training.descriptions import add_array
 from helpers.training.run import TrainingRun, best_epoch
 from helpers.training.sameness import (
-    FORMAT,
     check_same,
-    format_and_python,
+    how_it_is_compiled,
     is_whole_checkpoint,
     left_as,
     say_what_differs,
@@ -39,10 +40,15 @@ from helpers.training.sameness import (
 
 if TYPE_CHECKING:
     import keras
+ASKED = "a callback asked for it"
 
 
 class Stop(Exception):
     """Ends Keras' fit at once; its text says why."""
+
+
+class Diverged(Stop):
+    """A loss or a weight is no longer a finite number."""
 
 
 class Training:
@@ -58,14 +64,15 @@ class Training:
         dataset: ImageDataset,
         settings: Mapping[str, Any],
         augment: Sequence[Augmentation],
+        callbacks: Sequence[keras.callbacks.Callback],
         epochs: int,
         folder: CheckpointFolder | None,
-        functions: Mapping[str, Any],
+        functions: Mapping[str, str],
     ):
         self.model, self.dataset, self.epochs, self.folder = model, dataset, int(epochs), folder
         self.functions = functions  # as they were at first
-        self.settings = settings  # batch_size, patience, seed
-        self.augment = tuple(augment)
+        self.settings = settings  # batch_size, patience, seed, class_weight
+        self.augment, self.callbacks = tuple(augment), list(callbacks)
         self.interrupted = False
         self.stopping = False
         self.stopped = ""
@@ -87,94 +94,88 @@ class Training:
     def begin(self) -> None:
         """Start from the model as it is, or from what the folder holds."""
         self.model.optimizer.build(self.model.trainable_variables)
+        found, useless = None, []
         if self.folder:
             self.lasting = {
-                "format": FORMAT,
                 "versions": surroundings(self.model),
                 "begun_with": what_it_began_with(
                     self.model, self.dataset, self.settings, self.augment, self.functions
                 ),
-                "first_weights": self.weights_digest(copies("model", self.model.variables)),
+                "first_weights": self.weights_digest(copies(self.model.variables)),
             }
-        found, useless = self.folder.newest(is_whole_checkpoint) if self.folder else (None, [])
-        if found is None:
-            if not all_finite(copies("model", self.model.variables)):
-                raise MismatchError(
-                    "Expected a model whose weights are finite numbers. Received: weights that "
-                    "are nan or inf, from a training that diverged. Build the model again."
-                )
-            self.keep({})
+            found, useless = self.folder.newest(is_whole_checkpoint)
+        if found:
+            check_same(found, self.lasting["begun_with"], self.epochs, self.folder)
+            for words in useless:
+                print(f"The checkpoint {words}. The one before it is whole.")
+            self.go_on_from(found)
             return
-        check_same(found, self.lasting["begun_with"], self.epochs, self.folder)
-        for words in useless:
-            print(f"The checkpoint {words}. The one before it is whole.")
-        self.go_on_from(found)
+        if not all_finite(copies(self.model.variables)):
+            raise MismatchError(
+                "Expected a model whose weights are finite numbers. Received: weights that "
+                "are nan or inf, from a training that diverged. Build the model again."
+            )
+        self.keep({})
 
     def go_on_from(self, found: Checkpoint) -> None:
         """Take over what the folder holds, and say what is not as it was."""
         fresh = int(self.model.optimizer.iterations) == 0
-        digests = [
-            self.weights_digest(arrays)
-            for arrays in (
-                copies("model", self.model.variables),
-                *(part_of(found.arrays, part) for part in ("model", "best")),
-            )
-        ]
-        first = found.facts.get("first_weights")
+        came_with = self.weights_digest(copies(self.model.variables))
+        known = [found.facts["first_weights"]]
+        known += [self.weights_digest(found.part(part)) for part in ("model", "best")]
         self.kept, self.seconds = found, found.facts["seconds"]
-        self.lasting["first_weights"] = first
-        if format_and_python(found.facts) == format_and_python(self.lasting):
-            self.lasting["begun_with"] = found.facts["begun_with"]
         self.go_back()
         how = "All is trained already:" if self.over else "Going on after"
         print(f"{how} epoch {found.epoch} of {self.epochs}, kept in {self.folder}.")
-        if fresh and first and digests[0] not in (first, *digests[1:]):
+        if fresh and came_with not in known:
             print(
                 "The model came with other weights than the ones it was begun with, and has the "
                 "kept ones now. For a training of its own, choose another folder."
             )
+        if self.callbacks and not self.over:
+            print("Your callbacks begin anew: what they knew of earlier epochs is not kept.")
         say_what_differs(found, self.lasting)
+        self.lasting["first_weights"] = known[0]
+        if found.facts["versions"].get("python") == self.lasting["versions"]["python"]:
+            self.lasting["begun_with"] = found.facts["begun_with"]
 
-    def weights_digest(self, arrays: Mapping[str, np.ndarray]) -> str:
+    def weights_digest(self, arrays: Sequence[np.ndarray]) -> str:
         """Of the weights alone: random layers begin with a state that decides nothing."""
         digest = hashlib.blake2b(digest_size=16)
-        for variable, array in zip(self.model.variables, arrays.values(), strict=False):
+        for variable, array in zip(self.model.variables, arrays, strict=False):
             if variable.name != SEED_STATE:
                 add_array(digest, array)
         return digest.hexdigest()
 
     def keep(self, history: Mapping[str, list[float]]) -> None:
         """Make the present state the last good one, in memory and on disk."""
-        model = copies("model", self.model.variables)
-        if not all_finite(model):
-            raise Stop("a weight is no longer a finite number")
+        parts = {"model": copies(self.model.variables)}
+        if not all_finite(parts["model"]):
+            raise Diverged("a weight is no longer a finite number")
+        parts["optimizer"] = copies(self.model.optimizer.variables)
         epoch = len(history.get("loss", ()))
-        best = {}
         if self.settings["patience"] is not None:
             improved = best_epoch(history) == epoch
-            best = renamed(model, "best") if improved else part_of(self.kept.arrays, "best")
-        optimizer = copies("optimizer", self.model.optimizer.variables)
-        facts = {
-            "history": history,
-            "seconds": self.seconds,
-            **self.lasting,
-        }
-        self.kept = Checkpoint(epoch, {**model, **optimizer, **best}, facts)
+            parts["best"] = parts["model"] if improved else self.kept.part("best")
+        arrays = {f"{name}/{n}": array for name in parts for n, array in enumerate(parts[name])}
+        facts = {"history": history, "seconds": self.seconds, **self.lasting}
+        self.kept = Checkpoint(epoch, arrays, facts)
         if self.folder:
             self.folder.save(self.kept)
 
     def go_back(self) -> None:
         """Give model and optimizer the last good state again."""
-        assign(self.model.variables, part_of(self.kept.arrays, "model"))
-        assign(self.model.optimizer.variables, part_of(self.kept.arrays, "optimizer"))
+        assign(self.model.variables, self.kept.part("model"))
+        assign(self.model.optimizer.variables, self.kept.part("optimizer"))
 
     def stop(self, reason: str, to_do: str = "") -> None:
         """End before the last epoch, with the last good state, and say so."""
         self.stopping = True
         self.go_back()
+        after = f"after epoch {self.kept.epoch}" if self.kept.epoch else "before the first epoch"
         self.stopped = (
             f"Stopped in epoch {min(self.kept.epoch + 1, self.epochs)} of {self.epochs}: {reason}. "
-            f"The model has the weights that it had {_after(self.kept.epoch)}. {to_do}"
+            f"The model has the weights that it had {after}. {to_do}"
         ).strip()
 
     def end(self) -> TrainingRun:
@@ -182,11 +183,11 @@ class Training:
             # As Keras' fit does when it ends; with use_ema, this gives the averaged weights.
             self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
             if self.settings["patience"] is not None:
-                assign(self.model.variables, part_of(self.kept.arrays, "best"))
+                assign(self.model.variables, self.kept.part("best"))
         if self.folder:
             begun = self.lasting["begun_with"]
-            now = {**begun, **what_functions_do(self.model, self.augment)}
-            left_as[self.folder.folder.resolve()] = begun, now
+            now = what_functions_do(self.model, self.augment) | how_it_is_compiled(self.model)
+            left_as[self.folder.folder.resolve()] = begun, {**begun, **now}
         history = {name: tuple(values) for name, values in self.history.items()}
         return TrainingRun(
             MappingProxyType(history), self.seconds, self.settings["batch_size"],
@@ -194,8 +195,87 @@ class Training:
         )  # fmt: skip
 
 
-def _after(epoch: int) -> str:
-    return f"after epoch {epoch}" if epoch else "before the first epoch"
+def keeper_callback(training: Training) -> keras.callbacks.Callback:
+    import keras
+
+    class Keeper(keras.callbacks.Callback):
+        """Makes each epoch a function of its number, and keeps what came of it."""
+
+        def on_train_begin(self, logs=None):
+            self.before, self.start = training.seconds, time.perf_counter()
+
+        def on_epoch_begin(self, epoch, logs=None):
+            # Layers such as dropout drew a seed of their own when they were built.
+            states = [v for v in self.model.variables if v.name == SEED_STATE]
+            for number, state in enumerate(states):
+                words = np.random.SeedSequence([training.settings["seed"], epoch, number])
+                state.assign(words.generate_state(2))
+
+        def on_train_batch_end(self, batch, logs=None):
+            self._check(logs["loss"], "the loss")
+            self.on_test_batch_end(batch)
+            if self.model.stop_training:  # in the middle of an epoch
+                raise Stop(ASKED)
+
+        def on_test_batch_end(self, batch, logs=None):
+            if training.interrupted:
+                training.stopping = True
+                raise KeyboardInterrupt
+
+        def on_epoch_end(self, epoch, logs=None):
+            self._check(logs.get("val_loss", 0), "the validation loss")
+            history = {
+                name: [*training.history.get(name, ()), float(value)]
+                for name, value in logs.items()
+            }
+            training.seconds = self.before + time.perf_counter() - self.start
+            training.keep(history)
+            self.model.stop_training |= training.over
+
+        def on_train_end(self, logs=None):
+            if not training.over:
+                after = f"after epoch {training.kept.epoch} of {training.epochs}"
+                training.stopped = f"Stopped {after}: {ASKED}."
+
+        def _check(self, loss, name):
+            if not np.isfinite(float(loss)):
+                raise Diverged(f"{name} is no longer a finite number ({float(loss)})")
+
+    return Keeper()
+
+
+def after_an_interrupt(training: Training) -> str:
+    to_do = ["Run the same cell again to go on."] if training.folder else []
+    if in_notebook():
+        to_do.append("Cells that wait below run now: interrupt again to stop them too.")
+    return " ".join(to_do)
+
+
+@contextlib.contextmanager
+def interrupts_held_back(training: Training) -> Iterator[None]:
+    """Note an interrupt, for the end of the step; a second one comes through at once.
+
+    In the middle of a step, TensorFlow may turn it into an error of another kind. And nothing
+    is half done where none comes. More of them, while the training stops already, do nothing.
+    """
+
+    def note(number, frame):
+        if training.stopping:
+            return
+        training.stopping, training.interrupted = training.interrupted, True
+        if training.stopping:
+            handler(number, frame)
+
+    handler = signal.getsignal(signal.SIGINT)
+    mine = threading.current_thread() is threading.main_thread()  # only that one is interrupted
+    if not mine or handler is not signal.default_int_handler:
+        yield
+        return
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
 
 
 def in_notebook() -> bool:

@@ -107,9 +107,9 @@ class TestFields:
 
     def test_what_train_does_not_take_is_not_called_a_field(self, dataset):
         with pytest.raises(
-            UsageError, match=r"Received: callbacks\. train takes none\. Keras' own"
+            UsageError, match=r"Received: sample_weight\. train takes none\. Keras' own"
         ):
-            CLASSIC.train(dataset, callbacks=[])
+            CLASSIC.train(dataset, sample_weight=[])
 
     def test_images_and_labels_are_no_dataset(self, dataset):
         with pytest.raises(UsageError, match=r"recipe\.train\(dataset\)\. Received: 1 more\."):
