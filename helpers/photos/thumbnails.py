@@ -12,9 +12,8 @@ from PIL import Image
 # Two images are nearly the same where their thumbnails are: see `helpers.folders.compare`.
 THUMBNAIL = (8, 8)
 THUMBNAIL_BYTES = 3 * math.prod(THUMBNAIL)
-LARGE = 256  # pixels a side; the thumbnails of smaller pictures are made together,
-TOGETHER = 1 << 15  # pixels at once: with more, the system spends its time on giving memory
-NOT_LARGE = 32_000  # numbers of a picture
+LARGE = 256  # pixels a side
+NOT_LARGE = 32_000  # numbers of a picture: with more, NumPy starts threads
 PIECE = 4_096  # thumbnails that are compared at once
 
 
@@ -44,23 +43,14 @@ def make_thumbnails(pictures: Sequence[np.ndarray]) -> np.ndarray:
     """
     height, width = THUMBNAIL
     thumbnails = np.empty((len(pictures), *THUMBNAIL, 3), np.uint8)
-    of_size: dict[tuple[int, ...], list[int]] = {}
-    pictures = [_not_large(picture) for picture in pictures]
-    for index, picture in enumerate(pictures):
-        of_size.setdefault(picture.shape, []).append(index)
-    for (rows, columns, _), indices in of_size.items():
-        for which in pieces_of(indices, max(TOGETHER // (rows * columns), 1)):
-            pixels = np.stack([pictures[index] for index in which]).astype(np.float32)
-            lower = _means(rows, height) @ pixels.reshape(len(which), rows, columns * 3)
-            small = _means(columns, width) @ lower.reshape(len(which), height, columns, 3)
-            thumbnails[which] = np.rint(small)
+    for thumbnail, picture in zip(thumbnails, pictures, strict=True):
+        times = math.ceil(math.sqrt(picture.size / NOT_LARGE))
+        if times > 1:
+            picture = np.asarray(Image.fromarray(picture).reduce(times))
+        rows, columns, _ = picture.shape
+        lower = _means(rows, height) @ picture.reshape(rows, -1).astype(np.float32)
+        thumbnail[:] = np.rint(_means(columns, width) @ lower.reshape(height, columns, 3))
     return thumbnails
-
-
-def _not_large(picture: np.ndarray) -> np.ndarray:
-    """The picture, or one that is smaller by a whole number: with more, NumPy starts threads."""
-    times = math.ceil(math.sqrt(picture.size / NOT_LARGE))
-    return picture if times == 1 else np.asarray(Image.fromarray(picture).reduce(times))
 
 
 @lru_cache(maxsize=256)
