@@ -5,11 +5,9 @@ Sources: the PNG specification, https://www.w3.org/TR/png-3/; ITU-T T.81 for the
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
-import struct
-import zlib
+from collections.abc import Iterator
 from typing import BinaryIO
 
 from helpers.photos.remarks import Remark, printable
@@ -17,14 +15,12 @@ from helpers.photos.remarks import Remark, printable
 ZEROS = 1024  # bytes, more than a packed picture has in a row
 MAX_BYTES = 1 << 29  # of a JPEG file, to have it in the memory as a whole
 SCAN = 0xDA
-# The parts of a file that make the picture; some programs write others with mistakes.
-PNG_NEEDED = frozenset((b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"))
-PNG_COLOURS = {b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"eXIf": 8, b"iCCP": 3}  # bytes, at least
-MAX_PROFILE = 1 << 20  # bytes unpacked, more than which Pillow refuses
-JPEG_EXTRAS = {  # what each begins with, and how many bytes it has at least
-    0xE0: (b"JFIF\0", 14), 0xE1: (b"Exif\0\0", 6), 0xE2: (b"ICC_PROFILE\0", 14),
-    0xEE: (b"Adobe", 12),
-}  # fmt: skip
+# What is read beside the picture, as long as it can be: which side is up (eXIf, E1), the colours.
+# Some programs write it with mistakes, so it is left out step by step.
+BESIDE = {
+    "PNG": ((b"eXIf", b"iCCP", b"gAMA", b"cHRM", b"sRGB"), (b"eXIf", b"iCCP"), (b"eXIf",), ()),
+    "JPEG": ((0xE0, 0xE1, 0xE2, 0xEE), (0xE1, 0xE2, 0xEE), (0xE1, 0xE2), (0xE1,), ()),
+}
 
 
 def ends_in_zeros(file: BinaryIO) -> bool:
@@ -45,62 +41,38 @@ def all_bytes(file: BinaryIO) -> bytes:
     return file.read(min(size, MAX_BYTES))
 
 
-def without_extras(file: BinaryIO, content: str) -> BinaryIO | None:
-    """The same picture without what else a file holds; None where there is nothing else."""
-    file.seek(0)
-    kept = {"PNG": _png_chunks, "JPEG": _jpeg_segments}.get(content, lambda _: None)(file)
-    return None if kept is None else io.BytesIO(kept)
-
-
-def _png_chunks(file: BinaryIO) -> bytes | None:
-    kept, left_out = [file.read(8)], False
-    while len(head := file.read(8)) == 8:
-        length, name = struct.unpack(">I4s", head)
-        if name in PNG_NEEDED or name in PNG_COLOURS:
-            body = file.read(length + 4)
-            if name in PNG_NEEDED or _is_sound(name, body):
-                kept += head, body
-            else:
-                left_out = True
-        elif name.isalpha() and name[:1].islower():  # the mark of what may be passed over
-            file.seek(length + 4, os.SEEK_CUR)
-            left_out = True
-        else:
-            return None
-        if name == b"IEND":
-            break
-    return b"".join(kept) if left_out else None
-
-
-def _is_sound(name: bytes, body: bytes) -> bool:
-    """Whether Pillow will take what a PNG file says about its colours."""
-    content, check = body[:-4], body[-4:]
-    if len(content) < PNG_COLOURS[name] or zlib.crc32(name + content).to_bytes(4) != check:
-        return False
-    if name != b"iCCP":
-        return True
-    _, _, packed = content.partition(b"\0")
-    packer = zlib.decompressobj()
-    with contextlib.suppress(zlib.error):
-        packer.decompress(packed[1:], MAX_PROFILE)
-    return packed[:1] == b"\0" and not packer.unconsumed_tail
-
-
-def _jpeg_segments(file: BinaryIO) -> bytes | None:
+def without_extras(file: BinaryIO, content: str) -> Iterator[BinaryIO]:
+    """The same picture, with less and less of what else the file holds."""
+    if content not in BESIDE:
+        return
     data = all_bytes(file)
-    kept, at, left_out = [data[:2]], 2, False
-    while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != SCAN:
-        marker, end = data[at + 1], at + 2 + (data[at + 2] << 8 | data[at + 3])
-        segment = data[at:end]
-        start, shortest = JPEG_EXTRAS.get(marker, (b"", 0))
-        is_extra = 0xE0 <= marker <= 0xEF or marker == 0xFE
-        sound = shortest and segment[4:].startswith(start) and len(segment) - 4 >= shortest
-        if is_extra and not sound:
-            left_out = True
-        else:
-            kept.append(segment)
+    parts = [*(_png_chunks if content == "PNG" else _jpeg_segments)(data)]
+    length = len(data)
+    for kept in BESIDE[content]:
+        bare = b"".join([part for name, extra, part in parts if not extra or name in kept])
+        if len(bare) < length:
+            length = len(bare)
+            yield io.BytesIO(bare)
+
+
+def _png_chunks(data: bytes) -> Iterator[tuple[bytes, bool, bytes]]:
+    """The name of each part, whether a picture can do without it, and its bytes."""
+    yield b"", False, data[:8]
+    at = 8
+    while at < len(data):
+        name, end = data[at + 4 : at + 8], at + 12 + int.from_bytes(data[at : at + 4])
+        yield name, name[:1].islower() and name != b"tRNS", data[at:end]
+        at = len(data) if name == b"IEND" else end
+
+
+def _jpeg_segments(data: bytes) -> Iterator[tuple[int, bool, bytes]]:
+    yield 0, False, data[:2]
+    at = 2
+    while at + 4 <= len(data) and data[at] == 0xFF and (marker := data[at + 1]) != SCAN:
+        end = at + 2 + int.from_bytes(data[at + 2 : at + 4])
+        yield marker, 0xE0 <= marker <= 0xEF or marker == 0xFE, data[at:end]
         at = end
-    return b"".join((*kept, data[at:])) if left_out else None
+    yield SCAN, False, data[at:]
 
 
 def damage_in_words(error: Exception, file: BinaryIO, content: str) -> Remark:

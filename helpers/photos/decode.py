@@ -38,7 +38,7 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from helpers.photos.colours import coded_colours, in_srgb, with_profile
-from helpers.photos.damage import SCAN, all_bytes, damage_in_words, ends_in_zeros, without_extras
+from helpers.photos.damage import all_bytes, damage_in_words, ends_in_zeros, without_extras
 from helpers.photos.formats import READABLE, is_unfinished, readable_format
 from helpers.photos.remarks import Refused, Remark
 
@@ -60,12 +60,9 @@ UPRIGHT = {
 }  # fmt: skip
 # EXIF data without an entry, as programs write them that found none.
 SAYS_NOTHING = re.compile(rb"(Exif\0\0)?((MM\0\*\0\0\0\x08|II\*\0\x08\0\0\0)\0\0|$)")
-# A JPEG file without frills has none but these segments before its pixels: the JFIF header,
-# tables, a comment, the restart interval. What else there is (EXIF, a colour profile, an
-# Adobe mark, a second picture) is Pillow's to understand.
-PLAIN_SEGMENTS = frozenset(b"\xe0\xdb\xc4\xfe\xdd")
-FRAMES = frozenset(b"\xc0\xc1\xc2")  # baseline, extended, progressive
-PLAIN_PLANES = (1, 3)  # grey, or colour; Pillow turns others into RGB
+# EXIF data, a colour profile, an Adobe mark, a second picture in a JPEG file: Pillow's to
+# understand. Inside of packed pixels no byte of 255 is followed by one of these.
+FRILLS = re.compile(rb"\xff[\xe1-\xef]")
 # What the decoder says where pixels are wrong, and where only something else is odd.
 CORRUPT = re.compile(r"Corrupt JPEG data: (?!bad ICC)|Inconsistent progression")
 EXTRA_BYTES = re.compile(r"(\d+) extraneous bytes before marker 0x(..)")
@@ -141,21 +138,16 @@ for _flag in ("O_BINARY", "O_NONBLOCK", "O_NOFOLLOW"):  # not every system has e
 
 def _opened(path: str | Path) -> BinaryIO:
     """A plain file, opened; a small one is in the memory already."""
-    descriptor = os.open(path, OPEN_FLAGS)
-    try:
+    with contextlib.ExitStack() as stack:
+        descriptor = os.open(path, OPEN_FLAGS)
+        stack.callback(os.close, descriptor)
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise FileNotFoundError(errno.ENOENT, "it is no file any more")
         if status.st_size <= AT_ONCE:
-            content = os.read(descriptor, status.st_size + 1)
-            if len(content) == status.st_size:
-                return io.BytesIO(content)
-            os.lseek(descriptor, 0, os.SEEK_SET)
-        file, descriptor = os.fdopen(descriptor, "rb"), None
-        return file
-    finally:
-        if descriptor is not None:
-            os.close(descriptor)
+            return io.BytesIO(os.read(descriptor, AT_ONCE))
+        stack.pop_all()
+        return os.fdopen(descriptor, "rb")
 
 
 def _pixels(file: BinaryIO, content: str, thorough: bool) -> tuple[np.ndarray, list[Remark]]:
@@ -174,10 +166,9 @@ def _pixels(file: BinaryIO, content: str, thorough: bool) -> tuple[np.ndarray, l
     except Exception as error:  # decoders raise nearly every class on bytes they do not like
         if isinstance(error, OSError) and error.errno:  # not the decoder, the disk
             raise
-        bare = without_extras(file, content)
-        if bare is not None:
-            with contextlib.suppress(Refused):
-                pixels, remarks = _pixels(bare, content, thorough)
+        for bare in without_extras(file, content):
+            with contextlib.suppress(Exception):
+                pixels, remarks = _by_pillow(bare, content, thorough)
                 cause = "Something that it holds beside the picture cannot be read."
                 return pixels, [*remarks, ("extra data", cause)]
         raise Refused(*damage_in_words(error, file, content)) from error
@@ -198,27 +189,20 @@ def _by_simplejpeg(data: bytes, **options: object) -> tuple[np.ndarray | None, s
 
 
 def _is_plain(file: BinaryIO) -> bool:
-    """Whether this is a small JPEG file without frills up to its first pixels.
+    """Whether this is a small JPEG file without frills.
 
     It needs no look by Pillow, which takes three times as long as to decode a small picture.
     """
     if not isinstance(file, io.BytesIO):
         return False
     data = file.getvalue()
-    at, pixels = 2, 0  # behind the mark that every JPEG file begins with
-    with contextlib.suppress(IndexError):  # it ends too early
-        while data[at] == 0xFF:
-            marker = data[at + 1]
-            if marker in PLAIN_SEGMENTS:
-                pass  # most are: asked first, as this is done for every file
-            elif marker in FRAMES and not pixels and data[at + 9] in PLAIN_PLANES:
-                pixels = (data[at + 5] << 8 | data[at + 6]) * (data[at + 7] << 8 | data[at + 8])
-            elif marker == SCAN:
-                return 0 < pixels <= MAX_PIXELS
-            else:
-                break
-            at += 2 + (data[at + 2] << 8 | data[at + 3])
-    return False
+    if FRILLS.search(data):
+        return False
+    try:
+        height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
+    except ValueError:
+        return False
+    return colours != "CMYK" and height * width <= MAX_PIXELS
 
 
 def _by_pillow(file: BinaryIO, content: str, thorough: bool) -> tuple[np.ndarray, list[Remark]]:

@@ -35,60 +35,54 @@ IMAGE_ENDINGS = READABLE_ENDINGS | OTHER_ENDINGS
 UNFINISHED_ENDINGS = (
     ".part", ".crdownload", ".partial", ".opdownload", ".download", ".filepart", ".!qb", ".!ut"
 )  # fmt: skip
-HEAD_BYTES = 32  # enough to know a format by
-TEXT_BYTES = 1024  # enough to know by what else a file is
-STARTS = {
-    b"\xff\xd8\xff": "JPEG", b"\x89PNG\r\n\x1a\n\0\0\0\4CgBI": "PNG for iPhones",
-    b"\x89PNG\r\n\x1a\n": "PNG", b"GIF87a": "GIF", b"GIF89a": "GIF",
-    b"II*\0": "TIFF", b"MM\0*": "TIFF", b"II+\0": "BigTIFF", b"MM\0+": "BigTIFF",
-    b"8BPS": "Photoshop", b"\0\0\0\x0cjP  ": "JPEG 2000", b"\xff\x4f\xff\x51": "JPEG 2000",
-    b"\0\0\0\x0cJXL ": "JPEG XL",
-}  # fmt: skip
-# What a file is that only its name calls an image: a kind of finding and a name, by a pattern
-# for its first bytes. Some are so short that a text could begin like this.
-PRETENDERS = [
-    *(("format", name, re.compile(pattern, re.DOTALL)) for name, pattern in {
-        "JPEG XL": rb"\xff\x0a", "PDF": rb"\s*%PDF-", "EPS": rb"%!PS|\xc5\xd0\xd3\xc6",
-        "PPM": rb"P[1-7fF]\s", "ICO": rb"\x00\x00[\x01\x02]\x00[^\x00]", "ICNS": rb"icns",
-        "QOI": rb"qoif", "DDS": rb"DDS ", "XCF": rb"gimp xcf", "EXR": rb"v/1\x01",
-        "HDR": rb"#\?R(ADIANC|GB)E", "SGI": rb"\x01\xda[\x00\x01][\x01\x02]",
-        "RAW": rb"FOVb|FUJIFILMCCD|IIR[OS]|MMOR|IIU\x00|II\x1a\x00|\x00MRM", "JPEG XR": rb"II\xbc",
-        "PCX": rb"\n[\x00\x02\x03\x05]\x01", "FITS": rb"SIMPLE  =", "DjVu": rb"AT&TFORM",
-        "WMF": rb"\xd7\xcd\xc6\x9a", "EMF": rb"\x01\x00\x00\x00.{36} EMF", "DICOM": rb".{128}DICM",
-        "SVG": rb"(\xef\xbb\xbf)?\s*<([?!].*<)?svg[\s>]",
-    }.items()),
-    ("archive", "an archive", re.compile(
-        rb"PK[\x03\x05]|Rar!|7z\xbc\xaf|\x1f\x8b|BZh|\xfd7zXZ|.{257}ustar", re.DOTALL)),
-    ("no image content", "a web page", re.compile(
-        rb"(\xef\xbb\xbf)?\s*<(!doctype|html|head|body|script|!--|\?xml)", re.IGNORECASE)),
-    ("no image content", "a film", re.compile(
-        rb".{4}ftyp|.{4}moov|RIFF.{4}AVI |\x1aE\xdf\xa3", re.DOTALL)),
-]  # fmt: skip
+TEXT_BYTES = 1024  # enough to know by what a file is
+
+
+def _patterns(starts: dict[str, bytes], flags: int = re.DOTALL) -> dict[str, re.Pattern]:
+    return {name: re.compile(start, flags) for name, start in starts.items()}
+
+
+# How a file begins that is an image whatever its name is; the most frequent first.
+IMAGES = _patterns({
+    "JPEG": rb"\xff\xd8\xff", "PNG for iPhones": rb"\x89PNG\r\n\x1a\n\0\0\0\x04CgBI",
+    "PNG": rb"\x89PNG\r\n\x1a\n", "GIF": rb"GIF8[79]a", "WEBP": rb"RIFF.{4}WEBP",
+    # "BM" alone could be the start of a text; the number is how long the header is.
+    "BMP": rb"BM.{12}[\x0c\x28\x34\x38\x40\x6c\x7c]\0\0\0",
+    "TIFF": rb"II\*\0|MM\0\*", "BigTIFF": rb"II\+\0|MM\0\+", "Photoshop": rb"8BPS",
+    "JPEG 2000": rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51", "JPEG XL": rb"\0\0\0\x0cJXL ",
+    "AVIF": rb".{4}ftyp(.{4}){0,5}avi[fs]", "CR3": rb".{4}ftypcrx ",
+    "HEIC": rb".{4}ftyp(.{4}){0,5}(hei[cmsx]|hev[cx]|mif1|msf1)",
+})  # fmt: skip
+# What else may go by the name of an image. A text could begin like some of these.
+OTHER_FORMATS = _patterns({
+    "JPEG XL": rb"\xff\x0a", "PDF": rb"\s*%PDF-", "EPS": rb"%!PS|\xc5\xd0\xd3\xc6",
+    "PPM": rb"P[1-7fF]\s", "ICO": rb"\0\0[\x01\x02]\0[^\0]", "DICOM": rb".{128}DICM",
+    "RAW": rb"FOVb|FUJIFILMCCD|IIR[OS]|MMOR|IIU\0|II\x1a\0|\0MRM",
+    "SVG": rb"(\xef\xbb\xbf)?\s*<([?!].*<)?svg[\s>]",
+})  # fmt: skip
+NO_IMAGES = _patterns({
+    "an archive": rb"PK[\x03\x05]|Rar!|7z\xbc\xaf|\x1f\x8b|BZh|\xfd7zXZ|.{257}ustar",
+    "a web page": rb"(\xef\xbb\xbf)?\s*<(!doctype|html|head|body|script|!--|\?xml)",
+    "a film": rb".{4}ftyp|.{4}moov|RIFF.{4}AVI |\x1aE\xdf\xa3",
+}, re.DOTALL | re.IGNORECASE)  # fmt: skip
 LFS_POINTER = b"version https://git-lfs"
-BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)  # bytes, one a version of the format
-BRANDS = (
-    {b"avif": "AVIF", b"avis": "AVIF"}
-    | dict.fromkeys(
-        (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"), "HEIC"
-    )
-    | {b"crx ": "CR3"}
-)
 
 
 def readable_format(file: BinaryIO, name: str) -> str:
     """The format that the first bytes show, if it is one of those that are read."""
-    head = file.read(HEAD_BYTES)
-    found = _format_of(head)
+    head = file.read(TEXT_BYTES)
+    found = _first_match(IMAGES, head)
     if found in READABLE:
         return found
-    raise Refused(*_no_image(file, found, name))
+    raise Refused(*_no_image(head, found, os.path.splitext(name)[1]))  # noqa: PTH122
 
 
-def _no_image(file: BinaryIO, found: str | None, name: str) -> Remark:
+def _first_match(patterns: dict[str, re.Pattern], head: bytes) -> str | None:
+    return next((name for name, pattern in patterns.items() if pattern.match(head)), None)
+
+
+def _no_image(head: bytes, found: str | None, ending: str) -> Remark:
     """What a file is that is of none of the formats that are read."""
-    ending = os.path.splitext(name)[1]  # noqa: PTH122, as everywhere here
-    file.seek(0)
-    head = file.read(TEXT_BYTES)
     if ending == ".icloud":
         return "iCloud placeholder", "The photo is in iCloud, and not on this computer."
     if ending not in IMAGE_ENDINGS and not found:
@@ -97,28 +91,15 @@ def _no_image(file: BinaryIO, found: str | None, name: str) -> Remark:
         return "zero bytes", "It is empty: 0 bytes."
     if head.startswith(LFS_POINTER):
         return "git LFS pointer", "It only says which picture git LFS is to fetch."
-    if not found and ending != ".svgz":
-        matching = (row for row in PRETENDERS if row[2].match(head))
-        kind, found, _ = next(matching, ("format", found, None))
-        if kind != "format":
-            return kind, f"Its name ends in {ending}, but it is {found}."
+    found = found or _first_match(OTHER_FORMATS, head)
+    if not found and ending != ".svgz" and (other := _first_match(NO_IMAGES, head)):
+        kind = "archive" if other == "an archive" else "no image content"
+        return kind, f"Its name ends in {ending}, but it is {other}."
     if ending in OTHER_ENDINGS:
         found = ending[1:].upper()
-    elif not found and _is_tga(file, head):
-        found = "TGA"
     if found:
         return "format", f"Its format is {found}, which is not read here."
     return "no image content", f"Its name ends in {ending}, but it holds no image."
-
-
-def _is_tga(file: BinaryIO, head: bytes) -> bool:
-    """Whether it ends as a TGA file, or begins as an old one: they have no mark at the start."""
-    file.seek(-min(26, file.seek(0, os.SEEK_END)), os.SEEK_END)
-    if file.read().endswith(b"TRUEVISION-XFILE.\0"):
-        return True
-    has_size = any(head[12:14]) and any(head[14:16])
-    kinds = head[1:2] in (b"\0", b"\1") and head[2:3] in b"\1\2\3\t\n\v"
-    return has_size and kinds and head[16:17] in b"\x08\x0f\x10\x18\x20"
 
 
 def is_unfinished(name: str, refused: Refused) -> bool:
@@ -127,18 +108,3 @@ def is_unfinished(name: str, refused: Refused) -> bool:
     return ending in UNFINISHED_ENDINGS and (
         refused.args[0] != "not an image" or before.endswith(tuple(IMAGE_ENDINGS))
     )
-
-
-def _format_of(head: bytes) -> str | None:
-    """The format of an image, in Pillow's words, by its first bytes."""
-    if name := STARTS.get(head[:3]):  # JPEG, the most frequent by far
-        return name
-    if head[4:8] == b"ftyp":
-        brands = [head[8:12], *(head[start : start + 4] for start in range(16, len(head), 4))]
-        return next((BRANDS[brand] for brand in brands if brand in BRANDS), None)
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return "WEBP"
-    # "BM" alone could be the start of a text.
-    if head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in BMP_HEADERS:
-        return "BMP"
-    return next((name for start, name in STARTS.items() if head.startswith(start)), None)

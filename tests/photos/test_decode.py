@@ -120,8 +120,10 @@ UNUSABLE = [
     ("a.png", picture(50, (3, 100)), "tiny"),
     ("a.png", picture(50, (100, 3)), "tiny"),
     *(("a.jpg", encoded(picture(50).convert(mode), kind), "format") for kind, mode in (
-        ("PPM", "RGB"), ("PPM", "L"), ("PPM", "1"), ("TGA", "RGB"), ("TGA", "L"), ("ICO", "RGB"),
-        ("PDF", "RGB"), ("EPS", "RGB"), ("PCX", "RGB"), ("SGI", "RGB"), ("JPEG2000", "RGB"))),
+        ("PPM", "RGB"), ("PPM", "L"), ("PPM", "1"), ("ICO", "RGB"), ("PDF", "RGB"), ("EPS", "RGB"),
+        ("JPEG2000", "RGB"))),
+    *(("a.jpg", encoded(picture(50), kind), "no image content") for kind in ("TGA", "PCX", "SGI")),
+    ("a.tga", encoded(picture(50), "TGA"), "format"),
     *(("a.jpg", content, "format") for content in (
         b"\xff\x0a" + bytes(50), b"\xff\x4f\xff\x51" + bytes(50), b"<svg width='9'/>",
         b"\xef\xbb\xbf<?xml version='1.0'?>\n<!-- made -->\n<svg\n width='9'>",
