@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import functools
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import BinaryIO
 
 import numpy as np
@@ -22,12 +22,13 @@ from PIL import Image
 from helpers.photos.formats import TEXT_BYTES
 from helpers.photos.remarks import Remark
 
-PIECE = 1 << 22  # pixels that are worked on at once: all at once, they would need memory thrice
+# All pixels at once would need the memory thrice.
+PIXELS_AT_ONCE = 1 << 22
 # Pillow cuts the colours of a PNG with 16 bits a colour down to 8. Unpacked as if they lay the
 # other way round, they give the other 8; a grey and an alpha value of 16 bits are four bytes.
 OTHER_HALF = {"RGB;16B": "RGB;16L", "RGBA;16B": "RGBA;16L", "LA;16B": "RGBA"}
 MOST = {"L;2": 3, "L;4": 15}  # the largest grey value, where there are 2 or 4 bits
-DARK = 1 << 14  # of 65,536: cameras and scanners give 10, 12 or 14 bits
+DARK = 64  # grey levels: cameras and scanners give 10, 12 or 14 of the 16 bits
 # The colour space that a profile is for, as it says itself, in Pillow's words.
 SPACES = {b"RGB ": "RGB", b"GRAY": "L", b"CMYK": "CMYK"}
 SAME = 2  # grey levels that a profile may differ by from sRGB and still be called that
@@ -66,10 +67,12 @@ def in_srgb(
     pixels, remarks = _in_pieces(halves, layout, image.info.get("icc_profile"))
     if halves[0] is not image:
         remarks.append(("extra data", "It calls all of itself transparent. That was passed over."))
-    if inside is not None:
-        _whiten_around(pixels, inside)
-    if image.format == "PNG" and str(layout).endswith(";16B"):
-        remarks += _few_of_sixteen_bits(image)
+    if inside is not None:  # a GIF need not cover its whole screen: what it leaves free is white
+        left, top, right, bottom = inside
+        pixels[:top] = pixels[bottom:] = pixels[:, :left] = pixels[:, right:] = 255
+    if str(layout).endswith(";16B") and 0 < pixels.max() < DARK:
+        cause = "Its numbers may go up to 65,535, and none is a quarter of that: nearly black."
+        remarks.append(("very dark", cause))
     return pixels, remarks + _colours_unused(image)
 
 
@@ -81,20 +84,9 @@ def with_profile(pixels: np.ndarray, image: Image.Image) -> tuple[np.ndarray, li
     if not (profile := image.info.get("icc_profile")):
         return pixels, _colours_unused(image)
     transform, remarks = _to_srgb(profile, image.mode)
-    if transform is None:
-        return pixels, list(remarks)
-    changed = np.empty_like(pixels)
-    for rows in _pieces(*pixels.shape[:2]):
-        piece = Image.fromarray(pixels[rows])
-        changed[rows] = np.asarray(transform(piece.convert(image.mode)))
-    return changed, list(remarks)
-
-
-def _pieces(height: int, width: int) -> Iterator[slice]:
-    """So many rows at a time."""
-    rows = max(PIECE // width, 1)
-    for top in range(0, height, rows):
-        yield slice(top, min(top + rows, height))
+    if transform is not None:
+        pixels, _ = _in_pieces([Image.fromarray(pixels).convert(image.mode)], "", profile)
+    return pixels, list(remarks)
 
 
 def _in_pieces(
@@ -102,9 +94,10 @@ def _in_pieces(
 ) -> tuple[np.ndarray, list[Remark]]:
     width, height = halves[0].size
     pixels, remarks = np.empty((height, width, 3), np.uint8), ()
-    for rows in _pieces(height, width):
-        box = (0, rows.start, width, rows.stop)
-        parts = [half.crop(box) if rows.stop - rows.start < height else half for half in halves]
+    at_once = max(PIXELS_AT_ONCE // width, 1)
+    for top in range(0, height, at_once):
+        box = (0, top, width, min(top + at_once, height))
+        parts = [half.crop(box) if at_once < height else half for half in halves]
         colours, alpha = _colours_and_alpha(parts, layout)
         transform = None
         if profile:
@@ -114,7 +107,7 @@ def _in_pieces(
             white = Image.new("RGB", piece.size, "white")
             white.paste(piece, mask=alpha)
             piece = white
-        pixels[rows] = np.asarray(piece)
+        pixels[top : top + at_once] = np.asarray(piece)
     return pixels, list(remarks)
 
 
@@ -124,7 +117,7 @@ def _colours_and_alpha(
     """The colours of an image (L, RGB or CMYK), and how opaque each is, if any is not."""
     image = halves[0]
     if len(halves) == 2 or image.mode.startswith("I"):
-        return _rounded(_deep(halves, layout), image.info.get("transparency"))
+        return _rounded(_of_sixteen_bits(halves, layout), image.info.get("transparency"))
     if image.mode in ("P", "PA"):
         image = image.convert("RGBA" if image.has_transparency_data else "RGB")
     if image.mode in ("LA", "RGBA"):
@@ -141,49 +134,29 @@ def _colours_and_alpha(
 
 def _opaque(values: np.ndarray, through: int | tuple[int, ...]) -> Image.Image:
     """A mask of 255 where the colour is another than the one that is transparent."""
-    values = values.reshape(*values.shape[:2], -1)
-    return Image.fromarray((values != np.asarray(through)).any(axis=-1).astype(np.uint8) * 255)
+    different = np.atleast_3d(values) != np.asarray(through)
+    return Image.fromarray(different.any(axis=-1).astype(np.uint8) * 255)
 
 
-def _deep(halves: list[Image.Image], layout: str) -> np.ndarray:
+def _of_sixteen_bits(halves: list[Image.Image], layout: str) -> np.ndarray:
     """uint16, (height, width, 1 to 4)."""
-    if len(halves) == 1:
-        return np.asarray(halves[0]).astype(np.uint16)[..., None]
-    high, low = map(np.asarray, halves)
+    parts = [np.atleast_3d(np.asarray(half)) for half in halves]
+    if len(parts) == 1:
+        return parts[0].astype(np.uint16)
     if layout == "LA;16B":
-        return low.view(">u2").astype(np.uint16)
-    return high.astype(np.uint16) << 8 | low
+        return parts[1].view(">u2").astype(np.uint16)
+    return parts[0].astype(np.uint16) << 8 | parts[1]
 
 
 def _rounded(
     values: np.ndarray, through: int | tuple[int, ...] | None
 ) -> tuple[Image.Image, Image.Image | None]:
     """Values of 16 bits as 8-bit colours, and how opaque each is."""
-    mask = None if through is None else _opaque(values, through)
     rounded = ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    if rounded.shape[2] in (2, 4):
-        mask = Image.fromarray(np.ascontiguousarray(rounded[..., -1]))
-        rounded = rounded[..., :-1]
-    rounded = rounded[..., 0] if rounded.shape[2] == 1 else rounded
-    return Image.fromarray(np.ascontiguousarray(rounded)), mask
-
-
-def _few_of_sixteen_bits(image: Image.Image) -> list[Remark]:
-    if image.mode.startswith("I"):
-        most = image.getextrema()[1]
-    else:
-        most = max(most for _, most in image.getextrema()[:3]) << 8
-    if not 0 < most < DARK:
-        return []
-    cause = f"Its numbers could go up to 65,535, and none is larger than {DARK:,}: nearly black."
-    return [("very dark", cause)]
-
-
-def _whiten_around(pixels: np.ndarray, inside: tuple[int, int, int, int]) -> None:
-    """A GIF need not cover its whole screen: what it leaves free is transparent."""
-    left, top, right, bottom = inside
-    pixels[:top] = pixels[bottom:] = 255
-    pixels[:, :left] = pixels[:, right:] = 255
+    image = Image.fromarray(rounded if rounded.shape[2] > 1 else rounded[..., 0])
+    if image.mode in ("LA", "RGBA"):
+        return image.convert(image.mode[:-1]), image.getchannel("A")
+    return image, None if through is None else _opaque(values, through)
 
 
 @functools.lru_cache(maxsize=16)

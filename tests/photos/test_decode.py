@@ -581,7 +581,7 @@ class TestPixels:
     def test_pieces_of_a_large_picture_fit_together(self, tmp_path, monkeypatch):
         content = encoded(photo(1, 64).convert("RGBA"), icc_profile=ADOBE)
         whole = pixels_of(tmp_path, "a.png", content)
-        monkeypatch.setattr(colours_module, "PIECE", 64 * 5)
+        monkeypatch.setattr(colours_module, "PIXELS_AT_ONCE", 64 * 5)
         np.testing.assert_array_equal(pixels_of(tmp_path, "a.png", content), whole)
 
     def test_cmyk(self, tmp_path):
