@@ -59,6 +59,8 @@ def load_dataset(
     *,
     validation_images: int | None = None,
     image_size: tuple[int, int] = (64, 64),
+    grey: bool = False,
+    fit: str = "squeeze",
     set_aside: bool = False,
     seed: int = 0,
     data_dir: str | os.PathLike | None = None,
@@ -75,6 +77,9 @@ def load_dataset(
             effect where a folder gives them itself.
         image_size: (height, width) in pixels that a folder's images are resized to.
             The named datasets have a size of their own.
+        grey: whether a folder's images are read as grey ones, with one channel.
+        fit: how a folder's images of another shape get that size: "squeeze" presses all of an
+            image into it, "crop" cuts out its middle, "pad" adds black on both sides.
         set_aside: whether to go on without the files of a folder that cannot be used. They
             stay where they are; the dataset's report lists them.
         seed: decides which images become validation (and, in a folder without `test`, test).
@@ -83,12 +88,13 @@ def load_dataset(
             the folder or an argument changes.
 
     Returns:
-        An `ImageDataset` of uint8 images; a folder's are read as colour.
+        An `ImageDataset` of uint8 images; a folder's are read as colour, unless `grey`.
 
     Raises:
         MissingFileError: the folder or a bundled file is not there.
         FolderError: the folder cannot be used as it is; the text lists every problem.
-        UsageError: image_size is no size, seed no seed, or validation_images is impossible.
+        UsageError: image_size is no size, seed no seed, or validation_images is impossible;
+            fit is no such way, or grey or fit is given for a named dataset.
         NotEnoughMemoryError: a folder's images fit neither on the disk nor into the memory.
         DamagedFileError: the files are there but are not what they should be.
         DownloadError: CIFAR-10 could not be downloaded.
@@ -99,6 +105,11 @@ def load_dataset(
     check_seed(seed)
     data_dir = DATA_DIR if data_dir is None else as_path(data_dir)
     if isinstance(name, str) and name in NAMED:
+        if grey is not False or fit != "squeeze":
+            raise UsageError(
+                f"Expected grey and fit for a folder of images only. Received: {name!r}, whose "
+                "images are what they are. Leave them out."
+            )
         read, usual = NAMED[name]
         source = read(data_dir)
         validation_images = usual if validation_images is None else validation_images
@@ -106,6 +117,8 @@ def load_dataset(
         source = prepare_folder(
             name,
             image_size,
+            grey=grey,
+            fit=fit,
             validation_images=validation_images,
             set_aside=set_aside,
             seed=seed,

@@ -11,7 +11,7 @@ report. The next time that file is used as it is.
 It is used only if nothing has changed: the name, size, times and rights of every file, the
 arguments, the versions of Pillow and simplejpeg. All of it is compared with its checksum as
 well. Whatever does not fit is made anew, and takes the old one's place when it is whole. There is
-one file for a folder and an image size.
+one file for a folder and an image size, and for grey images and each way of fitting others.
 
 Its first line is the checksum of what follows, its second JSON text, and the rest is pixels:
 nothing in it can run. Where it cannot be kept, the images are read into the memory, as long as
@@ -23,6 +23,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 import operator
 import os
 import re
@@ -49,6 +50,7 @@ from helpers.folders.findings import Finding
 from helpers.folders.images import ImageFiles
 from helpers.folders.listing import Listing, list_folder
 from helpers.folders.report import FolderReport
+from helpers.photos.thumbnails import FITS, ImageSize
 
 PREPARED = "prepared"  # the folder in data/
 VERSION = 5  # to be raised when the files or what is found in a folder is no longer the same
@@ -61,7 +63,7 @@ class Request(NamedTuple):
     """What is asked for: the folder as it is now, and the arguments."""
 
     listing: Listing
-    image_size: tuple[int, int]
+    image_size: ImageSize
     validation_images: int | None
     set_aside: bool
     seed: int
@@ -85,6 +87,8 @@ def prepare_folder(
     folder: str | os.PathLike,
     image_size: tuple[int, int],
     *,
+    grey: bool = False,
+    fit: str = "squeeze",
     validation_images: int | None = None,
     set_aside: bool = False,
     seed: int = 0,
@@ -93,7 +97,7 @@ def prepare_folder(
     """Check a folder of images, cut it and decode it, or find all that done already.
 
     Args:
-        folder, image_size, validation_images, set_aside, seed: as for `load_dataset`.
+        folder, image_size, grey, fit, validation_images, set_aside, seed: as for `load_dataset`.
         data_dir: the images are kept in its folder `prepared`.
 
     Returns:
@@ -111,7 +115,7 @@ def prepare_folder(
             "Expected set_aside as True or False: whether to go on without the files that "
             f"cannot be used. Received: {set_aside!r}. Leave it out, or give True."
         )
-    image_size, listing = _checked_image_size(image_size), list_folder(folder)
+    image_size, listing = _checked_size(image_size, grey, fit), list_folder(folder)
     request = Request(listing, image_size, validation_images, set_aside, seed)
     path = _file_for(listing.root, image_size, data_dir)
     if found := _found(path, request):
@@ -134,7 +138,7 @@ def prepare_folder(
     return _as_source(report, pixels, [parts[split].labels for split in SPLITS])
 
 
-def _checked_image_size(image_size: tuple[int, int]) -> tuple[int, int]:
+def _checked_size(image_size: tuple[int, int], grey: bool, fit: str) -> ImageSize:
     try:
         height, width = map(operator.index, image_size)
     except (TypeError, ValueError):
@@ -144,7 +148,12 @@ def _checked_image_size(image_size: tuple[int, int]) -> tuple[int, int]:
             "Expected image_size as (height, width), two whole numbers of pixels from 1 on. "
             f"Received: {image_size!r}. Give for example (64, 64)."
         )
-    return height, width
+    if not isinstance(grey, bool) or fit not in FITS:
+        raise UsageError(
+            'Expected grey as True or False, and fit as "squeeze", "crop" or "pad". '
+            f"Received: grey={grey!r}, fit={fit!r}. Leave them out, or change them."
+        )
+    return ImageSize(height, width, 1 if grey else 3, fit)
 
 
 def _as_source(report: FolderReport, pixels: list[np.ndarray], labels: list) -> Source:
@@ -156,20 +165,20 @@ def _as_source(report: FolderReport, pixels: list[np.ndarray], labels: list) -> 
     return Source(train, test, report.class_names, words, validation, report)
 
 
-def _file_for(root: Path, image_size: tuple[int, int], data_dir: Path) -> Path:
+def _file_for(root: Path, image_size: ImageSize, data_dir: Path) -> Path:
     """The one file for this folder and image size. Its name shows which folder that is."""
     place = root.resolve()
     digest = hashlib.blake2b(os.fsencode(place), digest_size=6).hexdigest()
     name = re.sub(r"[^\w-]", "_", place.name, flags=re.ASCII)[:40]
-    height, width = image_size
-    return data_dir / PREPARED / f"{name}-{digest}-{height}x{width}.images"
+    size = "x".join(map(str, image_size)).removesuffix("x3xsqueeze")
+    return data_dir / PREPARED / f"{name}-{digest}-{size}.images"
 
 
 def _make(path: Path, request: Request) -> None:
     """Check the folder, and write the file whole or not at all."""
-    height, width = request.image_size
+    shape = request.image_size.shape
     # Once in the order of the folder, then in that of the cut.
-    needed = 2 * 3 * height * width * len(request.listing.files)
+    needed = 2 * math.prod(shape) * len(request.listing.files)
     check_free_space(path.parent, needed, "the prepared images")
     as_listed = path.with_suffix(".rows")
     with storage_errors_in_words(path), temporary_file(as_listed) as rows:
@@ -185,7 +194,7 @@ def _make(path: Path, request: Request) -> None:
             "ignored": report.ignored,
         }
         order = np.concatenate([parts[split].which for split in SPLITS])
-        pixels = np.memmap(rows, np.uint8, "r").reshape(-1, height, width, 3)
+        pixels = np.memmap(rows, np.uint8, "r").reshape(-1, *shape)
         with written_whole(path) as temporary:
             _write(temporary, json.dumps(kept).encode(), pixels, order)
     _remove_orphans(path.parent)
@@ -236,7 +245,7 @@ def _found(path: Path, request: Request) -> Source | None:
             if kept["facts"] != request.facts():
                 return None
             stops = np.cumsum([len(labels) for labels in kept["labels"]])
-            shape = (int(stops[-1]), *request.image_size, 3)
+            shape = (int(stops[-1]), *request.image_size.shape)
             images = np.memmap(file, np.uint8, "r", offset=file.tell(), shape=shape)
             checksum = _checksum(file)
             file.seek(0)

@@ -39,6 +39,7 @@ from helpers.folders.layout import (
 )
 from helpers.folders.listing import Listing, list_folder
 from helpers.folders.report import FolderReport
+from helpers.photos.thumbnails import ImageSize
 
 
 def check_folder(
@@ -84,7 +85,7 @@ def check_listing(
     set_aside: bool = False,
     progress: bool = True,
     validation_images: int | None = None,
-    image_size: tuple[int, int] | None = None,
+    image_size: ImageSize | None = None,
     rows: Path | None = None,
 ) -> FolderReport:
     """Check the folder that was listed: see `check_folder`.
@@ -92,9 +93,9 @@ def check_listing(
     Args:
         listing: what `list_folder` gave.
         set_aside, progress, validation_images: as for `check_folder`.
-        image_size: (height, width) in pixels, if the pixels are to be kept.
+        image_size: if the pixels are to be kept.
         rows: an empty file that they are written into, in the order of the listed files:
-            height x width x 3 bytes each, zeros for one that is no image.
+            height x width x channels bytes each, zeros for one that is no image.
 
     Introduced in lesson 2.
     """

@@ -28,7 +28,14 @@ from helpers.photos.decode import decoded
 from helpers.photos.looks import may_show_nothing, shows_nothing
 from helpers.photos.processes import in_processes, quiet_pillow
 from helpers.photos.remarks import Refused, Remark, printable, reason
-from helpers.photos.thumbnails import LARGE, THUMBNAIL_BYTES, make_thumbnails, reduced, resized
+from helpers.photos.thumbnails import (
+    LARGE,
+    THUMBNAIL_BYTES,
+    ImageSize,
+    make_thumbnails,
+    reduced,
+    resized,
+)
 
 FEWEST_PIXELS = 4  # a side
 LONGEST = 8  # times the shorter side
@@ -96,7 +103,7 @@ def examine_all(
     listing: Listing,
     depth: int,
     progress: bool,
-    image_size: tuple[int, int] | None,
+    image_size: ImageSize | None,
     rows: Path | None,
 ) -> Seen:
     """Look at every file, once."""
@@ -110,7 +117,7 @@ def examine_all(
 def _examine_chunk(
     root: str,
     depth: int,
-    image_size: tuple[int, int] | None,
+    image_size: ImageSize | None,
     rows: Path | None,
     first: int,
     places: Sequence[Place],
@@ -118,7 +125,7 @@ def _examine_chunk(
     with quiet_pillow():
         looks = [_examine(root, place, depth, image_size) for place in places]
     if rows is not None:
-        nothing = bytes(math.prod(image_size) * 3)
+        nothing = bytes(math.prod(image_size.shape))
         pixels = [nothing if look.pixels is None else look.pixels for look in looks]
         # Here, and not where all chunks come together: pixels are much to send.
         with rows.open("r+b") as file:
@@ -138,9 +145,7 @@ def _examine_chunk(
     )
 
 
-def _examine(
-    root: str, place: Place, depth: int, image_size: tuple[int, int] | None = None
-) -> _Look:
+def _examine(root: str, place: Place, depth: int, image_size: ImageSize | None = None) -> _Look:
     """All there is to know about one file, in one pass over it."""
     stray = len(place) <= depth
     remarks = [] if is_text(place[-1]) else [("strange name", "Its name is not text here.")]
@@ -204,11 +209,12 @@ def read_images(
 
     Args:
         files: the images, as `check_folder` found them.
-        image_size: (height, width) in pixels. An image of this size keeps its exact pixels.
+        image_size: an `ImageSize`, or only (height, width) in pixels. An image of this size
+            keeps its exact pixels.
         progress: whether to show a progress bar where it takes longer than a second.
 
     Returns:
-        uint8, (images, height, width, 3), in the order of the files.
+        uint8, (images, height, width, 3 or 1), in the order of the files.
 
     Raises:
         FolderError: a file was changed or deleted since the check.
@@ -216,15 +222,15 @@ def read_images(
 
     Introduced in lesson 2.
     """
-    height, width = image_size
-    needed, free = len(files) * height * width * 3, available_memory()
+    image_size = ImageSize(*image_size)
+    needed, free = len(files) * math.prod(image_size.shape), available_memory()
     if needed > free:
         raise NotEnoughMemoryError(
             f"Expected {needed / 1e6:,.0f} MB of free memory for {len(files):,} images of "
-            f"{height} x {width} pixels. Received: {free / 1e6:,.0f} MB. Choose a smaller "
-            "image_size, or shut other notebooks down."
+            f"{image_size.height} x {image_size.width} pixels. Received: {free / 1e6:,.0f} MB. "
+            "Choose a smaller image_size, or shut other notebooks down."
         )
-    images, done = np.empty((len(files), height, width, 3), np.uint8), 0
+    images, done = np.empty((len(files), *image_size.shape), np.uint8), 0
 
     def take(read: np.ndarray) -> None:
         nonlocal done
@@ -244,7 +250,7 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _read_chunk(image_size: tuple[int, int], _: int, paths: Sequence[Path]) -> np.ndarray:
+def _read_chunk(image_size: ImageSize, _: int, paths: Sequence[Path]) -> np.ndarray:
     with quiet_pillow():
         return np.stack([resized(_read_pixels(path), image_size) for path in paths])
 

@@ -1,13 +1,14 @@
-"""Pictures made small: to a size that is asked for, and to a few dots. Introduced in lesson 2."""
+"""Pictures in the size that is asked for, and of a few dots. Introduced in lesson 2."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 # Two images are nearly the same where their thumbnails are: see `helpers.folders.compare`.
 THUMBNAIL = (8, 8)
@@ -15,6 +16,22 @@ THUMBNAIL_BYTES = 3 * math.prod(THUMBNAIL)
 LARGE = 256  # pixels a side
 NOT_LARGE = 32_000  # numbers of a picture: with more, NumPy starts threads
 PIECE = 4_096  # thumbnails that are compared at once
+# How a picture of another shape gets the shape that is asked for: all of it, pressed together;
+# its middle; all of it, with black on both sides.
+FITS = ("squeeze", "crop", "pad")
+
+
+class ImageSize(NamedTuple):
+    """What all images of a dataset have in common."""
+
+    height: int
+    width: int
+    channels: int = 3  # 1 of grey ones
+    fit: str = "squeeze"
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return self[:3]
 
 
 def reduced(image: Image.Image) -> np.ndarray:
@@ -23,16 +40,35 @@ def reduced(image: Image.Image) -> np.ndarray:
 
 
 def resized(
-    pixels: np.ndarray, image_size: tuple[int, int], image: Image.Image | None = None
+    pixels: np.ndarray, image_size: ImageSize, image: Image.Image | None = None
 ) -> np.ndarray:
-    """The picture at this (height, width). One of this size keeps its exact pixels.
+    """The picture as all images of a dataset are. One of this size keeps its exact pixels.
 
     It may be given as an image of Pillow as well, where there is one already.
     """
-    if pixels.shape[:2] == tuple(image_size):
+    if pixels.shape == image_size.shape:
         return pixels
     image = image or Image.fromarray(pixels)
-    return np.asarray(image.resize(image_size[::-1], Image.Resampling.BILINEAR))
+    if image_size.channels == 1:
+        image = image.convert("L")
+    if pixels.shape[:2] != image_size[:2]:
+        image = _fitted(image, image_size.width, image_size.height, image_size.fit)
+    return np.asarray(image).reshape(image_size.shape)
+
+
+def _fitted(image: Image.Image, width: int, height: int, fit: str) -> Image.Image:
+    if fit == "crop":
+        return ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR)
+    if fit == "squeeze":
+        return image.resize((width, height), Image.Resampling.BILINEAR)
+    if image.width * height > image.height * width:
+        inner = width, max(round(image.height / image.width * width), 1)
+    else:
+        inner = max(round(image.width / image.height * height), 1), height
+    padded = Image.new(image.mode, (width, height))  # black
+    small = image.resize(inner, Image.Resampling.BILINEAR)
+    padded.paste(small, (round((width - small.width) / 2), round((height - small.height) / 2)))
+    return padded
 
 
 def make_thumbnails(pictures: Sequence[np.ndarray]) -> np.ndarray:
