@@ -66,7 +66,29 @@ def _broken(text: str, width: float) -> list[str]:
     return [line.rstrip() for line in lines]
 
 
-def letters_without_font(figure: Figure) -> frozenset[str]:
+def choose_fonts(figure: Figure) -> tuple[list[str], str]:
+    """Let a figure use fonts that have its letters, unless somebody chose a font.
+
+    Returns:
+        The names of the fonts, and a note where some letters have none, else "".
+    """
+    from matplotlib.text import Text
+
+    names, missing = [], _letters_without_font(figure)
+    for font in _every_font() if missing else ():
+        if there := missing & _letters_of(font.fname, missing):
+            names.append(font.name)
+            missing -= there
+        if not missing:
+            break
+    fonts = ["DejaVu Sans", *names, "sans-serif"] if names else ["sans-serif"]
+    for text in figure.findobj(Text):
+        if text.get_fontfamily()[-1:] == ["sans-serif"]:
+            text.set_fontfamily(fonts)
+    return fonts, _font_note(missing)
+
+
+def _letters_without_font(figure: Figure) -> frozenset[str]:
     """The letters of a figure that matplotlib's own font lacks."""
     from matplotlib.text import Text
 
@@ -75,19 +97,6 @@ def letters_without_font(figure: Figure) -> frozenset[str]:
     # the newest emoji.
     kinds = {letter: unicodedata.category(letter) for letter in letters - _usual_font()[1]}
     return frozenset(letter for letter, kind in kinds.items() if kind[0] in "LNSP" or kind == "Cn")
-
-
-def fonts_with(letters: frozenset[str]) -> tuple[list[str], frozenset[str]]:
-    """The names of installed fonts that have these letters, and the letters that none has."""
-    names, missing = [], letters
-    for font in _every_font() if letters else ():
-        there = missing & _letters_of(font.fname, letters)
-        if there:
-            names.append(font.name)
-            missing -= there
-        if not missing:
-            break
-    return names, missing
 
 
 def _every_font() -> Iterator[FontEntry]:
@@ -119,18 +128,7 @@ def _letters_of(path: str, letters: frozenset[str]) -> frozenset[str]:
     return frozenset(letter for letter in letters if ord(letter) in there)
 
 
-def set_fonts(figure: Figure, names: list[str]) -> list[str]:
-    """Let every text use these fonts beside the usual one, unless somebody chose its font."""
-    from matplotlib.text import Text
-
-    fonts = ["DejaVu Sans", *names, "sans-serif"] if names else ["sans-serif"]
-    for text in figure.findobj(Text):
-        if text.get_fontfamily()[-1:] == ["sans-serif"]:
-            text.set_fontfamily(fonts)
-    return fonts
-
-
-def font_note(missing: frozenset[str]) -> str:
+def _font_note(missing: frozenset[str]) -> str:
     """Which font to install for letters that none of the fonts has; "" where nothing is missing."""
     kinds = set()
     for letter in missing:

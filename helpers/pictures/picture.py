@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING
 
 from helpers.basics.errors import UsageError
 from helpers.basics.files import as_path, written_whole
-from helpers.pictures.letters import font_note, fonts_with, letters_without_font, set_fonts
+from helpers.pictures.letters import choose_fonts
 from helpers.pictures.words import NOT_IN_SVG, brief, in_digits, power_of_ten
 
 if TYPE_CHECKING:
@@ -51,12 +51,11 @@ STYLE = {
 }
 DOTS_PER_INCH = 110
 TALLEST = 14  # inches
-# With more pixels than these, or larger, a picture is given as a PNG.
-MOST_SVG_PIXELS, MOST_SVG_BYTES = 300_000, 300_000
+MOST_SVG_BYTES = 300_000  # a picture that would need more is given as a PNG
 # matplotlib has one set of settings for all threads: two that change and restore it at the same
 # time would leave what one of them has set.
-SETTINGS = threading.RLock()
-FORMATS = ("png", "svg", "pdf", "jpg", "jpeg", "webp", "tif", "tiff")
+MATPLOTLIB = threading.RLock()
+ENDINGS = ("png", "svg", "pdf", "jpg", "jpeg", "webp", "tif", "tiff")
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,9 +86,9 @@ class Picture:
             UsageError: no ending, or one of a format that is not drawn.
             StorageError: the disk is full, or nothing may be written there.
         """
-        ending = _checked_path(path).suffix[1:].lower()
-        with written_whole(_checked_path(path)) as temporary:
-            note = self._write(temporary, ending)
+        path = _checked_path(path)
+        with written_whole(path) as temporary:
+            note = self._write(temporary, path.suffix[1:].lower())
         if note:
             print(note)
 
@@ -98,9 +97,9 @@ class Picture:
 
         The picture is an SVG, sharp at every size, or a PNG where an SVG would be large.
         """
-        kind, content, note = "svg+xml", *self._svg()
-        if not content:
-            kind, content, note = "png", *self._bytes("png")
+        kind, content, note = "svg+xml", *self._drawn("svg")
+        if len(content) > MOST_SVG_BYTES:
+            kind, content, note = "png", *self._drawn("png")
         packed = base64.b64encode(content).decode("ascii")
         shown = (
             f'<img alt="{html.escape(self.description)}" '
@@ -108,17 +107,8 @@ class Picture:
         )
         return shown + (f"<p>{html.escape(note)}</p>" if note else "")
 
-    def _svg(self) -> tuple[bytes, str]:
-        """The picture as an SVG, or b"" where that would be large; and the note on fonts."""
-        pixels = sum(
-            4_000 + sum(image.get_array().size for image in ax.images) for ax in self.figure.axes
-        )
-        if pixels > MOST_SVG_PIXELS:
-            return b"", ""
-        content, note = self._bytes("svg")
-        return content if len(content) <= MOST_SVG_BYTES else b"", note
-
-    def _bytes(self, kind: str) -> tuple[bytes, str]:
+    def _drawn(self, kind: str) -> tuple[bytes, str]:
+        """The bytes of a file of this kind, and the note on letters without a font."""
         target = io.BytesIO()
         note = self._write(target, kind)
         return target.getvalue(), note
@@ -128,11 +118,10 @@ class Picture:
         import matplotlib
 
         _as_written(self.figure)
-        names, missing = fonts_with(letters_without_font(self.figure))
-        fonts, note = set_fonts(self.figure, names), font_note(missing)
+        fonts, note = choose_fonts(self.figure)
         style = {"text.parse_math": False, "svg.fonttype": "none", "svg.hashsalt": "course"}
         style["font.family"] = fonts
-        with SETTINGS, matplotlib.rc_context(style), contextlib.ExitStack() as stack:
+        with MATPLOTLIB, matplotlib.rc_context(style), contextlib.ExitStack() as stack:
             if note:  # it says in one sentence what matplotlib says of each letter
                 stack.enter_context(warnings.catch_warnings())
                 warnings.filterwarnings("ignore", r"Glyph \d+ ")
@@ -148,7 +137,7 @@ class Picture:
 
         pyplot.close(self.figure)
         # The PNG is for where HTML is not shown: a PDF of a lesson, some viewers of notebooks.
-        png = base64.b64encode(self._bytes("png")[0]).decode("ascii")
+        png = base64.b64encode(self._drawn("png")[0]).decode("ascii")
         return {"text/plain": repr(self), "text/html": self.to_html(), "image/png": png}
 
     def __repr__(self) -> str:
@@ -158,7 +147,7 @@ class Picture:
 def _checked_path(path: str | os.PathLike) -> Path:
     """The path of a picture file, with an ending that can be drawn."""
     checked = as_path(path)
-    if checked.suffix[1:].lower() not in FORMATS:
+    if checked.suffix[1:].lower() not in ENDINGS:
         raise UsageError(
             "Expected the name of a file that ends in .png, .svg, .pdf, .jpg, .webp or .tif. "
             f"Received: {path}."
@@ -177,7 +166,7 @@ def new_axes(
     import matplotlib
     from matplotlib.figure import Figure
 
-    with SETTINGS, matplotlib.rc_context(STYLE):
+    with MATPLOTLIB, matplotlib.rc_context(STYLE):
         figure = Figure(figsize=size, layout=layout)
         return list(figure.subplots(rows, columns, squeeze=False, subplot_kw=settings).flat)
 

@@ -34,14 +34,11 @@ def as_lines(text: object) -> str:
 def in_digits(value: float, digits: int = 3) -> str:
     """A number as people write it: 0.25, 12,500, 1e-8; never -0, 1e+03 or 1e-08."""
     value = float(value) + 0.0  # no -0
-    if np.isfinite(value) and value and not 1e-4 <= abs(value) < 1e9:
+    power = int(np.floor(np.log10(abs(value)))) if np.isfinite(value) and value else 0
+    if not -4 <= power < 9:
         return power_of_ten(value, digits)
-    written = f"{value:,.{max(digits - 1 - _magnitude(value), 0)}f}"
+    written = f"{value:,.{max(digits - 1 - power, 0)}f}"
     return written.rstrip("0").rstrip(".") if "." in written else written
-
-
-def _magnitude(value: float) -> int:
-    return int(np.floor(np.log10(abs(value)))) if np.isfinite(value) and value else 0
 
 
 def power_of_ten(value: float, digits: int = 3) -> str:
