@@ -46,6 +46,16 @@ def name_places(axis: Axis, names: Sequence[str], inches: float, **options: obje
     return every
 
 
+def _name_rows(ax: Axes, names: Sequence[str], x_label: str, title: str) -> bool:
+    """A row a name, from the top; whether there was room to write them all."""
+    label_axes(ax, x_label, "", title, width_beside(names) + 0.2)
+    every = name_places(ax.yaxis, names, size_in_inches(ax)[1])
+    if every > 1:
+        ax.set_ylabel(f"1 name in {every} is written")
+    ax.set_ylim(len(names) - 0.4, -0.6)
+    return every == 1
+
+
 def plot_bars(
     values: Mapping[str, float],
     *,
@@ -77,16 +87,12 @@ def plot_bars(
     written = _formatted(lengths, number_format)
     x_label, title, count = as_line(x_label), as_line(title), len(names)
     ax = given_or_new_axes(ax, (7, min(0.32 * count + 1, TALLEST)))
-    label_axes(ax, x_label, "", title, width_beside(names) + 0.2)
+    all_written = _name_rows(ax, names, x_label, title)
     finite = np.where(np.isfinite(lengths), lengths, 0)
     # Very thin bars have no gaps between them, which would be drawn as stripes.
     bars = ax.barh(range(count), finite, 0.8 if count <= MOST_SPOKEN else 1, color=COLOURS[0])
-    every = name_places(ax.yaxis, names, size_in_inches(ax)[1])
-    if every == 1:
+    if all_written:
         ax.bar_label(bars, written, padding=3, fontsize=ax.get_yticklabels()[0].get_fontsize())
-    else:
-        ax.set_ylabel(f"1 name in {every} is written")
-    ax.set_ylim(count - 0.4, -0.6)
     ax.margins(x=0.12)
     if finite.min() >= 0:
         ax.set_xlim(0, None if finite.any() else 1)
@@ -109,10 +115,9 @@ def _spoken_bars(names: Sequence[str], lengths: np.ndarray, written: Sequence[st
     if len(names) <= MOST_SPOKEN:
         return ", ".join(map("{} {}".format, names, written))
     order = [at for at in np.argsort(lengths, kind="stable") if np.isfinite(lengths[at])]
-    ends = [
-        ", ".join(f"{names[at]} {written[at]}" for at in end) for end in (order[:3], order[-3:])
-    ]
-    return f"{len(names):,}. The shortest: {ends[0]}. The longest: {ends[1]}"
+    said = [f"{names[at]} {written[at]}" for at in order]
+    shortest, longest = ", ".join(said[:3]), ", ".join(said[-3:])
+    return f"{len(names):,}. The shortest: {shortest}. The longest: {longest}"
 
 
 def plot_intervals(
@@ -145,14 +150,10 @@ def plot_intervals(
         )
     x_label, title = as_line(x_label), as_line(title)
     ax = given_or_new_axes(None, (7, min(0.45 * len(names) + 1.1, TALLEST)))
-    label_axes(ax, x_label, "", title, width_beside(names) + 0.2)
+    _name_rows(ax, names, x_label, title)
     for row, (value, low, high) in enumerate(100 * shares):
         ax.plot([low, high], [row, row], color=COLOURS[0], linewidth=3)
         ax.plot(value, row, marker="o", color=COLOURS[1], markersize=8)
-    every = name_places(ax.yaxis, names, size_in_inches(ax)[1])
-    if every > 1:
-        ax.set_ylabel(f"1 name in {every} is written")
-    ax.set_ylim(len(names) - 0.4, -0.6)
     ax.grid(axis="x", alpha=0.3)
     spoken = "; ".join(
         f"{name} {percent(value)}, from {percent(low)} to {percent(high)}"

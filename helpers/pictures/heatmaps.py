@@ -48,10 +48,9 @@ def plot_heatmaps(images: np.ndarray, heatmaps: np.ndarray, titles: Sequence[str
     columns = min(len(images), 8)
     starts = range(0, len(images), columns)
     below = [""] * columns
-    ordered = [
-        text for at in starts for text in (*titles[at : at + columns], *below)[: 2 * columns]
-    ]
-    axes = image_grid(2 * len(starts), columns, 1.55, titles=ordered if titles else (), right=0.65)
+    above = [text for at in starts for text in (*titles[at : at + columns], *below)[: 2 * columns]]
+    grid = 2 * columns * len(starts)
+    axes = image_grid(grid, columns, 1.55, titles=above if titles else (), right=0.65)
     for number, (image, heat) in enumerate(zip(images, heatmaps, strict=True)):
         at = number + columns * (number // columns)
         draw_image(axes[at], image, low, high)

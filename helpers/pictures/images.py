@@ -94,7 +94,7 @@ def as_titles(titles: Sequence[str] | None, count: int) -> list[str]:
 
 
 def image_grid(
-    rows: int,
+    count: int,
     columns: int,
     side: float,
     *,
@@ -107,6 +107,7 @@ def image_grid(
     Every place is known here, so nothing has to be tried out while it is drawn, which takes
     as long as the drawing where the images are many.
     """
+    rows = -(-count // columns)
     across = max((side + 0.06) * columns, 2.2)
     above = [wrapped_title(title, side, SMALL) for title in titles]
     top = wrapped_title(heading, across, STYLE["axes.titlesize"], 3)
@@ -158,15 +159,13 @@ def plot_images(
     images = images[: min(MOST_IMAGES, 40 * columns)]
     low, high = pixel_range(images)
     shown = count_shown(len(images), count, "image")
-    rows = -(-len(images) // columns)
     side = 1.2 if columns > 5 else 1.7 if columns > 2 else 2.2  # inches: a few may be larger
     heading = "\n".join([*filter(None, [title]), *[shown] * (len(images) < count)])
-    axes = image_grid(
-        rows, columns, min(side, TALLEST / columns), titles=titles[: len(images)], heading=heading
-    )
+    titles, side = titles[: len(images)], min(side, TALLEST / columns)
+    axes = image_grid(len(images), columns, side, titles=titles, heading=heading)
     for ax, image in zip(axes, images, strict=False):
         draw_image(ax, image, low, high)
-    named = ", ".join(as_line(text) or "no title" for text in titles[: len(images)])
+    named = ", ".join(as_line(text) or "no title" for text in titles)
     spoken = ": ".join(filter(None, [as_line(title), f"{shown}, {columns} in a row", named]))
     return finished(axes, title or shown, f"{spoken[0].upper()}{spoken[1:]}.")
 
@@ -203,8 +202,7 @@ def plot_feature_maps(
     kind, places = ("filter", "weights") if filters else ("feature map", "places")
     shown = count_shown(len(channels), count, kind)
     heading = title if title and len(channels) == count else as_lines(f"{title}\n{shown}".strip())
-    rows = -(-len(channels) // columns)
-    axes = image_grid(rows, columns, min(1.1, 9.5 / columns), heading=heading)
+    axes = image_grid(len(channels), columns, min(1.1, 9.5 / columns), heading=heading)
     for ax, channel in zip(axes, channels, strict=False):
         draw_image(ax, channel, *_map_range(channel, filters))
     silent = sum(not channel.any() for channel in channels)

@@ -37,11 +37,9 @@ def _few_powers(axis: Axis) -> None:
     from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
     low, high = sorted(axis.get_view_interval())
-    powers = np.arange(np.ceil(np.log10(low)), np.log10(high) + 1e-9)
-    between = np.multiply.outer(10.0 ** np.append(powers, powers[:1] - 1), (1, 2, 5))
-    if len(powers) >= 3:
+    if np.floor(np.log10(high)) - np.ceil(np.log10(low)) >= 2:
         axis.set_major_locator(LogLocator(numticks=8))
-    elif np.sum((between >= low) & (between <= high)) >= 3:
+    elif high >= 10 * low:
         axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     else:
         axis.set_major_locator(MaxNLocator(8, steps=(1, 2, 5, 10)))
@@ -81,14 +79,8 @@ def name_lines(
     # Only where the figure makes room for it.
     beside = (beside or len(names) > len(COLOURS)) and ax.figure.get_layout_engine() is not None
     place = {"loc": "upper left", "bbox_to_anchor": (1, 1)} if beside else {"loc": "best"}
-    legend = ax.legend(
-        list(handles)[: len(shown)],
-        shown,
-        fontsize=SMALL,
-        framealpha=0.8,
-        edgecolor="none",
-        **place,
-    )
+    look = {"fontsize": SMALL, "framealpha": 0.8, "edgecolor": "none"}
+    legend = ax.legend(list(handles)[: len(shown)], shown, **look, **place)
     if len(names) > len(shown):
         legend.set_title(count_shown(len(shown), len(names), "line"))
 

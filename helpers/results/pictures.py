@@ -113,7 +113,7 @@ def plot_mistakes(
     ]
     columns = 5
     low, high = pixel_range(np.stack([split.images[index] for index in mistakes]))
-    axes = image_grid(-(-len(mistakes) // columns), columns, 1.85, titles=titles)
+    axes = image_grid(len(mistakes), columns, 1.85, titles=titles)
     for ax, index in zip(axes, mistakes, strict=False):
         draw_image(ax, split.images[index], low, high)
     spoken = "; ".join(text.replace("\n", ", ") for text in titles)
