@@ -118,18 +118,14 @@ def _colours_and_alpha(
     image = halves[0]
     if len(halves) == 2 or image.mode.startswith("I"):
         return _rounded(_of_sixteen_bits(halves, layout), image.info.get("transparency"))
-    if image.mode in ("P", "PA"):
-        image = image.convert("RGBA" if image.has_transparency_data else "RGB")
-    if image.mode in ("LA", "RGBA"):
-        return image.convert(image.mode[:-1]), image.getchannel("A")
-    through = image.info.get("transparency")
-    if image.mode == "1":
-        image = image.convert("L")
-    if through is None or image.mode not in ("L", "RGB"):
-        return image, None
-    if layout in MOST:  # Pillow spreads the values of the pixels, and this one not
-        through = (through & MOST[layout]) * 255 // MOST[layout]
-    return image, _opaque(np.asarray(image), through)
+    if layout in MOST and "transparency" in image.info:  # Pillow spreads the pixels, but not this
+        through = image.info["transparency"] & MOST[layout]
+        image.info["transparency"] = through * 255 // MOST[layout]
+    kind = "L" if image.mode in ("1", "L", "LA") else "RGB"
+    if image.has_transparency_data:
+        image = image.convert(f"{kind}A")
+        return image.convert(kind), image.getchannel("A")
+    return image if image.mode == "CMYK" else image.convert(kind), None
 
 
 def _opaque(values: np.ndarray, through: int | tuple[int, ...]) -> Image.Image:

@@ -42,12 +42,11 @@ from helpers.photos.damage import all_bytes, damage_in_words, ends_in_zeros, wit
 from helpers.photos.formats import READABLE, is_unfinished, readable_format
 from helpers.photos.remarks import Refused, Remark
 
-ANIMATED = ("PNG", "WEBP", "GIF")
 OPENERS = {
     "JPEG": JpegImageFile, "PNG": PngImageFile, "WEBP": WebPImageFile, "BMP": BmpImageFile,
     "GIF": GifImageFile,
 }  # fmt: skip
-AT_ONCE = 1 << 16  # bytes; a file no longer than this is read with a single call
+SMALL_FILE = 1 << 16  # bytes; a file no longer than this is read with a single call
 MAX_PIXELS = 128_000_000  # more is refused unopened: a small file can claim any size
 # But phones make JPEG photos of 200 million pixels, and those can be read at half their size.
 MAX_HALVED_PIXELS = 2 * MAX_PIXELS
@@ -59,7 +58,7 @@ UPRIGHT = {
     6: (True, 1, -1), 7: (True, -1, -1), 8: (True, -1, 1),
 }  # fmt: skip
 # EXIF data without an entry, as programs write them that found none.
-SAYS_NOTHING = re.compile(rb"(Exif\0\0)?((MM\0\*\0\0\0\x08|II\*\0\x08\0\0\0)\0\0|$)")
+EMPTY_EXIF = re.compile(rb"(Exif\0\0)?((MM\0\*\0\0\0\x08|II\*\0\x08\0\0\0)\0\0|$)")
 # EXIF data, a colour profile, an Adobe mark, a second picture in a JPEG file: Pillow's to
 # understand. Inside of packed pixels no byte of 255 is followed by one of these.
 FRILLS = re.compile(rb"\xff[\xe1-\xef]")
@@ -97,9 +96,6 @@ def decoded(path: str | Path, *, thorough: bool = False) -> tuple[np.ndarray, li
             cause = "Its name is that of a download that was not finished."
             raise Refused("unfinished download", cause) from refused
         raise
-    if _is_blank(pixels):
-        cause = f"All of it has the colour {tuple(pixels[0, 0].tolist())}."
-        remarks.append(("blank", cause))
     if not name.endswith(READABLE[content]):
         remarks.insert(0, ("wrong ending", f"Its content is {content}, its name is not."))
     return pixels, remarks
@@ -144,8 +140,8 @@ def _opened(path: str | Path) -> BinaryIO:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise FileNotFoundError(errno.ENOENT, "it is no file any more")
-        if status.st_size <= AT_ONCE:
-            return io.BytesIO(os.read(descriptor, AT_ONCE))
+        if status.st_size <= SMALL_FILE:
+            return io.BytesIO(os.read(descriptor, SMALL_FILE))
         stack.pop_all()
         return os.fdopen(descriptor, "rb")
 
@@ -215,8 +211,11 @@ def _by_pillow(file: BinaryIO, content: str, thorough: bool) -> tuple[np.ndarray
     if thorough and content == "WEBP" and ends_in_zeros(file):
         raise Refused("truncated", "Its end is empty, as after a copy that broke off.")
     image = opened()
-    halved = content == "JPEG" and _is_photo_to_halve(image)
-    if image.width * image.height > MAX_PIXELS and not halved:
+    size = image.width * image.height
+    halved = content == "JPEG" and size > MAX_PIXELS
+    # A progressive JPEG file would need the memory for the whole picture all the same.
+    can_be_halved = size <= MAX_HALVED_PIXELS and "progressive" not in image.info
+    if size > MAX_PIXELS and not (halved and can_be_halved):
         raise Image.DecompressionBombError
     if content == "JPEG":
         pixels, remarks = _jpeg_pixels(file, image, halved)
@@ -229,15 +228,9 @@ def _by_pillow(file: BinaryIO, content: str, thorough: bool) -> tuple[np.ndarray
         swapped, *steps = upright
         pixels = pixels.transpose(1, 0, 2) if swapped else pixels
         pixels = np.ascontiguousarray(pixels[:: steps[0], :: steps[1]])
-    if content in ANIMATED and _is_animated(image):
+    if _is_animated(image):
         more.append(("animated", "It holds several pictures."))
     return pixels, [*remarks, *more]
-
-
-def _is_photo_to_halve(image: Image.Image) -> bool:
-    """A progressive JPEG file would need the memory for the whole picture all the same."""
-    pixels = image.width * image.height
-    return MAX_PIXELS < pixels <= MAX_HALVED_PIXELS and "progressive" not in image.info
 
 
 def _jpeg_pixels(
@@ -277,22 +270,13 @@ def _orientation(image: Image.Image) -> tuple[tuple[bool, int, int] | None, list
         upright = UPRIGHT.get(exif.get(ORIENTATION))
     except Exception:  # as with decoders; the picture itself is good
         exif, upright = {}, None
-    unread = not exif and not SAYS_NOTHING.match(image.info.get("exif", b""))
+    unread = not exif and not EMPTY_EXIF.match(image.info.get("exif", b""))
     cause = "Its EXIF data, which say which side is up, cannot be read."
     return upright, [("damaged EXIF", cause)] if unread else []
 
 
 def _is_animated(image: Image.Image) -> bool:
     try:
-        return image.is_animated
+        return getattr(image, "is_animated", False)
     except Exception:  # the first picture is good, and only that is used
         return True
-
-
-def _is_blank(pixels: np.ndarray) -> bool:
-    """Whether all pixels have one colour."""
-    # In most pictures the middle is another colour than the corner, and that is soon seen.
-    height, width, _ = pixels.shape
-    if pixels.item(0) != pixels.item((height // 2 * width + width // 2) * 3):
-        return False
-    return bool((pixels == pixels[0, 0]).all())

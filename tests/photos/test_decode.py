@@ -419,7 +419,7 @@ class TestJpeg:
         np.testing.assert_array_equal(pixels, by_pillow(path))
 
     def test_a_large_file_does_too(self, tmp_path):
-        assert len(LARGE) > decode.AT_ONCE
+        assert len(LARGE) > decode.SMALL_FILE
         path = write(tmp_path / "a.jpg", LARGE)
         np.testing.assert_array_equal(decode.decoded(path)[0], by_pillow(path))
 
@@ -742,7 +742,7 @@ def test_no_file_stays_open(tmp_path):
     small = write(tmp_path / "small.jpg", encoded(picture(50), "JPEG"))
     large = write(tmp_path / "large.png", encoded(photo(1, 400), "PNG"))
     broken = write(tmp_path / "broken.jpg", b"\xff\xd8\xff")
-    assert small.stat().st_size <= decode.AT_ONCE < large.stat().st_size
+    assert small.stat().st_size <= decode.SMALL_FILE < large.stat().st_size
     before = psutil.Process().num_fds()
     for path in (small, large, broken, tmp_path):
         with contextlib.suppress(remarks_module.Refused, OSError):
