@@ -137,16 +137,12 @@ def plot_intervals(
     """
     names, shares = as_named(measured, "(value, low, high)")
     shares = as_table(shares, 3, "(value, low, high) of each name")
-    if np.any((shares < 0) | (shares > 1)):
-        raise UsageError(
-            f"Expected shares from 0 to 1. Received: {in_digits(np.nanmin(shares))} to "
-            f"{in_digits(np.nanmax(shares))}. Divide percent by 100."
-        )
     value, low, high = shares.T
-    if np.any((value < low) | (value > high)):
+    if np.any((low < 0) | (value < low) | (value > high) | (high > 1)):
         raise UsageError(
-            "Expected (value, low, high), with the value between the other two. Received: "
-            f"{brief(measured)}. accuracy_interval gives low and high."
+            "Expected shares from 0 to 1, (value, low, high), the value between the other two. "
+            f"Received: {brief(measured)}. Divide percent by 100; accuracy_interval gives low and "
+            "high."
         )
     x_label, title = as_line(x_label), as_line(title)
     ax = given_or_new_axes(None, (7, min(0.45 * len(names) + 1.1, TALLEST)))

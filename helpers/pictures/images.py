@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -49,12 +49,8 @@ def checked_images(images: np.ndarray) -> np.ndarray:
     if checked.ndim != 4 or checked.shape[-1] not in (1, 3) or 0 in checked.shape:
         raise UsageError(
             "Expected images of shape (images, height, width, 1 or 3), at least one. "
-            f"Received: {checked.shape if checked.ndim else brief(images)}. "
-            + (
-                "images[..., numpy.newaxis] gives grey ones a channel."
-                if checked.ndim == 3 and checked.shape[-1] not in (1, 3)
-                else "One image becomes a batch with image[numpy.newaxis]."
-            )
+            f"Received: {checked.shape if checked.ndim else brief(images)}. One image becomes a "
+            "batch with image[numpy.newaxis], images[..., numpy.newaxis] gives grey ones a channel."
         )
     return checked if checked.dtype.kind in "biuf" else as_numbers(checked, "pixels")
 
@@ -64,32 +60,30 @@ def pixel_range(images: np.ndarray) -> tuple[float, float]:
     if images.dtype == np.uint8:
         return 0, 255
     low, high = float(images.min()), float(images.max())
-    if not np.isfinite([low, high]).all():
-        raise UsageError(
-            f"Expected finite pixels. Received: {in_digits(low)} to {in_digits(high)}."
-        )
+    known = [(0, 1), (-1, 1), (0, 255), (0, 65_535)]
+    beyond = 0.0
     if images.dtype.kind == "f":
         beyond = 0.1 * (high - low)  # resizing can lead a little beyond the ends
-        known = [(0, 1), (-1, 1), *[(0, 255)] * (high > 10)]  # below, 255 as white would be night
-    else:
-        beyond, known = 0, [(0, 1), (-1, 1), (0, 255), (0, 65535)]
-    for black, white in known:
+        known = known[: 3 if high > 10 else 2]  # below, 255 as white would be night
+    for black, white in known if np.isfinite([low, high]).all() else ():
         if black - beyond <= low and high <= white + beyond:
             return black, white
     raise UsageError(
-        "Expected pixels from 0 to 255, from 0 to 1 or from -1 to 1. Received: "
+        "Expected finite pixels from 0 to 255, from 0 to 1 or from -1 to 1. Received: "
         f"{images.dtype} from {in_digits(low)} to {in_digits(high)}. Bring them to 0 to 1: after "
         "images = images.astype(float), (images - images.min()) / (images.max() - images.min())."
     )
 
 
 def as_titles(titles: Sequence[str] | None, count: int) -> list[str]:
-    listed = isinstance(titles, Iterable) and getattr(titles, "ndim", 1) > 0
-    listed = listed and not isinstance(titles, str)
-    known = [] if titles is None else [*titles] if listed else [titles]
-    if len(known) not in (0, count) or isinstance(titles, str):
-        received = len(known) if listed else brief(titles)
-        raise UsageError(f"Expected one title an image ({count}), or none. Received: {received}.")
+    try:
+        known = [] if titles is None else [*titles]
+    except TypeError:
+        known = None
+    if known is None or isinstance(titles, str) or len(known) not in (0, count):
+        raise UsageError(
+            f"Expected one title an image ({count}), or none. Received: {brief(titles)}."
+        )
     return [as_lines(title) for title in known]
 
 

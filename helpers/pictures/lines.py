@@ -153,9 +153,7 @@ def _positions(
     x: Sequence[float] | Mapping[str, Sequence[float]], key: str, count: int, log_x: bool
 ) -> np.ndarray:
     """Where the values of one line lie."""
-    if isinstance(x, Mapping) and key not in x:
-        raise UsageError(f"Expected positions for each line. Received: none for {key!r}.")
-    row = as_row(x[key] if isinstance(x, Mapping) else x, "positions")
+    row = as_row(x.get(key, ()) if isinstance(x, Mapping) else x, "positions")
     if len(row) < count:
         raise UsageError(
             f"Expected a position for each of the {count} values of {key!r}. Received: {len(row)}."

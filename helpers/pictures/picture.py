@@ -86,9 +86,15 @@ class Picture:
             UsageError: no ending, or one of a format that is not drawn.
             StorageError: the disk is full, or nothing may be written there.
         """
-        path = _checked_path(path)
+        path = as_path(path)
+        ending = path.suffix[1:].lower()
+        if ending not in ENDINGS:
+            raise UsageError(
+                "Expected the name of a file that ends in .png, .svg, .pdf, .jpg, .webp or .tif. "
+                f"Received: {path}."
+            )
         with written_whole(path) as temporary:
-            note = self._write(temporary, path.suffix[1:].lower())
+            note = self._write(temporary, ending)
         if note:
             print(note)
 
@@ -142,17 +148,6 @@ class Picture:
 
     def __repr__(self) -> str:
         return textwrap.fill(f"Picture: {self.title}", 88)
-
-
-def _checked_path(path: str | os.PathLike) -> Path:
-    """The path of a picture file, with an ending that can be drawn."""
-    checked = as_path(path)
-    if checked.suffix[1:].lower() not in ENDINGS:
-        raise UsageError(
-            "Expected the name of a file that ends in .png, .svg, .pdf, .jpg, .webp or .tif. "
-            f"Received: {path}."
-        )
-    return checked
 
 
 def new_axes(

@@ -684,7 +684,10 @@ def shown_image(ax) -> np.ndarray:
     return np.asarray(ax.images[0].get_array())
 
 
-BATCH = "One image becomes a batch with image[numpy.newaxis]."
+BATCH = (
+    "One image becomes a batch with image[numpy.newaxis], images[..., numpy.newaxis] gives grey "
+    "ones a channel."
+)
 
 
 class TestPlotImages:
@@ -789,23 +792,17 @@ class TestPlotImages:
         assert picture.title == "3 images"
         assert len(picture.axes) == 3, "no more columns than images"
 
-    @pytest.mark.parametrize(
-        ("shape", "advice"),
-        [
-            *((shape, BATCH) for shape in [(6, 8, 1), (6, 8, 3), (3, 6, 8, 2), (0, 6, 8, 1)]),
-            ((3, 6, 8), "images[..., numpy.newaxis] gives grey ones a channel."),
-        ],
-    )
-    def test_not_a_batch_of_images(self, shape, advice):
+    @pytest.mark.parametrize("shape", [(6, 8, 1), (6, 8, 3), (3, 6, 8, 2), (0, 6, 8, 1), (3, 6, 8)])
+    def test_not_a_batch_of_images(self, shape):
         with pytest.raises(ValueError) as refused:
             plot_images(np.zeros(shape))
         assert str(refused.value) == (
             "Expected images of shape (images, height, width, 1 or 3), at least one. "
-            f"Received: {shape}. {advice}"
+            f"Received: {shape}. {BATCH}"
         )
 
     def test_not_one_title_an_image(self):
-        message = r"Expected one title an image \(3\), or none. Received: 2"
+        message = r"Expected one title an image \(3\), or none. Received: list \[.a., .b.\]"
         with pytest.raises(ValueError, match=message):
             plot_images(GREY, ["a", "b"])
 
@@ -1140,7 +1137,7 @@ class TestPlotLines:
             ([1], {}, "Expected a dictionary with at least one name"),
             ([1], [1, 2], "Expected a dictionary with at least one name"),
             ([1], {"a": [1, 2]}, "a position for each of the 2 values of 'a'. Received: 1"),
-            ({"b": [1]}, {"a": [1]}, "Received: none for 'a'"),
+            ({"b": [1]}, {"a": [1]}, "each of the 1 values of 'a'. Received: 0"),
             ([1], {"a": ["one"]}, "Expected numbers as the values of a"),
             ([1], {"a": 5}, "Expected numbers as the values of a"),
             ([1], {"a": [[1, 2]]}, "Expected one number after the other as the values of a"),
@@ -1382,7 +1379,7 @@ def test_intervals_are_drawn_in_percent():
         ({"a": (0.5, 0.4)}, "Expected 3 numbers"),
         ({"a": None}, "Expected 3 numbers"),
         ({"a": (0.4, 0.5, 0.6)}, "the value between the other two"),
-        ({"a": (90, 85, 95)}, "Expected shares from 0 to 1. Received: 85 to 95"),
+        ({"a": (90, 85, 95)}, "Expected shares from 0 to 1"),
     ],
 )
 def test_no_intervals(measured, words):
