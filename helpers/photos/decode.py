@@ -148,10 +148,8 @@ def _opened(path: str | Path) -> BinaryIO:
 
 def _pixels(file: BinaryIO, content: str, thorough: bool) -> tuple[np.ndarray, list[Remark]]:
     """The upright picture in a file of this format, with the remarks on it."""
-    if content == "JPEG" and _is_plain(file):
-        pixels, said = _by_simplejpeg(file.getvalue())
-        if not said:
-            return pixels, []
+    if content == "JPEG" and (pixels := _plain_pixels(file)) is not None:
+        return pixels, []
     try:
         return _by_pillow(file, content, thorough)
     except Refused:
@@ -184,21 +182,18 @@ def _by_simplejpeg(data: bytes, **options: object) -> tuple[np.ndarray | None, s
         return None, str(error) or "no words"
 
 
-def _is_plain(file: BinaryIO) -> bool:
-    """Whether this is a small JPEG file without frills.
+def _plain_pixels(file: BinaryIO) -> np.ndarray | None:
+    """The pixels of a small JPEG file without frills or faults; None for any other.
 
     It needs no look by Pillow, which takes three times as long as to decode a small picture.
     """
-    if not isinstance(file, io.BytesIO):
-        return False
-    data = file.getvalue()
-    if FRILLS.search(data):
-        return False
+    if not isinstance(file, io.BytesIO) or FRILLS.search(file.getvalue()):
+        return None
     try:
-        height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
+        height, width, *_ = simplejpeg.decode_jpeg_header(file.getvalue())
     except ValueError:
-        return False
-    return colours != "CMYK" and height * width <= MAX_PIXELS
+        return None
+    return _by_simplejpeg(file.getvalue())[0] if height * width <= MAX_PIXELS else None
 
 
 def _by_pillow(file: BinaryIO, content: str, thorough: bool) -> tuple[np.ndarray, list[Remark]]:
