@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from helpers.basics.errors import UsageError
-from helpers.pictures.letters import SMALL, wrapped_title
-from helpers.pictures.picture import FRAME, STYLE, TALLEST, Picture, finished, new_axes
+from helpers.pictures.letters import SMALL, heading, wrapped_title
+from helpers.pictures.picture import FRAME, TALLEST, Picture, finished, new_axes
 from helpers.pictures.words import (
     as_line,
     as_lines,
@@ -93,7 +93,7 @@ def image_grid(
     side: float,
     *,
     titles: Sequence[str] = (),
-    heading: str = "",
+    title: str = "",
     right: float = 0.05,
 ) -> list[Axes]:
     """Axes for images of this many inches, row by row, each with its title above it.
@@ -103,9 +103,9 @@ def image_grid(
     """
     rows = -(-count // columns)
     across = max((side + 0.06) * columns, 2.2)
-    above = [wrapped_title(title, side, SMALL) for title in titles]
-    top = wrapped_title(heading, across, STYLE["axes.titlesize"], 3)
-    room = max((0.12 + 0.17 * len(title.split("\n")) for title in above), default=0.06)
+    above = [wrapped_title(text, side, SMALL) for text in titles]
+    top = heading(title, across)
+    room = max((0.12 + 0.17 * len(text.split("\n")) for text in above), default=0.06)
     over = 0.05 + 0.21 * len(top.split("\n")) * bool(top)
     width, height = across + 0.05 + right, over + (room + side) * rows + 0.05
     size = (width, height)
@@ -116,8 +116,8 @@ def image_grid(
     )  # fmt: skip
     for ax in axes:
         ax.set_axis_off()
-    for ax, title in zip(axes, above, strict=False):
-        ax.set_title(title, fontsize=SMALL, pad=4)
+    for ax, text in zip(axes, above, strict=False):
+        ax.set_title(text, fontsize=SMALL, pad=4)
     if top:
         axes[0].figure.suptitle(top, y=1 - 0.06 / height, va="top")
     return axes
@@ -154,9 +154,9 @@ def plot_images(
     low, high = pixel_range(images)
     shown = count_shown(len(images), count, "image")
     side = 1.2 if columns > 5 else 1.7 if columns > 2 else 2.2  # inches: a few may be larger
-    heading = "\n".join([*filter(None, [title]), *[shown] * (len(images) < count)])
+    heading_text = "\n".join([*filter(None, [title]), *[shown] * (len(images) < count)])
     titles, side = titles[: len(images)], min(side, TALLEST / columns)
-    axes = image_grid(len(images), columns, side, titles=titles, heading=heading)
+    axes = image_grid(len(images), columns, side, titles=titles, title=heading_text)
     for ax, image in zip(axes, images, strict=False):
         draw_image(ax, image, low, high)
     named = ", ".join(as_line(text) or "no title" for text in titles)
@@ -195,8 +195,10 @@ def plot_feature_maps(
     channels = np.moveaxis(maps, -1, 0)[: min(MOST_IMAGES, 40 * columns)]
     kind, places = ("filter", "weights") if filters else ("feature map", "places")
     shown = count_shown(len(channels), count, kind)
-    heading = title if title and len(channels) == count else as_lines(f"{title}\n{shown}".strip())
-    axes = image_grid(len(channels), columns, min(1.1, 9.5 / columns), heading=heading)
+    heading_text = (
+        title if title and len(channels) == count else as_lines(f"{title}\n{shown}".strip())
+    )
+    axes = image_grid(len(channels), columns, min(1.1, 9.5 / columns), title=heading_text)
     for ax, channel in zip(axes, channels, strict=False):
         draw_image(ax, channel, *_map_range(channel, filters))
     silent = sum(not channel.any() for channel in channels)

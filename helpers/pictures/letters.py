@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.font_manager import FontEntry
     from matplotlib.ft2font import FT2Font
-LETTER, SMALL = 11, 10  # points
+LETTER, SMALL, TITLE = 11, 10, 12  # points
 LONGEST_NAME = 2.2  # inches, along an axis
 
 
@@ -148,8 +148,13 @@ def _font_note(missing: frozenset[str]) -> str:
 
 
 def wrapped_title(text: str, inches: float, size: float = LETTER, most: int = 2) -> str:
-    """Each line of a title in at most so many lines that fit."""
+    """Each line of a text in at most so many lines that fit."""
     return "\n".join(fitted(line, inches, size, most) for line in text.split("\n"))
+
+
+def heading(text: str, inches: float) -> str:
+    """A title above the Axes, in lines that fit."""
+    return wrapped_title(text, inches, TITLE, 3)
 
 
 def width_beside(names: Sequence[str]) -> float:

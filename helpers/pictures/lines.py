@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from helpers.basics.errors import UsageError
-from helpers.pictures.letters import SMALL, fitted, width_beside, wrapped_title
+from helpers.pictures.letters import SMALL, fitted, heading, width_beside, wrapped_title
 from helpers.pictures.picture import (
     COLOURS,
-    STYLE,
     Picture,
     finished,
     given_or_new_axes,
@@ -55,7 +54,7 @@ def label_axes(ax: Axes, x_label: str, y_label: str, title: str, beside: float =
     width -= max(0, beside - 0.2 * ax.figure.get_figwidth())
     ax.set_xlabel(wrapped_title(x_label, width))
     ax.set_ylabel(wrapped_title(y_label, height))
-    ax.set_title(wrapped_title(title, width, STYLE["axes.titlesize"], 3))
+    ax.set_title(heading(title, width))
     for axis in (ax.xaxis, ax.yaxis):
         plain_numbers(axis)
 

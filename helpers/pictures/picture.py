@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING
 
 from helpers.basics.errors import UsageError
 from helpers.basics.files import as_path, written_whole
-from helpers.pictures.letters import choose_fonts
+from helpers.pictures.letters import LETTER, TITLE, choose_fonts
 from helpers.pictures.words import NOT_IN_SVG, brief, in_digits, power_of_ten
 
 if TYPE_CHECKING:
@@ -43,8 +43,8 @@ if TYPE_CHECKING:
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#602E00", "#7D00DF", "#000000")
 GREY, FRAME = "#777777", "#888888"
 STYLE = {
-    "font.size": 11,
-    "axes.titlesize": 12,
+    "font.size": LETTER,
+    "axes.titlesize": TITLE,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": False,

@@ -8,15 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from helpers.basics.errors import UsageError
-from helpers.pictures.letters import LETTER, width_of, wrapped_title
-from helpers.pictures.picture import (
-    FRAME,
-    STYLE,
-    Picture,
-    finished,
-    given_or_new_axes,
-    size_in_inches,
-)
+from helpers.pictures.letters import LETTER, heading, width_of
+from helpers.pictures.picture import FRAME, Picture, finished, given_or_new_axes, size_in_inches
 from helpers.pictures.words import as_lines, as_numbers, in_digits, sentences
 
 if TYPE_CHECKING:
@@ -68,8 +61,8 @@ def plot_matrix(
     matrix, title = _checked_matrix(matrix, cmap), as_lines(title)
     rows, columns = matrix.shape
     width = max(0.55 * columns + 0.4, 1.6)
-    heading = wrapped_title(title, width, STYLE["axes.titlesize"])
-    ax = given_or_new_axes(ax, (width, 0.55 * rows + 0.4 + 0.2 * len(heading.split("\n"))))
+    above = heading(title, width)
+    ax = given_or_new_axes(ax, (width, 0.55 * rows + 0.4 + 0.2 * len(above.split("\n"))))
     written = {place: in_digits(matrix[place]) for place in np.ndindex(matrix.shape)}
     draw_squares(ax, matrix, written, cmap)
     # Lines between and around the squares, so that a white one does not melt into the page.
@@ -80,7 +73,7 @@ def plot_matrix(
     ax.tick_params(which="both", length=0)
     ax.set_xticks([])
     ax.set_yticks([])
-    ax.set_title(heading)
+    ax.set_title(above)
     numbers = "; ".join(" ".join(written[row, at] for at in range(columns)) for row in range(rows))
     spoken = f"{rows} by {columns} numbers: {numbers}"
     return finished(ax, title or "a matrix", sentences(title, spoken))

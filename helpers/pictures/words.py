@@ -6,10 +6,10 @@ import re
 import textwrap
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from numbers import Integral
 
 import numpy as np
 
+from helpers.basics.arguments import is_whole
 from helpers.basics.errors import UsageError
 
 # Characters that XML forbids: with one of them a browser shows nothing of an SVG.
@@ -74,7 +74,7 @@ def brief(value: object) -> str:
 
 
 def whole_number(value: int, name: str, most: int) -> int:
-    if not isinstance(value, Integral) or isinstance(value, bool) or not 1 <= value <= most:
+    if not is_whole(value) or not 1 <= value <= most:
         raise UsageError(
             f"Expected a whole number from 1 to {most} as {name}. Received: {value!r}."
         )

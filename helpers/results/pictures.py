@@ -10,12 +10,11 @@ import numpy as np
 from helpers.basics.errors import UsageError
 from helpers.pictures.bars import name_places
 from helpers.pictures.images import draw_image, image_grid, pixel_range
-from helpers.pictures.letters import width_beside, wrapped_title
+from helpers.pictures.letters import heading, width_beside
 from helpers.pictures.lines import MARKERS, label_axes
 from helpers.pictures.picture import (
     COLOURS,
     GREY,
-    STYLE,
     TALLEST,
     Picture,
     finished,
@@ -62,7 +61,7 @@ def plot_confusion(confusion: np.ndarray, split: Split, *, ax: Axes | None = Non
     title = f"Confusion matrix, {len(split):,} {split.name} images"
     ax.set_xlabel(f"predicted class{part}")
     ax.set_ylabel(f"true class{part}")
-    ax.set_title(wrapped_title(title, inches, STYLE["axes.titlesize"]))
+    ax.set_title(heading(title, inches))
     left_out = "Too many classes for numbers: the darker, the larger the share of a true class"
     right = np.trace(confusion) / confusion.sum()
     spoken = f"Confusion matrix of {count:,} classes, {percent(right)} on the diagonal"
