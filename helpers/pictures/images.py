@@ -154,9 +154,9 @@ def plot_images(
     low, high = pixel_range(images)
     shown = count_shown(len(images), count, "image")
     side = 1.2 if columns > 5 else 1.7 if columns > 2 else 2.2  # inches: a few may be larger
-    heading_text = "\n".join([*filter(None, [title]), *[shown] * (len(images) < count)])
+    above = "\n".join(filter(None, [title, shown * (len(images) < count)]))
     titles, side = titles[: len(images)], min(side, TALLEST / columns)
-    axes = image_grid(len(images), columns, side, titles=titles, title=heading_text)
+    axes = image_grid(len(images), columns, side, titles=titles, title=above)
     for ax, image in zip(axes, images, strict=False):
         draw_image(ax, image, low, high)
     named = ", ".join(as_line(text) or "no title" for text in titles)
@@ -195,10 +195,9 @@ def plot_feature_maps(
     channels = np.moveaxis(maps, -1, 0)[: min(MOST_IMAGES, 40 * columns)]
     kind, places = ("filter", "weights") if filters else ("feature map", "places")
     shown = count_shown(len(channels), count, kind)
-    heading_text = (
-        title if title and len(channels) == count else as_lines(f"{title}\n{shown}".strip())
-    )
-    axes = image_grid(len(channels), columns, min(1.1, 9.5 / columns), title=heading_text)
+    lines = [title, shown * (not title or len(channels) < count)]
+    side, above = min(1.1, 9.5 / columns), "\n".join(filter(None, lines))
+    axes = image_grid(len(channels), columns, side, title=above)
     for ax, channel in zip(axes, channels, strict=False):
         draw_image(ax, channel, *_map_range(channel, filters))
     silent = sum(not channel.any() for channel in channels)
