@@ -21,15 +21,13 @@ READABLE = {
 }
 READABLE_ENDINGS = frozenset(ending for endings in READABLE.values() for ending in endings)
 # The endings of images that are not read: such a file is no surprise, but it needs converting.
-OTHER_ENDINGS = frozenset(
-    (
-        ".heic", ".heif", ".hif", ".avif", ".tif", ".tiff", ".svg", ".psd", ".ico", ".icns",
-        ".jp2", ".j2k", ".jxl", ".jxr", ".tga", ".ppm", ".pgm", ".pbm", ".pnm", ".pcx", ".dds",
-        ".eps", ".exr", ".hdr", ".qoi", ".xcf", ".raw", ".dng", ".cr2", ".cr3", ".nef", ".arw",
-        ".orf", ".rw2", ".raf", ".x3f", ".crw", ".nrw", ".pef", ".srw", ".sr2", ".3fr", ".iiq",
-        ".mrw", ".svgz", ".dcm", ".dicom", ".fits", ".jpx", ".j2c", ".jls", ".emf", ".wmf",
-    )
-)  # fmt: skip
+OTHER_ENDINGS = frozenset({
+    ".heic", ".heif", ".hif", ".avif", ".tif", ".tiff", ".svg", ".psd", ".ico", ".icns",
+    ".jp2", ".j2k", ".jxl", ".jxr", ".tga", ".ppm", ".pgm", ".pbm", ".pnm", ".pcx", ".dds",
+    ".eps", ".exr", ".hdr", ".qoi", ".xcf", ".raw", ".dng", ".cr2", ".cr3", ".nef", ".arw",
+    ".orf", ".rw2", ".raf", ".x3f", ".crw", ".nrw", ".pef", ".srw", ".sr2", ".3fr", ".iiq",
+    ".mrw", ".svgz", ".dcm", ".dicom", ".fits", ".jpx", ".j2c", ".jls", ".emf", ".wmf",
+})  # fmt: skip
 IMAGE_ENDINGS = READABLE_ENDINGS | OTHER_ENDINGS
 # What browsers and other programs call a file while it comes.
 UNFINISHED_ENDINGS = (

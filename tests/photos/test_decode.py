@@ -697,6 +697,14 @@ class TestBesideThePicture:
         truth = by_littlecms(encoded(Image.fromarray(COLOURS)), ADOBE)
         np.testing.assert_array_equal(decode.decoded(path, thorough=True)[0], truth)
 
+    @pytest.mark.parametrize("name", [b"iCCP", b"gAMA", b"pHYs"])
+    def test_which_side_is_up_is_still_read(self, tmp_path, name):
+        turned = Image.Exif()
+        turned[0x0112] = 3
+        chunks = chunk(b"eXIf", turned.tobytes()[6:]) + chunk(name, b"x", wrong=True)
+        path = write(tmp_path / "a.png", png(COLOURS, 8, 2, chunks))
+        np.testing.assert_array_equal(decode.decoded(path)[0], COLOURS[::-1, ::-1])
+
     def test_what_makes_the_picture_is_never_left_out(self, photos):
         write(photos / "cat" / "a.png", png(COLOURS, 8, 2, chunk(b"ABCD", b"x", wrong=True)))
         assert found(check_folder(photos)) == [("cat/a.png", "damaged", "problem")]
