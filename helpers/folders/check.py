@@ -28,15 +28,8 @@ from pathlib import Path
 from helpers.folders.compare import find_copies, find_nearly_the_same, near_pairs
 from helpers.folders.cut import check_number_of_images, try_cut
 from helpers.folders.examine import examine_all, find_nested
-from helpers.folders.findings import LEVELS, PROBLEM, SET_ASIDE
-from helpers.folders.images import ImageFiles
-from helpers.folders.layout import (
-    check_layout,
-    find_links,
-    find_missing_classes,
-    find_odd_names,
-    has_parts,
-)
+from helpers.folders.findings import LEVELS, PROBLEM, SET_ASIDE, Finding
+from helpers.folders.layout import find_links, find_missing_classes, see_layout
 from helpers.folders.listing import Listing, list_folder
 from helpers.folders.report import FolderReport
 from helpers.photos.thumbnails import ImageSize
@@ -99,26 +92,26 @@ def check_listing(
 
     Introduced in lesson 2.
     """
-    root = listing.root
-    if (unusable := check_layout(root, listing)) is not None:
-        findings, classes = [*listing.findings, *find_links(listing, 0), unusable], ()
-        images = ImageFiles(root, listing.files, which=[], labels=[], parts=[], twins=[])
+    layout = see_layout(listing)
+    classes, images = (), []
+    if isinstance(layout, Finding):
+        findings = [*listing.findings, *find_links(listing, None), layout]
     else:
-        depth = 2 if has_parts(listing.folders) else 1  # at which the class folders lie
-        seen = examine_all(listing, depth, progress, image_size, rows)
-        usable, first, copies = find_copies(seen)
-        near = near_pairs(seen, usable, first)
-        seen.thumbnails = seen.digests = None  # the largest columns, and no longer needed
-        classes, images, too_few = try_cut(listing, seen, usable, first, near, validation_images)
+        seen, thumbnails, of_files = examine_all(listing, layout, progress, image_size, rows)
+        nested = find_nested(seen, layout)
+        usable, copies = find_copies(seen)
+        seen = [image for image, is_usable in zip(seen, usable, strict=True) if is_usable]
+        near = near_pairs(seen, thumbnails[usable])
+        classes, images, too_few = try_cut(listing, layout, seen, near, validation_images)
         findings = [
             *listing.findings,
-            *find_links(listing, depth),
-            *find_odd_names(listing.folders, depth),
-            *seen.findings,
-            *find_nested(seen, depth),
+            *find_links(listing, layout),
+            *layout.findings,
+            *of_files,
+            *nested,
             *copies,
             *find_nearly_the_same(seen, near),
-            *find_missing_classes(listing, classes, images, depth),
+            *find_missing_classes(listing, layout, classes, images),
             *too_few,
         ]
     if not set_aside:
@@ -127,4 +120,6 @@ def check_listing(
             for found in findings
         ]
     findings.sort(key=lambda found: (LEVELS.index(found.level), found.kind, found.path))
-    return FolderReport(root, classes, images, tuple(findings), dict(listing.ignored))
+    return FolderReport(
+        listing.root, classes, tuple(images), tuple(findings), dict(listing.ignored)
+    )

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from helpers.folders.examine import Seen
-from helpers.folders.findings import Finding, make_finding, shown_place
-from helpers.folders.layout import first_names
+from helpers.folders.examine import SeenImage
+from helpers.folders.findings import Finding, first_names, make_finding, shown_place
 from helpers.photos.thumbnails import (
     PIECE,
     THUMBNAIL_BYTES,
@@ -34,157 +34,116 @@ NEAR_SHARE = 0.25  # of the thumbnail's contrast, at most
 NEIGHBOURS = 8  # that are looked at, with the picture itself
 DIRECTIONS = 8  # by which near thumbnails are searched for
 PLAIN = 4.0  # grey levels of contrast; a thumbnail with less says too little
+PARTS_BY_WORTH = ("", "train", "validation", "test")
 
 
-def find_copies(seen: Seen) -> tuple[np.ndarray, np.ndarray, list[Finding]]:
-    """The files that can be used, for every file the first with its picture, and the copies."""
-    first = _first_of_its_kind(seen)
-    groups: dict[int, list[int]] = {}
-    for index in np.flatnonzero(seen.is_image & (first != np.arange(len(first)))).tolist():
-        groups.setdefault(int(first[index]), [int(first[index])]).append(index)
-    usable = seen.is_image.copy()
+def find_copies(images: Sequence[SeenImage]) -> tuple[np.ndarray, list[Finding]]:
+    """Which images can be used, as booleans, and what is said of those with the same picture."""
+    groups: dict[bytes, list[int]] = defaultdict(list)
+    for index, image in enumerate(images):
+        groups[image.digest].append(index)
+    usable = np.ones(len(images), bool)
     findings: list[Finding] = []
     for group in groups.values():
-        if len(set(seen.classes[group].tolist())) > 1:
-            findings += _under_two_labels(seen, group)
+        if len(group) == 1:
+            continue
+        if len({images[one].class_name for one in group}) > 1:
+            findings += _under_two_labels([images[one] for one in group])
             usable[group] = False
             continue
         # A copy in the test images counts most, one in the training images least.
-        part = seen.parts[group].max()
-        kept = [one for one in group if seen.parts[one] == part]
-        cause = f"The same picture as {shown_place(seen.files[kept[0]])}."
+        part = max((images[one].part for one in group), key=PARTS_BY_WORTH.index)
+        kept = [one for one in group if images[one].part == part]
+        cause = f"The same picture as {shown_place(images[kept[0]].place)}."
         for one in group:
-            if seen.parts[one] != part:
+            if images[one].part != part:
                 usable[one] = False
-                findings.append(make_finding(seen.files[one], "leak", cause))
-        findings += [make_finding(seen.files[one], "copy", cause) for one in kept[1:]]
-    return np.flatnonzero(usable), first, findings
+                findings.append(make_finding(images[one].place, "leak", cause))
+        findings += [make_finding(images[one].place, "copy", cause) for one in kept[1:]]
+    return usable, findings
 
 
-def _first_of_its_kind(seen: Seen) -> np.ndarray:
-    """For every file the index of the first one with exactly the same picture."""
-    order = np.lexsort(seen.digests.T)  # stable: equal ones stay in their order
-    ordered = seen.digests[order]
-    new = np.ones(len(order), bool)
-    new[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
-    first = np.empty(len(order), np.int32)
-    first[order] = order[new][np.cumsum(new) - 1]
-    return first
-
-
-def _under_two_labels(seen: Seen, group: list[int]) -> Iterator[Finding]:
+def _under_two_labels(group: Sequence[SeenImage]) -> Iterator[Finding]:
     """A finding for every copy, since nobody knows which label is right."""
-    firsts = list({seen.classes[one]: one for one in reversed(group)}.values())
     for one in group:
-        other = next(first for first in firsts if seen.classes[first] != seen.classes[one])
-        cause = f"The same picture as {shown_place(seen.files[other])}."
-        yield make_finding(seen.files[one], "two labels", cause)
+        other = next(image for image in group if image.class_name != one.class_name)
+        cause = f"The same picture as {shown_place(other.place)}."
+        yield make_finding(one.place, "two labels", cause)
 
 
-def near_pairs(seen: Seen, usable: np.ndarray, first: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs of images whose thumbnails differ by very little: the files of each, as two rows.
+def near_pairs(images: Sequence[SeenImage], thumbnails: np.ndarray) -> np.ndarray:
+    """Pairs of images whose thumbnails differ by very little: int, (2, pairs), their indices.
 
     A thumbnail is a point in space, and a tree finds the nearest other ones. It searches by
     the directions in which the points differ most; the whole thumbnails then decide.
     Pictures of nearly one colour are left out: this small, they all look alike.
     """
-    # One of all copies, which are known already: the last.
-    images = usable[::-1][np.unique(first[usable][::-1], return_index=True)[1]]
-    points = seen.thumbnails
-    contrast = _in_pieces(lambda which: contrast_of(points[which]), images)
-    images, contrast = images[contrast >= PLAIN], contrast[contrast >= PLAIN]
-    if len(images) < 2:
-        return images[:0], images[:0]
-    allowed = np.minimum(NEAR_SHARE * contrast, MOST_NEAR)
-    tree = tree_of(points, images)
-    pairs = _neighbours(tree, allowed)
-    distance = _in_pieces(
-        lambda i, j: distance_between(points[images[i]], points[images[j]]), *pairs
+    first = {image.digest: index for index, image in reversed([*enumerate(images)])}
+    which = np.array(sorted(first.values()), int)
+    contrast = np.concatenate([contrast_of(thumbnails[piece]) for piece in pieces_of(which)])
+    which, contrast = which[contrast >= PLAIN], contrast[contrast >= PLAIN]
+    if len(which) < 2:
+        return np.empty((2, 0), int)
+    points = thumbnails[which]
+    tree = tree_of(points)
+    pairs = _neighbours(tree)
+    distance = np.concatenate(
+        [distance_between(*points[piece.T]) for piece in pieces_of(pairs.T)]  # as floats, much
     )
-    close = distance <= allowed[pairs].min(axis=0)
+    close = distance <= np.minimum(NEAR_SHARE * contrast, MOST_NEAR)[pairs].min(axis=0)
     pairs, distance = pairs[:, close], distance[close]
     some, at = np.unique(pairs, return_inverse=True)
-    allowed = np.maximum(USUAL_SHARE * _usual_difference(tree, points, images, some), LEAST_NEAR)
-    one, other = images[pairs[:, distance <= allowed[at.reshape(pairs.shape)].min(axis=0)]]
-    return one, other
+    allowed = np.maximum(USUAL_SHARE * _usual_difference(tree, points, some), LEAST_NEAR)
+    return which[pairs[:, distance <= allowed[at.reshape(pairs.shape)].min(axis=0)]]
 
 
-def _usual_difference(
-    tree: cKDTree, points: np.ndarray, images: np.ndarray, some: np.ndarray
-) -> np.ndarray:
-    """How far each of some images is from those around it, by their median, in grey levels."""
-    ranks = np.arange(2, min(AROUND + 1, len(images)) + 1)  # the first is the image itself
+def tree_of(points: np.ndarray) -> cKDTree:
+    """A tree of where the points lie in the few directions in which they differ most."""
+    from scipy.spatial import cKDTree
+
+    some = points[:: len(points) // PIECE + 1]
+    directions = np.linalg.eigh(np.cov(some.T)).eigenvectors[:, -DIRECTIONS:]
+    return cKDTree(np.concatenate([piece @ directions for piece in pieces_of(points)]))
+
+
+def _neighbours(tree: cKDTree) -> np.ndarray:
+    """Pairs of points of the tree that may be near each other: int, (2, pairs)."""
+    radius = MOST_NEAR * math.sqrt(THUMBNAIL_BYTES)
+    _, nearest = tree.query(tree.data, k=NEIGHBOURS, distance_upper_bound=radius, workers=-1)
+    one, rank = np.nonzero(nearest < tree.n)  # the others are too far away
+    pairs = np.sort([one, nearest[one, rank]], axis=0)
+    return np.unique(pairs[:, pairs[0] != pairs[1]], axis=1)
+
+
+def _usual_difference(tree: cKDTree, points: np.ndarray, some: np.ndarray) -> np.ndarray:
+    """How far each of some points is from those around it, by their median, in grey levels."""
+    ranks = np.arange(2, min(AROUND + 1, len(points)) + 1)  # the first is the point itself
 
     def usual(which: np.ndarray) -> np.ndarray:
         _, around = tree.query(tree.data[which], k=ranks, workers=-1)
-        apart = distance_between(points[images[which], np.newaxis], points[images[around]])
-        return np.median(apart, axis=1)
+        return np.median(distance_between(points[which, np.newaxis], points[around]), axis=1)
 
     return np.concatenate([usual(which) for which in pieces_of(some, PIECE // AROUND)])
 
 
-def joined_by(pairs: tuple[np.ndarray, np.ndarray], count: int) -> np.ndarray:
-    """For every one of so many files the first that pairs lead to, one after the other."""
+def joined_by(pairs: np.ndarray, count: int) -> np.ndarray:
+    """For every one of so many images the first that pairs lead to, one after the other."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    graph = coo_array((np.ones(len(pairs[0]), bool), pairs), (count, count))
+    graph = coo_array((np.ones(pairs.shape[1], bool), tuple(pairs)), (count, count))
     _, group = connected_components(graph, directed=False)
     return np.unique(group, return_index=True)[1][group]
 
 
-def find_nearly_the_same(seen: Seen, pairs: tuple[np.ndarray, np.ndarray]) -> Iterator[Finding]:
+def find_nearly_the_same(images: Sequence[SeenImage], pairs: np.ndarray) -> Iterator[Finding]:
     """A note for every group of images that are nearly the same."""
-    joined = joined_by(pairs, len(seen.files))
-    groups: dict[int, list[int]] = {}
+    joined = joined_by(pairs, len(images))
+    groups: dict[int, list[SeenImage]] = defaultdict(list)
     for index in np.unique(pairs).tolist():
-        groups.setdefault(int(joined[index]), []).append(index)
+        groups[int(joined[index])].append(images[index])
     for first, *others in groups.values():
-        kind = "possible leak" if len(set(seen.parts[[first, *others]])) > 1 else "nearly the same"
-        names = first_names([shown_place(seen.files[one]) for one in others])
-        yield make_finding(seen.files[first], kind, f"Nearly the same picture as {names}.")
-
-
-def _in_pieces(work: Callable[..., np.ndarray], *arrays: np.ndarray) -> np.ndarray:
-    """What `work` makes of whole arrays, a piece at a time."""
-    return np.concatenate([work(*pieces) for pieces in zip(*map(pieces_of, arrays), strict=True)])
-
-
-def tree_of(points: np.ndarray, images: np.ndarray) -> cKDTree:
-    from scipy.spatial import cKDTree
-    from threadpoolctl import threadpool_limits
-
-    # With two threads, products this small make one wait for the other most of the time.
-    with threadpool_limits(1, "blas"):
-        return cKDTree(_along_main_directions(points, images))
-
-
-def _neighbours(tree: cKDTree, allowed: np.ndarray) -> np.ndarray:
-    """Pairs of points of the tree that may be near each other, as two rows of their indices.
-
-    The distances that are allowed differ. The points with small ones are looked up first,
-    a piece at a time: the less far a search has to go, the faster it ends.
-    """
-    found = []
-    for piece in pieces_of(np.argsort(allowed)):
-        radius = allowed[piece[-1]] * math.sqrt(THUMBNAIL_BYTES) + 1e-6
-        _, nearest = tree.query(
-            tree.data[piece], k=NEIGHBOURS, distance_upper_bound=radius, workers=-1
-        )
-        one, rank = np.nonzero(nearest < tree.n)  # the others are too far away
-        pairs = np.sort([piece[one], nearest[one, rank]], axis=0)
-        pairs = pairs[:, pairs[0] != pairs[1]]
-        found.append(pairs[0] * tree.n + pairs[1])
-    return np.stack(np.divmod(np.unique(np.concatenate(found)), tree.n))
-
-
-def _along_main_directions(points: np.ndarray, which: np.ndarray) -> np.ndarray:
-    """Where the points lie in the few directions in which they differ most."""
-    middle = sum(points[piece].sum(axis=0, dtype=float) for piece in pieces_of(which)) / len(which)
-    spread = sum(_scatter(points[piece] - middle) for piece in pieces_of(which))
-    main = np.linalg.eigh(spread).eigenvectors[:, -DIRECTIONS:]
-    return _in_pieces(lambda piece: (points[piece] - middle) @ main, which)
-
-
-def _scatter(points: np.ndarray) -> np.ndarray:
-    return points.T @ points
+        several_parts = any(one.part != first.part for one in others)
+        kind = "possible leak" if several_parts else "nearly the same"
+        names = first_names([shown_place(one.place) for one in others])
+        yield make_finding(first.place, kind, f"Nearly the same picture as {names}.")

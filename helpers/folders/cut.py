@@ -9,21 +9,20 @@ is cut off in the same way.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from pathlib import Path
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from helpers.basics.arguments import is_whole
 from helpers.basics.errors import FolderError, UsageError
 from helpers.folders.compare import joined_by
-from helpers.folders.examine import Seen
-from helpers.folders.findings import Finding, counted, make_finding
-from helpers.folders.images import PARTS, ImageFiles
-from helpers.folders.layout import links_in_words, places_of_classes
+from helpers.folders.examine import SeenImage
+from helpers.folders.findings import Finding, ImageFile, counted, make_finding
+from helpers.folders.layout import Layout, by_number, links_in_words
 from helpers.folders.listing import Listing
 
+TRAINING = ("", "train")  # the parts that others are cut off
 SHARE = 0.2  # of the images for the test, then of the rest for validation, where none is given
 
 
@@ -90,130 +89,109 @@ def split_by_class(
     # One image of every group of copies decides for all of them.
     _, first, group = np.unique(twins, return_index=True, return_inverse=True)
     ones = labels[first]
-    counts = np.bincount(ones, minlength=len(class_names))
-    number = round(set_aside * len(ones) / len(labels))
-    cut_off = np.zeros(len(ones), bool)
-    if counts.min() >= 2 and len(counts) <= number <= len(ones) - len(counts):
-        _, aside = train_test_split(
-            np.arange(len(ones)), test_size=number, random_state=seed, stratify=ones
-        )
-        cut_off[aside] = True
-        # A group larger than what is cut off its class would fill it: it stays, if others go.
-        sizes, share = np.bincount(group), set_aside / len(labels)
-        large = sizes > share * np.bincount(labels)[ones]
-        others = np.bincount(ones[cut_off & ~large], minlength=len(counts))
-        cut_off &= ~(large & (others > 0)[ones])
-    # A share of a small class may also round to no image at all.
-    sides = [np.bincount(ones[side], minlength=len(counts)) for side in (cut_off, ~cut_off)]
-    if np.min(sides) < 1:
+    classes = len(class_names)
+    counts = np.bincount(ones, minlength=classes)
+    if counts.min() < 2:
         smallest = int(counts.argmin())
         raise FolderError(
-            "Expected enough images in every class that each split gets one. Received: "
-            f"{counts[smallest]} different in {class_names[smallest]!r}. Add images to it, "
+            "Expected at least 2 different images in every class, one for each split. Received: "
+            f"{counts[smallest]} in {class_names[smallest]!r}. Add images to it, "
             "or leave the class out."
         )
+    number = round(set_aside * len(ones) / len(labels))
+    number = min(max(number, classes), len(ones) - classes)
+    _, aside = train_test_split(
+        np.arange(len(ones)), test_size=number, random_state=seed, stratify=ones
+    )
+    cut_off = np.zeros(len(ones), bool)
+    cut_off[aside] = True
+    # A group larger than what is cut off its class would fill it: it stays, if others go.
+    sizes, share = np.bincount(group), set_aside / len(labels)
+    large = sizes > share * np.bincount(labels)[ones]
+    others = np.bincount(ones[cut_off & ~large], minlength=classes)
+    cut_off &= ~(large & (others > 0)[ones])
+    # A share of a small class may round to no image, or to all: then one of it goes over.
+    random = np.random.default_rng(seed)
+    for side in (True, False):
+        for label in set(range(classes)) - {*ones[cut_off == side]}:
+            cut_off[random.choice(np.flatnonzero(ones == label))] = side
     # In the original order: shuffling is the training's business.
     return np.flatnonzero(~cut_off[group]), np.flatnonzero(cut_off[group])
 
 
 def try_cut(
     listing: Listing,
-    seen: Seen,
-    usable: np.ndarray,
-    first: np.ndarray,
-    near: tuple[np.ndarray, np.ndarray],
+    layout: Layout,
+    images: Sequence[SeenImage],
+    near: np.ndarray,
     validation_images: int | None,
-) -> tuple[tuple[str, ...], ImageFiles, list[Finding]]:
+) -> tuple[tuple[str, ...], list[ImageFile], list[Finding]]:
     """The classes, the images with what must stay together, and the classes that are too small.
 
     Exact copies stay together, and so do pictures of one class that are nearly the same. Where
     these leave too few of a class, only its exact copies do: nobody can tell for sure that they
     are the same.
     """
-    folders, depth = listing.folders, seen.depth
-    same_class = seen.classes[near[0]] == seen.classes[near[1]]
-    pairs = (
-        np.concatenate([near[0][same_class], np.arange(len(first))]),
-        np.concatenate([near[1][same_class], first]),
-    )
-    together = joined_by(pairs, len(first))
-    class_names, images = _labelled(listing.root, seen, usable, together)
+    class_names = tuple(sorted({image.class_name for image in images}, key=by_number))
+    label_of = {name: label for label, name in enumerate(class_names)}
+    labels = np.array([label_of[image.class_name] for image in images], int)
+    first_with: dict[bytes, int] = {}
+    first = [first_with.setdefault(image.digest, one) for one, image in enumerate(images)]
+    same_class = near[:, labels[near[0]] == labels[near[1]]]
+    together = joined_by(np.hstack([same_class, [range(len(images)), first]]), len(images))
+    trains = np.array([image.part in TRAINING for image in images], bool)
     findings: list[Finding] = []
-    if alike := _too_few(images, class_names, validation_images):
-        apart = [seen.class_names.index(name) for name in alike]
-        together = np.where(np.isin(seen.classes, apart), first, together)
-        class_names, images = _labelled(listing.root, seen, usable, together)
-    too_few = _too_few(images, class_names, validation_images)
-    places = places_of_classes(folders, depth)
-    for name, (count, needed) in too_few.items():
-        cause = (
-            f"It has {counted(count, 'different image')}, too few to give some to training, "
-            f"validation and test each. {needed} are enough."
-        )
-        links = links_in_words(listing, places[name])
-        findings.append(make_finding(places[name], "too few images", f"{cause}{links}"))
-    for name in alike.keys() - too_few.keys():
-        cause = f"It has {counted(alike[name][0], 'clearly different picture')}, too few to cut."
-        findings.append(make_finding(places[name], "all alike", cause))
-    return class_names, images, findings
+    needed = len(_numbers_to_cut(images, len(class_names), validation_images)) + 1
+    for label, name in enumerate(class_names):
+        of_class = labels == label
+        alike = len(np.unique(together[of_class & trains]))
+        if not 0 < alike < needed or len(class_names) < 2:  # without any: found elsewhere
+            continue
+        together[of_class] = np.array(first)[of_class]
+        different = len(np.unique(together[of_class & trains]))
+        place = layout.class_places[name]
+        if different < needed:
+            links = links_in_words(listing, place)
+            cause = f"It has {counted(different, 'different image')}, and each split needs one."
+            cause = f"{cause} {needed} are enough.{links}"
+            findings.append(make_finding(place, "too few images", cause))
+        else:
+            cause = f"It has {counted(alike, 'clearly different picture')}, too few to cut."
+            findings.append(make_finding(place, "all alike", cause))
+    twins: dict[int, int] = {}  # numbered as they come
+    files = []
+    for one in np.argsort(labels, kind="stable").tolist():  # by class, then by path
+        image = images[one]
+        path = listing.root.joinpath(*image.place)
+        twin = twins.setdefault(int(together[one]), len(twins))
+        files.append(ImageFile(path, int(labels[one]), image.part, twin, image.row))
+    return class_names, files, findings
 
 
-def _labelled(
-    root: Path, seen: Seen, usable: np.ndarray, first: np.ndarray
-) -> tuple[tuple[str, ...], ImageFiles]:
-    """The classes and the images, in the order in which a dataset has them."""
-    usable = usable[np.argsort(seen.classes[usable], kind="stable")]  # by class, then by path
-    used, labels = np.unique(seen.classes[usable], return_inverse=True)
-    _, at, group = np.unique(first[usable], return_index=True, return_inverse=True)
-    images = ImageFiles(
-        root,
-        seen.files,
-        which=usable,
-        labels=labels,
-        parts=seen.parts[usable],
-        twins=np.argsort(np.argsort(at))[group],  # numbered as they come
-    )
-    return tuple(seen.class_names[number] for number in used), images
-
-
-def _too_few(
-    images: ImageFiles, class_names: Sequence[str], validation_images: int | None
-) -> dict[str, tuple[int, int]]:
-    """The classes too small to be in every split: how many different images, how many needed."""
-    train = images.take(images.parts <= PARTS.index("train"))
-    _, different = np.unique(train.twins, return_index=True)
-    counts = np.bincount(train.labels[different], minlength=len(class_names)).tolist()
-    if len(class_names) < 2 or 0 in counts:
-        return {}  # found already
-    try:
-        cut_parts(images, class_names, validation_images=validation_images)
-    except FolderError:
-        given = {PARTS[part] for part in np.unique(images.parts)}
-        shares = [] if "test" in given else [SHARE]
-        if "validation" not in given and validation_images != 0:
-            shares.append(validation_images / len(train) if validation_images else SHARE)
-        needed = max(_images_needed(shares), min(counts) + 1)
-        small = zip(class_names, counts, strict=True)
-        return {name: (count, needed) for name, count in small if count < needed}
-    return {}
-
-
-def _images_needed(shares: Sequence[float]) -> int:
-    """How many images of a class are enough to cut these shares off, one after the other."""
-    needed = 1
-    for share in reversed(shares):
-        # At least one is cut off, and enough stay for the next cut.
-        needed = max(math.ceil(1 / share), math.ceil(needed / (1 - share)))
-    return needed
+def _numbers_to_cut(
+    images: Iterable[ImageFile | SeenImage], classes: int, validation_images: int | None
+) -> dict[str, int]:
+    """How many training images become those of each part that the folder does not give."""
+    given = Counter(image.part for image in images)
+    left = sum(given[part] for part in TRAINING)
+    numbers = {}
+    if not given["test"]:
+        numbers["test"] = round(left * SHARE)
+        left -= numbers["test"]
+    if not given["validation"] and validation_images != 0:
+        if validation_images is not None:
+            check_split(validation_images, left, classes)
+        numbers["validation"] = validation_images or round(left * SHARE)
+    return numbers
 
 
 def cut_parts(
-    images: ImageFiles,
+    images: Sequence[ImageFile],
     class_names: Sequence[str],
     *,
     validation_images: int | None = None,
     seed: int = 0,
-) -> dict[str, ImageFiles]:
+) -> dict[str, list[ImageFile]]:
     """Sort a folder's images into training, validation and test images.
 
     A part that the folder gives stays as it is. What is lacking is cut off the training
@@ -235,19 +213,14 @@ def cut_parts(
 
     Introduced in lesson 2.
     """
-    train, validation, test = (
-        images.take(np.isin(images.parts, [PARTS.index(name) for name in names]))
-        for names in (("", "train"), ("validation",), ("test",))
-    )
-    parts = {"train": train, "validation": validation, "test": test}
-    shares = {"test": round(len(train) * SHARE)} if not test else {}
-    if not validation and validation_images != 0:
-        left = len(train) - shares.get("test", 0)
-        if validation_images is not None:
-            check_split(validation_images, left, len(class_names))
-        shares["validation"] = validation_images or round(left * SHARE)
-    for part, count in shares.items():
+    parts = {
+        "train": [image for image in images if image.part in TRAINING],
+        "validation": [image for image in images if image.part == "validation"],
+        "test": [image for image in images if image.part == "test"],
+    }
+    for part, number in _numbers_to_cut(images, len(class_names), validation_images).items():
         train = parts["train"]
-        rest, aside = split_by_class(train.labels, count, seed, class_names, twins=train.twins)
-        parts |= {"train": train.take(rest), part: train.take(aside)}
+        labels, twins = ([getattr(one, name) for one in train] for name in ("label", "twin"))
+        rest, aside = split_by_class(labels, number, seed, class_names, twins)
+        parts |= {"train": [train[one] for one in rest], part: [train[one] for one in aside]}
     return parts

@@ -1,7 +1,6 @@
 """Look at every image of a folder once, and read them as pixels. Introduced in lesson 2.
 
-What is known of a file stands in columns, one number or row a file, and no object is made of
-it: a folder may hold a million.
+Every file is opened once, in several processes where there are many.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ import math
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -20,9 +20,16 @@ from PIL import Image
 
 from helpers.basics.errors import FolderError, NotEnoughMemoryError
 from helpers.basics.memory import available_memory
-from helpers.folders.findings import KINDS, NOTE, Finding, Place, counted, make_finding
-from helpers.folders.images import PARTS, ImageFile, Places
-from helpers.folders.layout import by_number, class_of, is_text, part_of
+from helpers.folders.findings import (
+    KINDS,
+    NOTE,
+    Finding,
+    ImageFile,
+    Place,
+    counted,
+    make_finding,
+)
+from helpers.folders.layout import Layout, is_text
 from helpers.folders.listing import Listing
 from helpers.photos.decode import decoded
 from helpers.photos.looks import may_show_nothing, shows_nothing
@@ -45,85 +52,57 @@ DIGEST_BYTES = 16
 class _Look(NamedTuple):
     """What one look at a file gave. Without a digest it is no image that can be used."""
 
-    findings: tuple[Finding, ...]
+    remarks: list[Remark]
     digest: bytes = b""
     picture: np.ndarray | None = None  # to make the thumbnail of
     pixels: np.ndarray | None = None
 
 
-class _Chunk(NamedTuple):
-    """What a look at some files gave, in columns, so that it is soon sent to another process."""
+@dataclass(slots=True)
+class SeenImage:
+    """An image that can be used, as far as it alone can tell."""
 
-    findings: list[Finding]
-    is_image: list[bool]
-    digests: bytes  # of the images only
-    thumbnails: bytes
-
-
-class Seen:
-    """All files that were looked at, in columns."""
-
-    def __init__(self, files: Places, depth: int):
-        count, folders = len(files), files.folders
-        inside = [len(place) >= depth for place in folders]
-        names = [
-            class_of(place, depth) if within else ""
-            for place, within in zip(folders, inside, strict=True)
-        ]
-        parts = [
-            PARTS.index(part_of(place[0])) if within and depth == 2 else 0
-            for place, within in zip(folders, inside, strict=True)
-        ]
-        self.files = files
-        self.depth = depth
-        self.folder_of = np.frombuffer(files.folder_of, np.int32)
-        self.class_names = sorted(
-            set(names), key=by_number
-        )  # of all class folders, with "" for none
-        numbers = {name: number for number, name in enumerate(self.class_names)}
-        self.classes = np.array([numbers[name] for name in names], np.int32)[self.folder_of]
-        self.parts = np.array(parts, np.int8)[self.folder_of]
-        self.findings: list[Finding] = []
-        self.is_image = np.zeros(count, bool)
-        self.digests = np.zeros((count, DIGEST_BYTES // 8), np.uint64)
-        self.thumbnails = np.zeros((count, THUMBNAIL_BYTES), np.uint8)
-        self.looked_at = 0
-
-    def add(self, chunk: _Chunk) -> None:
-        """Take down what was seen of the next files."""
-        which = self.looked_at + np.flatnonzero(chunk.is_image)
-        self.looked_at += len(chunk.is_image)
-        self.is_image[which] = True
-        for column, joined in ((self.digests, chunk.digests), (self.thumbnails, chunk.thumbnails)):
-            column[which] = np.frombuffer(joined, column.dtype).reshape(-1, column.shape[1])
-        self.findings += chunk.findings
+    place: Place
+    row: int  # its index among all files that were listed
+    class_name: str
+    part: str
+    digest: bytes  # the same for exactly the same picture only
 
 
 def examine_all(
     listing: Listing,
-    depth: int,
+    layout: Layout,
     progress: bool,
     image_size: ImageSize | None,
     rows: Path | None,
-) -> Seen:
-    """Look at every file, once."""
-    seen = Seen(listing.files, depth)
-    look = partial(_examine_chunk, str(listing.root), depth, image_size, rows)
+) -> tuple[list[SeenImage], np.ndarray, list[Finding]]:
+    """Look at every file, once: the images, their thumbnails as rows, and the findings."""
+    looks: list[tuple[list[Remark], bytes, bytes]] = []
+    look = partial(_examine_chunk, str(listing.root), image_size, rows)
     bytes_each = listing.bytes / max(len(listing.files), 1)
-    in_processes(look, listing.files, "check", progress, seen.add, bytes_each)
-    return seen
+    in_processes(look, listing.files, "check", progress, looks.extend, bytes_each)
+    images, findings = [], []
+    for row, (remarks, digest, _) in enumerate(looks):
+        place, class_name = listing.files[row], layout.classes[row]
+        if not class_name and (digest or KINDS[remarks[0][0]][0] != NOTE):
+            remarks = [layout.stray]
+        elif digest:
+            images.append(SeenImage(place, row, class_name, layout.parts[row], digest))
+        findings += [make_finding(place, kind, cause) for kind, cause in remarks]
+    thumbnails = np.frombuffer(b"".join(looks[image.row][2] for image in images), np.uint8)
+    return images, thumbnails.reshape(-1, THUMBNAIL_BYTES), findings
 
 
 def _examine_chunk(
     root: str,
-    depth: int,
     image_size: ImageSize | None,
     rows: Path | None,
     first: int,
     places: Sequence[Place],
-) -> _Chunk:
+) -> list[tuple[list[Remark], bytes, bytes]]:
+    """For each file what is said of it, and of an image its digest and thumbnail."""
     with quiet_pillow():
-        looks = [_examine(root, place, depth, image_size) for place in places]
+        looks = [_examine(root, place, image_size) for place in places]
     if rows is not None:
         nothing = bytes(math.prod(image_size.shape))
         pixels = [nothing if look.pixels is None else look.pixels for look in looks]
@@ -131,46 +110,34 @@ def _examine_chunk(
         with rows.open("r+b") as file:
             file.seek(first * len(nothing))
             file.write(b"".join(pixels))
-    findings = [found for look in looks for found in look.findings]
-    images = [(place, look) for place, look in zip(places, looks, strict=True) if look.digest]
-    pictures = [look.picture for _, look in images]
+    images = [look for look in looks if look.digest]
+    pictures = [look.picture for look in images]
     thumbnails = make_thumbnails(pictures)
     for index in may_show_nothing(pictures, thumbnails):
-        findings += _showing_nothing(*images[index], thumbnails[index])
-    return _Chunk(
-        findings=findings,
-        is_image=[bool(look.digest) for look in looks],
-        digests=b"".join([look.digest for look in looks]),
-        thumbnails=thumbnails.tobytes(),
-    )
+        remark = shows_nothing(pictures[index], thumbnails[index])
+        remarks = images[index].remarks
+        if remark and not any(kind in ("blank", "very dark") for kind, _ in remarks):
+            remarks.append(remark)
+    small = iter(thumbnails)
+    return [
+        (look.remarks, look.digest, next(small).tobytes() if look.digest else b"") for look in looks
+    ]
 
 
-def _examine(root: str, place: Place, depth: int, image_size: ImageSize | None = None) -> _Look:
+def _examine(root: str, place: Place, image_size: ImageSize | None = None) -> _Look:
     """All there is to know about one file, in one pass over it."""
-    stray = len(place) <= depth
     remarks = [] if is_text(place[-1]) else [("strange name", "Its name is not text here.")]
-    seen: tuple[bytes, np.ndarray, np.ndarray | None] | tuple[()] = ()
     try:
-        path = os.sep.join((root, *place))  # noqa: PTH118, a Path costs more than the decoding
+        path = os.path.join(root, *place)  # noqa: PTH118, a Path costs more than the decoding
         pixels, more = decoded(path, thorough=True)
         remarks += [*more, *_about_shape(pixels)]
-        # A large picture is made small at once, not kept until others are seen.
-        image = Image.fromarray(pixels) if max(pixels.shape) > LARGE else None
-        picture = pixels if image is None else reduced(image)
-        kept = None if image_size is None else resized(pixels, image_size, image)
-        seen = _digest(pixels), picture, kept
     except (Refused, OSError) as error:
-        remarks = [reason(error)]
-    if stray and (seen or KINDS[remarks[0][0]][0] != NOTE):
-        remarks, seen = [("outside", "It lies in no class folder.")], ()
-    return _Look(tuple([make_finding(place, kind, cause) for kind, cause in remarks]), *seen)
-
-
-def _showing_nothing(place: Place, look: _Look, thumbnail: np.ndarray) -> Iterator[Finding]:
-    """A finding where there is nothing to see in a picture, if none says so already."""
-    remark = shows_nothing(look.picture, thumbnail)
-    if remark and not any(found.kind in ("blank", "very dark") for found in look.findings):
-        yield make_finding(place, *remark)
+        return _Look([reason(error)])
+    # A large picture is made small at once, not kept until others are seen.
+    image = Image.fromarray(pixels) if max(pixels.shape) > LARGE else None
+    picture = pixels if image is None else reduced(image)
+    kept = None if image_size is None else resized(pixels, image_size, image)
+    return _Look(remarks, _digest(pixels), picture, kept)
 
 
 def _about_shape(pixels: np.ndarray) -> list[Remark]:
@@ -190,14 +157,11 @@ def _digest(pixels: np.ndarray) -> bytes:
     return hashlib.blake2b(pixels, digest_size=DIGEST_BYTES, person=shape).digest()
 
 
-def find_nested(seen: Seen, depth: int) -> Iterator[Finding]:
+def find_nested(images: Sequence[SeenImage], layout: Layout) -> Iterator[Finding]:
     """A note for every class folder with images in folders of its own."""
-    counts = np.bincount(seen.folder_of[seen.is_image], minlength=len(seen.files.folders))
-    deep: Counter[Place] = Counter()
-    for place, count in zip(seen.files.folders, counts.tolist(), strict=True):
-        if count and len(place) > depth:
-            deep[place[:depth]] += count
-    for place, count in deep.items():
+    inside = layout.depth + 1  # names in the place of an image directly in its class folder
+    deep = Counter(image.place[: layout.depth] for image in images if len(image.place) > inside)
+    for place, count in deep.items() if layout.depth else ():
         cause = f"{counted(count, 'image')} from folders inside it belong to this class too."
         yield make_finding(place, "nested folders", cause)
 

@@ -1,15 +1,17 @@
-"""The kinds of things that a check of a folder finds. Introduced in lesson 2.
+"""What a check of a folder finds: images, and all kinds of things about them. Lesson 2.
 
-How serious each kind is and what to do about it stands in `KINDS`, and nowhere else.
+How serious each kind of finding is and what to do about it stands in `KINDS`, and nowhere else.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from helpers.photos.remarks import printable
 
+MOST_NAMES = 5  # in one sentence
 PROBLEM, SET_ASIDE, NOTE = LEVELS = ("problem", "set aside", "note")
 _AGAIN = "Copy it again from where it came from, or delete it."
 _CONVERT = "Export it as JPEG or PNG with a program that shows it, and move the original elsewhere."
@@ -118,6 +120,28 @@ class Finding:
     advice: str
 
 
+@dataclass(frozen=True, slots=True)
+class ImageFile:
+    """An image that can be used.
+
+    Attributes:
+        path: where it is.
+        label: int, an index into the report's class_names.
+        part: "train", "validation" or "test" where the folder says so, else "".
+        twin: int, the same number for all files that must stay in one split: those with the
+            same picture, and those of a class with nearly the same one.
+        row: int, the index of the file among all that were listed.
+
+    Introduced in lesson 2.
+    """
+
+    path: Path
+    label: int
+    part: str
+    twin: int
+    row: int = field(default=0, compare=False)
+
+
 def in_code(path: Path) -> str:
     """The path as a text in a program. Introduced in lesson 2."""
     return '"' + printable(path.as_posix().replace("\\", "\\\\").replace('"', '\\"')) + '"'
@@ -136,3 +160,14 @@ def make_finding(place: Place, kind: str, cause: str, advice: str | None = None)
 
 def shown_place(place: Place) -> str:
     return printable("/".join(place)) or "."
+
+
+def first_names(names: Sequence[str]) -> str:
+    """The first few of them, and how many more there are."""
+    more = f" and {len(names) - MOST_NAMES:,} more" if len(names) > MOST_NAMES else ""
+    return printable(", ".join(names[:MOST_NAMES])) + more
+
+
+def folder_name(folder: Path) -> str:
+    """The last part of its path, also of one like ".". Introduced in lesson 2."""
+    return printable(folder.name or folder.resolve().name)

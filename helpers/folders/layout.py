@@ -1,224 +1,246 @@
-"""See how a folder is laid out: classes, or parts that each hold the classes. Lesson 2."""
+"""See what class and part each file of a folder belongs to. Introduced in lesson 2.
+
+The folders at the top are the classes, or parts (train, validation, test) that hold the classes.
+"""
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
+from collections import defaultdict
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
 
-import numpy as np
-
-from helpers.folders.findings import Finding, Place, counted, in_code, make_finding, shown_place
-from helpers.folders.images import PARTS, ImageFiles, Places
+from helpers.folders.findings import (
+    Finding,
+    ImageFile,
+    Place,
+    counted,
+    first_names,
+    in_code,
+    make_finding,
+    shown_place,
+)
 from helpers.folders.listing import Listing
 from helpers.photos.formats import READABLE_ENDINGS
-from helpers.photos.remarks import printable
+from helpers.photos.remarks import Remark, printable
 
-# A folder may be cut into parts already. These names say so, in capitals too.
-PART_OF_FOLDER = {
-    "train": "train", "training": "train", "validation": "validation", "val": "validation",
-    "valid": "validation", "test": "test", "testing": "test",
+# What the parts of datasets are called, alone or beside other words.
+PARTS = {
+    "train": "train", "training": "train",
+    "validation": "validation", "val": "validation", "valid": "validation",
+    "validate": "validation", "validating": "validation", "eval": "validation",
+    "evaluation": "validation", "dev": "validation", "devel": "validation",
+    "development": "validation",
+    "test": "test", "testing": "test", "tst": "test", "holdout": "test",
 }  # fmt: skip
-# What else parts are called in datasets that people unpack, alone or beside other words.
-PART_WORDS = PART_OF_FOLDER | {
-    "validate": "validation", "eval": "validation", "evaluation": "validation",
-    "dev": "validation", "development": "validation", "holdout": "test", "fold": "fold",
-}  # fmt: skip
-PART_WORD = re.compile(rf"({'|'.join(PART_WORDS)})(sets?|data|images)?")
-SAYS_NOTHING = frozenset(("set", "data", "dataset", "image", "images", "img", "imgs", "photos"))
+PART_WORD = re.compile(rf"({'|'.join(PARTS)})(?:sets?|data|images?)?")
+EMPTY_WORDS = frozenset(
+    ("set", "data", "dataset", "folder", "split", "image", "images", "img", "imgs", "photos")
+)
 YEAR = re.compile(r"(19|20)\d\d([-_.]?\d\d)*")
-MOST_NAMES = 5  # in one sentence
 # What browsers call the folder that they save with a web page.
 WEB_PAGES = ("_files", "-dateien", "_fichiers", "_archivos", "_arquivos", "_bestanden")
+KEPT_APART = ("validation", "test", "testing")
 UNSEEN = ("Zs", "Zl", "Zp", "Cc", "Cf")  # Unicode's words for spaces, and for signs without a shape
+OUTSIDE = ("outside", "It lies in no class folder.")
 
 
-def has_parts(folders: list[Place]) -> bool:
-    """Whether the folders are train, validation and test, rather than classes of that name."""
-    top = {place[0] for place in folders}
-    return all(map(_is_part, top)) and any(
-        len(place) == 2 and part_of(place[0]) == "train" for place in folders
-    )
+@dataclass
+class Layout:
+    """What class and part each listed file belongs to.
+
+    Attributes:
+        classes: for every file its class, "" for none.
+        parts: for every file "train", "validation" or "test", "" where nothing says so.
+        class_places, part_places: for every class and part where to look for it.
+        depth: how far down the folders of the classes lie; 0 where no folder is a class.
+        stray: what is said of an image without a class.
+        findings: what is wrong with the names.
+
+    Introduced in lesson 2.
+    """
+
+    classes: list[str]
+    parts: list[str]
+    class_places: dict[str, Place]
+    part_places: dict[str, Place]
+    depth: int = 0
+    stray: Remark = OUTSIDE
+    findings: list[Finding] = field(default_factory=list)
 
 
-def _is_part(name: str) -> bool:
-    return name.casefold() in PART_OF_FOLDER
-
-
-def first_names(names: Sequence[str]) -> str:
-    """The first few of them, and how many more there are."""
-    more = f" and {len(names) - MOST_NAMES:,} more" if len(names) > MOST_NAMES else ""
-    return printable(", ".join(names[:MOST_NAMES])) + more
-
-
-def part_of(name: str) -> str:
-    return PART_OF_FOLDER[name.casefold()]
-
-
-def check_layout(root: Path, listing: Listing) -> Finding | None:
-    """What is wrong with the folder as a whole, so that its files need no look."""
+def see_layout(listing: Listing) -> Layout | Finding:
+    """The layout of a folder, or what is wrong with it as a whole: then no file needs a look."""
     links = links_in_words(listing, ())
     if not listing.folders and not listing.files:
         return make_finding((), "empty", f"There is no folder and no file in it.{links}")
     if not listing.folders:
         cause = f"It holds {counted(len(listing.files), 'file')} and no folder.{links}"
         return make_finding((), "no class folders", cause)
-    below = folders_below(listing.folders, 1)
-    if has_parts(listing.folders):
-        return _deeper_parts(listing.folders, below)
-    if unclear := _parts_or_classes(listing, below):
-        return unclear
-    inner = _inner_folder(listing.folders)
-    if not inner or any(len(place) <= len(inner) for place in listing.links):
-        return None
-    cause = "It is the only folder here, and its own folders look like the classes."
-    path = in_code(root.joinpath(*inner))
-    return make_finding(inner, "one folder too many", cause, f"Use it: load_dataset({path}).")
+    tree = _Tree(listing)
+    parts = _parts_at_the_top(tree)
+    unusable = _wrong_parts(tree, parts) if parts else _no_classes(tree)
+    return unusable or _by_folders(listing, parts)
 
 
-def folders_below(folders: list[Place], depth: int) -> dict[str, set[str]]:
-    """For each folder at the top the names of the folders so far down in it."""
-    below: dict[str, set[str]] = {place[0]: set() for place in folders}
-    for place in folders:
-        below[place[0]] |= set(place[depth : depth + 1])
-    return below
+class _Tree:
+    """The folders in each folder, and which of them hold files with the names of images."""
+
+    def __init__(self, listing: Listing):
+        self.listing = listing
+        self.below: dict[Place, list[Place]] = defaultdict(list)
+        for place in listing.folders:
+            self.below[place[:-1]].append(place)
+        endings = tuple(READABLE_ENDINGS)
+        self.with_images = {
+            place[:-1] for place in listing.files if place[-1].lower().endswith(endings)
+        }
+
+    def way_down(self, place: Place) -> list[Place]:
+        """The folder, and those that it leads to as long as each holds one folder only."""
+        way = [place]
+        while len(self.below[way[-1]]) == 1:
+            way += self.below[way[-1]]
+        return way
 
 
-def _deeper_parts(folders: list[Place], below: dict[str, set[str]]) -> Finding | None:
-    """A finding where every part has one folder only, and that holds the classes."""
-    inner = Counter(place[:2] for place in folders if len(place) == 3)
-    if len(inner) < len(below) or set(map(len, below.values())) != {1} or min(inner.values()) < 2:
-        return None
-    cause = "It is the only folder there, and its own folders look like the classes."
-    advice = "Move them up, in every part."
-    return make_finding(min(inner), "one folder too many", cause, advice)
+def part_named(name: str) -> str:
+    """The part that a name like "val" or "Test Images" means, or ""."""
+    part, others = _meaning(name)
+    return "" if others else part
 
 
-def _parts_or_classes(listing: Listing, below: dict[str, set[str]]) -> Finding | None:
-    """A finding where the folders are hardly the classes, but parts or groups of images."""
-    if _like_parts(below):
-        return make_finding((), "parts or classes", *_renamed_parts(below))
-    parts = [name for name in below if _part_meant(name)[0]]
-    holds_classes = any(
-        _is_part(name) and len(below[name]) > 1 and not _image_names(listing.files, (name,))
-        for name in parts
-    )
-    others = sorted(below.keys() - set(parts))
-    if others and (holds_classes or _like_parts(parts)):
-        cause = f"It holds {first_names(sorted(parts))}, and beside them {first_names(others)}."
+def _meaning(name: str) -> tuple[str, frozenset[str]]:
+    """Which part a name like "seg_train" or "TestSet 2" may mean, or "", and its other words."""
+    spaced = re.sub("(?<=[a-z])(?=[A-Z])", " ", name).casefold()
+    words = re.findall(r"[^\W\d_]+", spaced)
+    known = [(word, PART_WORD.fullmatch(word)) for word in words]
+    meant = [PARTS[match[1]] for _, match in known if match]
+    others = frozenset(word for word, match in known if not match) - EMPTY_WORDS
+    return (meant[0] if meant else ""), others
+
+
+def _parts_at_the_top(tree: _Tree) -> dict[str, str]:
+    """The part that each folder at the top means; of those that mean none, "".
+
+    Nothing at all where the folders are classes. Names are those of parts where they differ in
+    nothing but the part: "seg_train" and "seg_test", and not "freight train" and "crash test".
+    The name of a part alone, such as "train", is one where folders in it look like the classes.
+    """
+    names = [place[0] for place in tree.below[()]]
+    meant = {name: _meaning(name) for name in names}
+    alike: dict[frozenset[str], set[str]] = defaultdict(set)
+    for part, others in meant.values():
+        alike[others] |= {part} - {""}
+    parts = {name: part if len(alike[others]) > 1 else "" for name, (part, others) in meant.items()}
+    if any(parts.values()):
+        return parts
+    enough = min(len(names), 2)
+    holding = {place[0] for place in tree.below[()] if len(tree.below[place]) >= enough}
+    parts = {name: part_named(name) if name in holding else "" for name in names}
+    return parts if any(parts.values()) else {}
+
+
+def _wrong_parts(tree: _Tree, parts: dict[str, str]) -> Finding | None:
+    """What is wrong with parts: others beside them, or no class folders in them."""
+    others = [name for name, part in parts.items() if not part]
+    named = [name for name, part in parts.items() if part]
+    if others:
+        cause = f"It holds {first_names(named)}, and beside them {first_names(others)}."
         return make_finding((), "beside the parts", cause)
-    depth = 1
-    while all(len(names) == 1 for names in below.values()):  # such as images in each of them
-        depth += 1
-        below = folders_below(listing.folders, depth)
-    inner = [{name.casefold() for name in names} for names in below.values()]
+    flat = not any(tree.below[(name,)] for name in named)
+    if flat or len({_meaning(name)[1] for name in named}) > 1:
+        cause = f"{first_names(named)} look like parts of a dataset, not like classes."
+        advice = "Make one folder of each part, and sort its images into one folder a class inside."
+        return make_finding(
+            (),
+            "parts or classes",
+            f"{cause} They hold no class folders." if flat else cause,
+            f"{advice} If they are the classes, give them other names.",
+        )
+    if "train" not in parts.values():
+        cause = f"{first_names(named)} look like parts of a dataset, and none is for training."
+        advice = "Call the folder with the training images train."
+        return make_finding((), "parts or classes", cause, advice)
+    ends = [tree.way_down((name,))[-1] for name in named]
+    if all(len(end) > 1 and tree.below[end] for end in ends):
+        cause = "It is the only folder there, and its own folders look like the classes."
+        return make_finding(min(ends), "one folder too many", cause, "Move them up, in every part.")
+    return None
+
+
+def _no_classes(tree: _Tree) -> Finding | None:
+    """A finding where the folders at the top are hardly the classes."""
+    tops = tree.below[()]
+    if len(tops) == 1:
+        return _one_folder_too_many(tree)
+    ways = [tree.way_down(top) for top in tops]
+    inner = [{place[-1].casefold() for place in tree.below[way[-1]]} for way in ways]
     shared, names = set.intersection(*inner), set.union(*inner)
     if (
-        len(below) < 2
-        or len(shared) < 2
+        len(shared) < 2
         or 2 * len(shared) < len(names)
         or all(map(YEAR.fullmatch, names))  # so they are albums of one class each
-        or any(
-            _image_names(listing.files, place) for place in listing.folders if len(place) <= depth
-        )
+        or any(place in tree.with_images for way in ways for place in way)
     ):
         return None
-    outer, inner = first_names(sorted(below)), first_names(sorted(shared))
-    cause = f"The folders {outer} hold no image, but the same folders: {inner}."
+    outer = first_names([top[0] for top in tops])
+    classes = first_names(sorted(shared))
+    cause = f"The folders {outer} hold no image, but the same folders: {classes}."
     advice = (
-        f"If {inner} are the classes, load one of the outer folders alone, or name the outer ones "
-        "train, validation and test. If the outer ones are, move the images up into them."
+        f"If {classes} are the classes, load one of the outer folders alone, or name the outer "
+        "ones train, validation and test. If the outer ones are, move the images up into them."
     )
-    if all(map(_is_part, shared)):
+    if all(map(part_named, shared)):
         advice = "Turn them round: one folder a part, and in it one folder a class."
     return make_finding((), "parts or classes", cause, advice)
 
 
-def _part_meant(name: str) -> tuple[str, frozenset[str]]:
-    """Which part a name like "seg_train" or "TestSet 2" may mean, or "", and its other words."""
-    spaced = re.sub("(?<=[a-z])(?=[A-Z])", " ", name).casefold()
-    words = re.findall(r"[^\W\d_]+", spaced.replace("hold-out", "holdout"))
-    known = [(word, PART_WORD.fullmatch(word)) for word in words]
-    meant = [PART_WORDS[match[1]] for _, match in known if match]
-    others = frozenset(word for word, match in known if not match) - SAYS_NOTHING
-    return (meant[0] if meant else ""), others
+def _one_folder_too_many(tree: _Tree) -> Finding | None:
+    """A finding where the classes, or the parts, lie in the only folder."""
+    way = tree.way_down(())
+    inner = next((place for place in way if tree.below[place] and _is_train(tree, place)), way[-1])
+    if not tree.below[inner] or any(len(link) <= len(inner) for link in tree.listing.links):
+        return None
+    cause = "It is the only folder here, and its own folders look like the classes."
+    path = in_code(tree.listing.root.joinpath(*inner))
+    return make_finding(inner, "one folder too many", cause, f"Use it: load_dataset({path}).")
 
 
-def _like_parts(names: Iterable[str]) -> bool:
-    """Whether all these names are those of parts, of two different ones at least.
-
-    "freight train" and "crash test" are classes: their other words differ.
-    """
-    names = list(names)
-    meant = [_part_meant(name) for name in names]
-    parts = {part for part, _ in meant}
-    others: dict[str, set[frozenset[str]]] = {}
-    for part, words in meant:
-        others.setdefault(part, set()).add(words)
-    alike = len(set(map(frozenset, others.values()))) == 1
-    several = len(parts) > 1 or (parts == {"fold"} and len(names) > 1)
-    return several and "" not in parts and (alike or any(map(_is_part, names)))
+def _is_train(tree: _Tree, place: Place) -> bool:
+    """Whether it holds one folder, with the training images."""
+    [*inner] = tree.below[place]
+    return len(inner) == 1 and part_named(inner[0][-1]) == "train" and bool(tree.below[inner[0]])
 
 
-def _renamed_parts(below: dict[str, set[str]]) -> tuple[str, str]:
-    """The cause and the advice for parts whose names are not known, or without class folders."""
-    meant = {name: _part_meant(name)[0] for name in sorted(below)}
-    names = sorted(below, key=lambda name: [*PART_WORDS.values()].index(meant[name]))
-    unknown = {name: meant[name] for name in names if not _is_part(name)}
-    taken = {meant[name] for name in names if _is_part(name)}
-    renamed: dict[str, str] = {}
-    for name, part in unknown.items():
-        if part not in taken:
-            renamed.setdefault(part, name)
-    others = [name for name in unknown if name not in renamed.values()]
-    flat = [name for name in names if not below[name]]
-    steps = []
-    if renamed:
-        steps.append(
-            f"Rename {first_names([f'{name} to {part}' for part, name in renamed.items()])}."
-        )
-    if others:
-        steps.append(
-            f"Move {first_names(others)} elsewhere, or the images into the part they belong to."
-        )
-    if "train" not in meant.values():
-        steps.append("Call the folder with the training images train.")
-    if "fold" in meant.values():
-        steps = ["Put the images of all folds into one folder a class."]
-    elif flat:
-        steps.append(f"Sort the images of {first_names(flat)} into one folder a class inside it.")
-    cause = f"{first_names(names)} look like parts of a dataset, not like classes."
-    if len(flat) == len(names):
-        cause += " They hold no class folders."
-    return cause, " ".join([*steps, "If they are the classes, give them other names."])
+def _by_folders(listing: Listing, parts: dict[str, str]) -> Layout:
+    """The layout where each folder at a certain depth is a class."""
+    depth = 2 if parts else 1
+    folders = [place for place in listing.folders if len(place) == depth]
+    # The place of a class is that in the training images, where there are parts.
+    folders.sort(key=lambda place: parts.get(place[0]) == "train")
+    names = {place: class_name(place[-1]) for place in folders}
+    part_places: dict[str, Place] = {}
+    for top, part in sorted(parts.items(), reverse=True):
+        part_places[part] = (top,)
+    return Layout(
+        classes=[names.get(place[:depth], "") for place in listing.files],
+        parts=[parts.get(place[0], "") for place in listing.files],
+        class_places={name: place for place, name in names.items()},
+        part_places=part_places,
+        depth=depth,
+        findings=[
+            *_same_part_twice(parts, part_places),
+            *(found for place, name in names.items() for found in _odd_name(place, name)),
+            *find_clashes({place: place[-1] for place in sorted(folders)}),
+        ],
+    )
 
 
-def _image_names(files: Places, folder: Place) -> list[str]:
-    """The names of the files directly in a folder that are those of images."""
-    numbers = [number for number, place in enumerate(files.folders) if place == folder]
-    which = np.flatnonzero(np.isin(np.asarray(files.folder_of), numbers)).tolist()
-    names = [files[index][-1] for index in which]
-    return [name for name in names if Path(name).suffix.lower() in READABLE_ENDINGS]
-
-
-def _inner_folder(folders: list[Place]) -> Place:
-    """The folder with the classes, where each one above it holds no other; else ()."""
-    inner: Place = ()
-    while True:
-        below = [place[len(inner) :] for place in folders if len(place) > len(inner)]
-        top = {place[0] for place in below}
-        if has_parts(below) or len(top) > 1:
-            return inner
-        if not top:  # no classes anywhere
-            return ()
-        inner = (*inner, *top)
-
-
-def class_of(place: Place, depth: int) -> str:
-    """The class that a path belongs to. Unicode can spell the same word in several ways."""
-    return printable(unicodedata.normalize("NFC", place[depth - 1]))
+def class_name(name: str) -> str:
+    """The name of a class, to be shown. Unicode can spell the same word in several ways."""
+    return printable(unicodedata.normalize("NFC", name))
 
 
 def by_number(name: str) -> tuple:
@@ -227,74 +249,38 @@ def by_number(name: str) -> tuple:
     return [int(word) if word.isdecimal() else word for word in words], name
 
 
-def _class_folders(folders: list[Place], depth: int) -> list[Place]:
-    return [place for place in folders if len(place) == depth]
+def _same_part_twice(parts: dict[str, str], part_places: dict[str, Place]) -> Iterator[Finding]:
+    for top, part in parts.items():
+        if part_places[part] != (top,):
+            cause = f"{shown_place(part_places[part])} is here too, and means the same."
+            yield make_finding((top,), "same part twice", cause)
 
 
-def places_of_classes(folders: list[Place], depth: int) -> dict[str, Place]:
-    """The folder of every class, where there are parts that in the training images."""
-    places = sorted(
-        _class_folders(folders, depth),
-        key=lambda place: depth == 2 and part_of(place[0]) == "train",
-    )
-    return {class_of(place, depth): place for place in places}
+def _odd_name(place: Place, name: str) -> Iterator[Finding]:
+    """What is odd about the name of a class folder."""
+    if name.casefold().endswith(WEB_PAGES):
+        cause = "Browsers give such names to what belongs to a web page. It counts as a class."
+        yield make_finding(place, "saved web page", cause)
+    if len(place) == 1 and name.casefold() in KEPT_APART:
+        cause = "Datasets give such names to images that are kept apart. It counts as a class."
+        yield make_finding(place, "name of a part", cause)
+    if not is_text(place[-1]):
+        yield make_finding(place, "unreadable name", "Its name is not text on this system.")
 
 
-def find_links(listing: Listing, depth: int) -> Iterator[Finding]:
-    """A finding for every link. In the place of a class or part, it is taken for that."""
-    for place, leads_to_file in listing.links.items():
-        in_its_place = len(place) == depth or (len(place) < depth and _is_part(place[0]))
-        if in_its_place and not leads_to_file:
-            cause = "It is a link in the place of a folder, and links are not followed."
-            yield make_finding(place, "linked folder", cause)
-        else:
-            yield make_finding(place, "link", "It is a link to another place.")
-
-
-def links_in_words(listing: Listing, folder: Place) -> str:
-    """What to add to a cause where there are links below a folder."""
-    count = sum(place[: len(folder)] == folder for place in listing.links)
-    if not count:
-        return ""
-    return (
-        f" It holds {counted(count, 'link')}, not followed: put what they lead to in their place."
-    )
-
-
-def _part_folders(folders: list[Place], depth: int) -> list[str]:
-    """The names of the folders that are parts; none where the class folders lie at the top."""
-    return sorted({place[0] for place in folders}) if depth == 2 else []
-
-
-def find_odd_names(folders: list[Place], depth: int) -> Iterator[Finding]:
-    """What is wrong with the names of the folders: they clash, or cannot be read."""
-    part_folders: dict[str, str] = {}
-    for top in _part_folders(folders, depth):
-        other = part_folders.setdefault(part_of(top), top)
-        if other != top:
-            yield make_finding(
-                (top,), "same part twice", f"{other} is here too, and means the same."
-            )
+def find_clashes(names: dict[Place, str]) -> Iterator[Finding]:
+    """A finding for every class whose name is, or looks, nearly like another one."""
     spelled: dict[str, Place] = {}
-    classes: dict[str, str] = {}
-    for place in _class_folders(folders, depth):
-        name = class_of(place, depth)
-        if name.casefold().endswith(WEB_PAGES):
-            cause = "Browsers give such names to what belongs to a web page. It counts as a class."
-            yield make_finding(place, "saved web page", cause)
-        if depth == 1 and name.casefold() in ("validation", "test", "testing"):
-            cause = "Datasets give such names to images that are kept apart. It counts as a class."
-            yield make_finding(place, "name of a part", cause)
-        if not is_text(place[-1]):
-            yield make_finding(place, "unreadable name", "Its name is not text on this system.")
-        twin = spelled.setdefault(name, place)
-        if twin[-1] != place[-1]:
+    seen: dict[str, str] = {}
+    for place, name in names.items():
+        twin = spelled.setdefault(class_name(name), place)
+        if names[twin] != name:
             cause = (
                 f"The letters of its name are stored in another way than in {shown_place(twin)}."
             )
             yield make_finding(place, "two spellings", cause)
-        clash = classes.setdefault(_as_seen(place[-1]), name)
-        if clash != name:
+        clash = seen.setdefault(_as_seen(name), class_name(name))
+        if clash != class_name(name):
             cause = (
                 f"Its name differs from {clash!r} by capital letters, or by what cannot be seen."
             )
@@ -316,35 +302,56 @@ def is_text(name: str) -> bool:
     return True
 
 
+def find_links(listing: Listing, layout: Layout | None) -> Iterator[Finding]:
+    """A finding for every link. In the place of a class or part, it is taken for that."""
+    for place, leads_to_file in listing.links.items():
+        depth = layout.depth if layout else 0
+        in_its_place = len(place) == depth or (len(place) < depth and part_named(place[0]))
+        if in_its_place and not leads_to_file:
+            cause = "It is a link in the place of a folder, and links are not followed."
+            yield make_finding(place, "linked folder", cause)
+        else:
+            yield make_finding(place, "link", "It is a link to another place.")
+
+
+def links_in_words(listing: Listing, folder: Place) -> str:
+    """What to add to a cause where there are links below a folder."""
+    count = sum(place[: len(folder)] == folder for place in listing.links)
+    if not count:
+        return ""
+    return (
+        f" It holds {counted(count, 'link')}, not followed: put what they lead to in their place."
+    )
+
+
 def find_missing_classes(
-    listing: Listing, class_names: Sequence[str], images: ImageFiles, depth: int
+    listing: Listing, layout: Layout, class_names: Collection[str], images: Collection[ImageFile]
 ) -> Iterator[Finding]:
     """Classes without images, everywhere or in one of the given parts."""
-    found = set(class_names)
-    places = places_of_classes(listing.folders, depth)
-    for name in sorted(places.keys() - found):
-        links = links_in_words(listing, places[name])
-        cause = f"It has no image that can be used.{links}"
-        yield make_finding(places[name], "class without images", cause)
-    if len(found) < 2:
-        cause = f"It has images that can be used of {counted(len(found), 'class')}; 2 are needed."
+    for name, place in sorted(layout.class_places.items()):
+        if name not in class_names:
+            cause = f"It has no image that can be used.{links_in_words(listing, place)}"
+            yield make_finding(place, "class without images", cause)
+    if len(class_names) < 2:
+        cause = (
+            f"It has images that can be used of {counted(len(class_names), 'class')}; 2 are needed."
+        )
         yield make_finding((), "one class", cause + links_in_words(listing, ()))
-    for top in _part_folders(listing.folders, depth):
-        labels = images.labels[images.parts == PARTS.index(part_of(top))]
-        missing = found - {class_names[label] for label in np.unique(labels)}
-        if missing and missing == found:
-            yield _empty_part(top, links_in_words(listing, (top,)))
+    for part, place in layout.part_places.items():
+        found = {class_names[image.label] for image in images if image.part == part}
+        missing = [name for name in class_names if name not in found]
+        if missing and not found:
+            yield _empty_part(part, place, links_in_words(listing, place))
         elif missing:
             cause = f"It has no image of {first_names(sorted(missing))}, and another part has."
-            yield make_finding((top,), "different classes", cause)
+            yield make_finding(place, "different classes", cause)
 
 
-def _empty_part(top: str, links: str) -> Finding:
+def _empty_part(part: str, place: Place, links: str) -> Finding:
     """A finding on a part without images. All but the training images can be cut off these."""
-    part = part_of(top)
     kind = "different classes" if part == "train" else "part without classes"
     advice = "Sort its images into one folder a class, or move it elsewhere."
     if part != "train":
         advice += f" Without it, the {part} images are cut off the training images."
     cause = f"It has no image that can be used in the folder of a class.{links}"
-    return make_finding((top,), kind, cause, advice)
+    return make_finding(place, kind, cause, advice)

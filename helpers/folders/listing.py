@@ -10,7 +10,6 @@ import os
 import re
 import stat
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from urllib.request import url2pathname
@@ -18,7 +17,6 @@ from urllib.request import url2pathname
 from helpers.basics.errors import FolderError, MissingFileError, UsageError
 from helpers.basics.files import as_path
 from helpers.folders.findings import Finding, Place, make_finding
-from helpers.folders.images import Places
 from helpers.photos.remarks import printable
 
 NAMED_DATASETS = ("fashion_mnist", "cifar10")  # what a missing folder may have been meant to be
@@ -67,7 +65,7 @@ class Listing:
     """
 
     root: Path
-    files: Places = field(default_factory=Places)
+    files: list[Place] = field(default_factory=list)
     folders: list[Place] = field(default_factory=list)
     links: dict[Place, bool] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
@@ -157,53 +155,52 @@ def _unreadable_in_words(root: Path, error: OSError) -> str:
 def _list_files(root: Path) -> Listing:
     """Everything in the folder, without following a link. No recursion: folders can be deep."""
     listing = Listing(root)
-    open_folders = [((), _entries((), listing))]
-    while open_folders:
-        place, entries = open_folders[-1]
-        for entry in entries:  # goes on where it was left
-            if _list_entry(entry, place, listing):
-                inner = (*place, entry.name)
-                listing.folders.append(inner)
-                open_folders.append((inner, _entries(inner, listing)))
-                break
-        else:
-            listing.state.update(b"/")
-            open_folders.pop()
+    to_do: list[Place] = [()]
+    while to_do:
+        folder = to_do.pop()
+        listing.state.update(b"%b/\0" % os.fsencode("/".join(folder)))
+        for entry in _entries(folder, listing):
+            place = (*folder, entry.name)
+            what = _take_down(entry, place, listing)
+            listing.state.update(b"%b\0%b\0" % (os.fsencode(entry.name), what))
+            if what == b"folder":
+                to_do.append(place)
+    listing.files.sort()
+    listing.folders.sort()
     return listing
 
 
-def _entries(place: Place, listing: Listing) -> Iterator[os.DirEntry]:
+def _entries(folder: Place, listing: Listing) -> list[os.DirEntry]:
     """What is in a folder, by name; nothing, and a finding, where it cannot be listed."""
     try:
-        with os.scandir(listing.root.joinpath(*place)) as entries:
-            return iter(sorted(entries, key=lambda entry: entry.name))
+        with os.scandir(listing.root.joinpath(*folder)) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
     except OSError as error:
-        if not place:
+        if not folder:
             raise FolderError(_unreadable_in_words(listing.root, error)) from error
         kind = "path too long" if error.errno == errno.ENAMETOOLONG else "unreadable folder"
         cause = f"It cannot be listed. The system says: {error.strerror}."
-        listing.findings.append(make_finding(place, kind, cause))
-        return iter(())
+        listing.findings.append(make_finding(folder, kind, cause))
+        return []
 
 
-def _list_entry(entry: os.DirEntry, above: Place, listing: Listing) -> bool:
-    """Take one entry down, and say whether it is a folder to look into."""
-    what = b"folder"
+def _take_down(entry: os.DirEntry, place: Place, listing: Listing) -> bytes:
+    """Note what an entry is, and say all of it that may change."""
     if pattern := _left_by_systems(entry.name):
         listing.ignored[pattern] += 1
-        what = b"ignored"
-    elif entry.is_file(follow_symlinks=False):
-        listing.files.add(above, entry.name)
-        what = _file_state(entry, listing)
-    elif entry.is_symlink():
-        listing.links[(*above, entry.name)] = leads_to_file = _leads_to_file(entry)
-        what = b"link %d" % leads_to_file
-    elif not entry.is_dir(follow_symlinks=False):
-        cause = "It is a pipe, socket or device."
-        listing.findings.append(make_finding((*above, entry.name), "not a file", cause))
-        what = b"other"
-    listing.state.update(b"%b\0%b\0" % (os.fsencode(entry.name), what))
-    return what == b"folder"
+        return b"ignored"
+    if entry.is_symlink():
+        listing.links[place] = leads_to_file = _leads_to_file(entry)
+        return b"link %d" % leads_to_file
+    if entry.is_dir(follow_symlinks=False):
+        listing.folders.append(place)
+        return b"folder"
+    if entry.is_file(follow_symlinks=False):
+        listing.files.append(place)
+        return _file_state(entry, listing)
+    cause = "It is a pipe, socket or device."
+    listing.findings.append(make_finding(place, "not a file", cause))
+    return b"other"
 
 
 def _leads_to_file(link: os.DirEntry) -> bool:

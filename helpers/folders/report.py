@@ -17,17 +17,25 @@ import csv
 import html
 import io
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
 
-import numpy as np
-
 from helpers.basics.errors import FolderError, wrapped
 from helpers.basics.files import as_path, written_whole
-from helpers.folders.findings import KINDS, NOTE, PROBLEM, SET_ASIDE, Finding, counted, in_code
-from helpers.folders.images import ImageFiles, folder_name
+from helpers.folders.findings import (
+    KINDS,
+    NOTE,
+    PROBLEM,
+    SET_ASIDE,
+    Finding,
+    ImageFile,
+    counted,
+    folder_name,
+    in_code,
+)
 from helpers.photos.decode import what_there_is
 from helpers.photos.processes import quiet_pillow
 from helpers.photos.remarks import printable
@@ -51,7 +59,7 @@ class FolderReport:
     Attributes:
         folder: the folder, as it was given.
         class_names: the classes that have usable images, sorted: 2 comes before 10.
-        images: the usable images, by class, then by path: a sequence of `ImageFile`.
+        images: the usable images, by class, then by path: a tuple of `ImageFile`.
         findings: everything else: problems first, then what was set aside, then notes.
         ignored: how many files and folders of each name that systems leave behind (such as
             .DS_Store) were passed over.
@@ -62,7 +70,7 @@ class FolderReport:
 
     folder: Path
     class_names: tuple[str, ...]
-    images: ImageFiles
+    images: tuple[ImageFile, ...]
     findings: tuple[Finding, ...]
     ignored: Mapping[str, int] = field(default_factory=dict)
 
@@ -88,8 +96,8 @@ class FolderReport:
 
     def class_counts(self) -> dict[str, int]:
         """How many usable images each class has. Introduced in lesson 2."""
-        counts = np.bincount(self.images.labels, minlength=len(self.class_names))
-        return {name: int(count) for name, count in zip(self.class_names, counts, strict=True)}
+        counts = Counter(image.label for image in self.images)
+        return {name: counts[label] for label, name in enumerate(self.class_names)}
 
     def to_csv(self, path: str | os.PathLike) -> None:
         """Write the findings as a table that spreadsheet programs open.

@@ -16,7 +16,6 @@ from PIL import Image
 from helpers import check_folder
 from helpers.basics.errors import FolderError
 from helpers.folders import findings
-from helpers.folders import images as images_module
 
 LARGE = picture(70, (200, 200))
 
@@ -170,35 +169,9 @@ class TestReport:
             assert re.fullmatch(r"[A-Z][ -~]*\.", advice)
 
 
-class TestImages:
-    """A report's images: a sequence that makes each one when it is asked for."""
-
-    def test_it_is_a_sequence(self, photos):
-        images = check_folder(photos).images
-        assert len(images) == len(list(images)) == 20
-        assert images[0] == images_module.ImageFile(photos / "cat" / "0000.png", 0, "", 0)
-        assert images[-1] == images[19] == list(images)[19]
-        assert list(images[5:8]) == [images[5], images[6], images[7]]
-        assert images == list(images) == check_folder(photos).images
-        assert images != list(images)[1:]
-        assert images[0] in images
-        assert repr(images) == "ImageFiles(20 images below 'photos')"
-        with pytest.raises(IndexError):
-            images[20]
-
-    def test_places_keep_every_name(self):
-        names = [
-            ((), "a"),
-            (("x",), "고양이"),
-            (("x",), "b\udcff"),
-            (("x", "y"), ""),
-            (("x",), "c"),
-        ]
-        places = images_module.Places()
-        for folder, name in names:
-            places.add(folder, name)
-        assert list(places) == [(*folder, name) for folder, name in names]
-        assert places[-1] == ("x", "c")
-        assert places[1:3] == [("x", "고양이"), ("x", "b\udcff")]
-        with pytest.raises(IndexError):
-            places[5]
+def test_the_images_come_by_class_and_path(photos):
+    images = check_folder(photos).images
+    assert images == check_folder(photos).images
+    assert images[0] == findings.ImageFile(photos / "cat" / "0000.png", 0, "", 0)
+    assert images[-1] == findings.ImageFile(photos / "dog" / "0019.png", 1, "", 19)
+    assert [image.row for image in images] == list(range(20))

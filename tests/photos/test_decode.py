@@ -44,7 +44,7 @@ from PIL import Image, ImageCms, ImageFile, ImageFilter
 
 from helpers import check_folder, load_dataset
 from helpers.basics.errors import FolderError
-from helpers.folders import images
+from helpers.folders import findings as images
 from helpers.folders.examine import read_images
 from helpers.photos import colours as colours_module
 from helpers.photos import decode, processes
