@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 from PIL.Image import Image
@@ -39,6 +39,9 @@ from helpers.datasets.fashion_mnist import read_fashion_mnist
 from helpers.datasets.prepared import prepare_folder
 from helpers.folders.cut import check_number_of_images
 
+if TYPE_CHECKING:
+    import pandas
+
 # The datasets that have a name: what reads them, and how many validation images are cut off.
 NAMED = {"fashion_mnist": (read_fashion_mnist, 2_000), "cifar10": (read_cifar10, 5_000)}
 # Values from the one to the other may be pixels that were changed; what makes pixels of them.
@@ -55,12 +58,13 @@ SCALED = (
 
 
 def load_dataset(
-    name: str | os.PathLike = "fashion_mnist",
+    name: str | os.PathLike | pandas.DataFrame = "fashion_mnist",
     *,
     validation_images: int | None = None,
     image_size: tuple[int, int] = (64, 64),
     grey: bool = False,
     fit: str = "squeeze",
+    classes_in_names: bool = False,
     set_aside: bool = False,
     seed: int = 0,
     data_dir: str | os.PathLike | None = None,
@@ -70,7 +74,8 @@ def load_dataset(
     Args:
         name: "fashion_mnist" (bundled, no network needed), "cifar10" (read from
             data/cifar10/, else from the official archive in data/, else downloaded once:
-            170 MB), or the path of a folder, as `check_folder` takes it and checks it.
+            170 MB), or the path of a folder or CSV file or a DataFrame, as `check_folder` takes
+            it and checks it.
         validation_images: how many training images to set aside for validation, the same share
             of every class; about as many where a folder has copies, which stay together. Default:
             2,000 of fashion_mnist, 5,000 of cifar10, a fifth of a folder's; 0 for none. Without
@@ -80,6 +85,8 @@ def load_dataset(
         grey: whether a folder's images are read as grey ones, with one channel.
         fit: how a folder's images of another shape get that size: "squeeze" presses all of an
             image into it, "crop" cuts out its middle, "pad" adds black on both sides.
+        classes_in_names: whether the names of a folder's files say their classes, as
+            `cat.0.jpg` does: see `check_folder`.
         set_aside: whether to go on without the files of a folder that cannot be used. They
             stay where they are; the dataset's report lists them.
         seed: decides which images become validation (and, in a folder without `test`, test).
@@ -120,11 +127,13 @@ def load_dataset(
             grey=grey,
             fit=fit,
             validation_images=validation_images,
+            classes_in_names=classes_in_names,
             set_aside=set_aside,
             seed=seed,
             data_dir=data_dir,
         )
-    return as_dataset(str(name), source, validation_images, seed)
+    called = str(name) if isinstance(name, str | os.PathLike) else "table"
+    return as_dataset(called, source, validation_images, seed)
 
 
 def make_dataset(

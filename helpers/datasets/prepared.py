@@ -46,10 +46,10 @@ from helpers.datasets.downloads import one_at_a_time
 from helpers.folders.check import check_listing
 from helpers.folders.cut import cut_parts
 from helpers.folders.examine import read_images
-from helpers.folders.findings import Finding
-from helpers.folders.images import ImageFiles
-from helpers.folders.listing import Listing, list_folder
+from helpers.folders.findings import Finding, ImageFile
+from helpers.folders.listing import Listing
 from helpers.folders.report import FolderReport
+from helpers.folders.table import list_source
 from helpers.photos.thumbnails import FITS, ImageSize
 
 PREPARED = "prepared"  # the folder in data/
@@ -76,7 +76,7 @@ class Request(NamedTuple):
         versions = [VERSION, PIL.__version__, simplejpeg.__version__]
         return [str(fact) for fact in (*versions, self.listing.state.hexdigest(), *self[1:])]
 
-    def check_and_cut(self, **options) -> tuple[FolderReport, dict[str, ImageFiles]]:
+    def check_and_cut(self, **options) -> tuple[FolderReport, dict[str, list[ImageFile]]]:
         asked = {"validation_images": self.validation_images}
         report = check_listing(self.listing, set_aside=self.set_aside, **asked, **options)
         report.raise_problems()
@@ -90,6 +90,7 @@ def prepare_folder(
     grey: bool = False,
     fit: str = "squeeze",
     validation_images: int | None = None,
+    classes_in_names: bool = False,
     set_aside: bool = False,
     seed: int = 0,
     data_dir: Path,
@@ -97,7 +98,8 @@ def prepare_folder(
     """Check a folder of images, cut it and decode it, or find all that done already.
 
     Args:
-        folder, image_size, grey, fit, validation_images, set_aside, seed: as for `load_dataset`.
+        folder, image_size, grey, fit, validation_images, classes_in_names, set_aside, seed: as
+            for `load_dataset`.
         data_dir: the images are kept in its folder `prepared`.
 
     Returns:
@@ -115,13 +117,15 @@ def prepare_folder(
             "Expected set_aside as True or False: whether to go on without the files that "
             f"cannot be used. Received: {set_aside!r}. Leave it out, or give True."
         )
-    image_size, listing = _checked_size(image_size, grey, fit), list_folder(folder)
+    image_size = _checked_size(image_size, grey, fit)
+    listing = list_source(folder, classes_in_names=classes_in_names)
     request = Request(listing, image_size, validation_images, set_aside, seed)
-    path = _file_for(listing.root, image_size, data_dir)
+    path = _file_for(listing.source, image_size, data_dir)
     if found := _found(path, request):
         return found
     try:
-        if path.resolve().is_relative_to(listing.root.resolve()):
+        inside = path.resolve().is_relative_to(listing.root.resolve())
+        if inside and listing.labels is None:  # or it would be one of the files looked at
             raise StorageError(f"Expected another folder than the one that {path} lies in.")
         with one_at_a_time(path, "preparing"):
             if found := _found(path, request):  # another program was quicker
@@ -135,7 +139,11 @@ def prepare_folder(
         print(f"{why}. The images are read into the memory instead, and anew the next time.")
     report, parts = request.check_and_cut()
     pixels = [read_images(parts[split], image_size) for split in SPLITS]
-    return _as_source(report, pixels, [parts[split].labels for split in SPLITS])
+    return _as_source(report, pixels, _labels(parts))
+
+
+def _labels(parts: dict[str, list[ImageFile]]) -> list[list[int]]:
+    return [[image.label for image in parts[split]] for split in SPLITS]
 
 
 def _checked_size(image_size: tuple[int, int], grey: bool, fit: str) -> ImageSize:
@@ -187,13 +195,13 @@ def _make(path: Path, request: Request) -> None:
         kept = {
             "facts": request.facts(),
             "root": str(report.folder.resolve()),
-            "labels": [parts[split].labels.tolist() for split in SPLITS],
+            "labels": _labels(parts),
             "class_names": report.class_names,
-            "images": {name: getattr(report.images, name).tolist() for name in ImageFiles.COLUMNS},
+            "images": [(one.row, one.label, one.part, one.twin) for one in report.images],
             "findings": [astuple(found) for found in report.findings],
             "ignored": report.ignored,
         }
-        order = np.concatenate([parts[split].which for split in SPLITS])
+        order = np.array([image.row for split in SPLITS for image in parts[split]])
         pixels = np.memmap(rows, np.uint8, "r").reshape(-1, *shape)
         with written_whole(path) as temporary:
             _write(temporary, json.dumps(kept).encode(), pixels, order)
@@ -257,7 +265,10 @@ def _found(path: Path, request: Request) -> Source | None:
     report = FolderReport(
         root,
         tuple(kept["class_names"]),
-        ImageFiles(root, files, **kept["images"]),
+        tuple(
+            ImageFile(root.joinpath(*files[row]), label, part, twin, row)
+            for row, label, part, twin in kept["images"]
+        ),
         tuple(Finding(*found) for found in kept["findings"]),
         kept["ignored"],
     )

@@ -5,15 +5,17 @@
     report = check_folder("photos", set_aside=True)    # go on without the unusable files
 
 A folder holds one sub-folder a class, or `train`, `validation` and `test` folders that each
-hold one sub-folder a class. The check goes in five steps, and each adds its findings:
-list the files, see how the folder is laid out, decode every image once, compare the images
-with each other, and try the cut into training, validation and test images. A folder that
-passed is then cut by `cut_parts`.
+hold one sub-folder a class. Or else the names of its files, or a table, say the classes.
+The check goes in five steps, and each adds its findings: list the files, see the class and part
+of each, decode every image once, compare the images with each other, and see whether the classes
+are large enough to be cut into training, validation and test images. A folder that passed is then
+cut by `cut_parts`.
 
 `load_dataset` makes the same check, and keeps the pixels while they are decoded:
 `helpers.datasets.prepared` puts them on the disk. Where it cannot, `read_images` reads them again.
 
-Each step has a module of its own beside this one: `listing`, `layout`, `examine`, `compare`, `cut`.
+Each step has a module of its own beside this one: `listing` (of a table, `table`), `layout`,
+`examine`, `compare`, `cut`.
 
 Nothing in the folder is ever moved, changed or deleted. A file is set aside in the report
 only. Links are not followed, and what is not a plain file is not opened.
@@ -24,20 +26,31 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from helpers.folders.compare import find_copies, find_nearly_the_same, near_pairs
-from helpers.folders.cut import check_number_of_images, try_cut
+from helpers.folders.cut import (
+    check_number_of_images,
+    find_missing_classes,
+    find_unequal_classes,
+    try_cut,
+)
 from helpers.folders.examine import examine_all, find_nested
 from helpers.folders.findings import LEVELS, PROBLEM, SET_ASIDE, Finding
-from helpers.folders.layout import find_links, find_missing_classes, see_layout
-from helpers.folders.listing import Listing, list_folder
+from helpers.folders.layout import find_links, see_layout
+from helpers.folders.listing import Listing
 from helpers.folders.report import FolderReport
+from helpers.folders.table import list_source
 from helpers.photos.thumbnails import ImageSize
+
+if TYPE_CHECKING:
+    import pandas
 
 
 def check_folder(
-    folder: str | os.PathLike,
+    folder: str | os.PathLike | pandas.DataFrame,
     *,
+    classes_in_names: bool = False,
     set_aside: bool = False,
     progress: bool = True,
     validation_images: int | None = None,
@@ -46,7 +59,14 @@ def check_folder(
 
     Args:
         folder: its path. It holds one sub-folder a class, or `train` and any of
-            `validation` (also `val`, `valid`) and `test`, each with one sub-folder a class.
+            `validation` (also `val`, `dev`) and `test`, each with one sub-folder a class. Or the
+            path of a CSV file, or a DataFrame: its columns `file` (also `filename`, `path`,
+            `image`), `label` (`class`, `category`) and, if there is one, `split` (`part`, `set`)
+            name each file, its class and its part. The names start from the folder of the CSV
+            file, and those of a DataFrame from the working folder.
+        classes_in_names: whether the names of the files say their classes: in `cat.0.jpg` and
+            `Great Pyrenees-7.jpg` what stands before the last number. Folders then matter only
+            where they are `train`, `validation` and `test`.
         set_aside: whether to go on without the files that cannot be used. They are listed
             in the report, and stay where they are.
         progress: whether to show a progress bar where it takes longer than a second.
@@ -58,14 +78,15 @@ def check_folder(
 
     Raises:
         MissingFileError: there is nothing at this path.
-        FolderError: there is something else than a folder, or it may not be read.
+        FolderError: there is something else than a folder, or it may not be read, or a table
+            lacks a column.
         UsageError: validation_images is no whole number, or does not fit the number of images.
 
     Introduced in lesson 2.
     """
     check_number_of_images(validation_images)
     return check_listing(
-        list_folder(folder),
+        list_source(folder, classes_in_names=classes_in_names),
         set_aside=set_aside,
         progress=progress,
         validation_images=validation_images,
@@ -84,7 +105,7 @@ def check_listing(
     """Check the folder that was listed: see `check_folder`.
 
     Args:
-        listing: what `list_folder` gave.
+        listing: what `list_source` gave.
         set_aside, progress, validation_images: as for `check_folder`.
         image_size: if the pixels are to be kept.
         rows: an empty file that they are written into, in the order of the listed files:
@@ -112,6 +133,7 @@ def check_listing(
             *copies,
             *find_nearly_the_same(seen, near),
             *find_missing_classes(listing, layout, classes, images),
+            *find_unequal_classes(classes, images),
             *too_few,
         ]
     if not set_aside:

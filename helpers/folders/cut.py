@@ -10,7 +10,7 @@ is cut off in the same way.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -18,10 +18,11 @@ from helpers.basics.arguments import is_whole
 from helpers.basics.errors import FolderError, UsageError
 from helpers.folders.compare import joined_by
 from helpers.folders.examine import SeenImage
-from helpers.folders.findings import Finding, ImageFile, counted, make_finding
-from helpers.folders.layout import Layout, by_number, links_in_words
-from helpers.folders.listing import Listing
+from helpers.folders.findings import Finding, ImageFile, Place, counted, first_names, make_finding
+from helpers.folders.layout import Layout, advice_on_names, by_number
+from helpers.folders.listing import Listing, links_in_words
 
+VERY_UNEQUAL = 10  # times as many images: then the share of right answers says little
 TRAINING = ("", "train")  # the parts that others are cut off
 SHARE = 0.2  # of the images for the test, then of the rest for validation, where none is given
 
@@ -166,6 +167,56 @@ def try_cut(
         twin = twins.setdefault(int(together[one]), len(twins))
         files.append(ImageFile(path, int(labels[one]), image.part, twin, image.row))
     return class_names, files, findings
+
+
+def find_missing_classes(
+    listing: Listing, layout: Layout, class_names: Sequence[str], images: Sequence[ImageFile]
+) -> Iterator[Finding]:
+    """Classes without images, everywhere or in one of the given parts."""
+    for name, place in sorted(layout.class_places.items()):
+        if name not in class_names:
+            cause = f"It has no image that can be used.{links_in_words(listing, place)}"
+            yield make_finding(place, "class without images", cause)
+    if len(class_names) < 2:
+        cause = (
+            f"It has images that can be used of {counted(len(class_names), 'class')}; 2 are needed."
+        )
+        advice = f"Add a second class.{advice_on_names(listing) if layout.depth else ''}"
+        yield make_finding((), "one class", cause + links_in_words(listing, ()), advice)
+    for part, place in layout.part_places.items():
+        found = {class_names[image.label] for image in images if image.part == part}
+        missing = [name for name in class_names if name not in found]
+        if missing and not found:
+            yield _empty_part(part, place, links_in_words(listing, place))
+        elif missing:
+            cause = f"It has no image of {first_names(sorted(missing))}, and another part has."
+            yield make_finding(place, "different classes", cause)
+
+
+def find_unequal_classes(
+    class_names: Sequence[str], images: Sequence[ImageFile]
+) -> Iterator[Finding]:
+    """A note where a class has very many more training images than another."""
+    counts = Counter(image.label for image in images if image.part in TRAINING)
+    if not counts:
+        return
+    (most, large), *_, (fewest, small) = counts.most_common() * 2
+    if large >= VERY_UNEQUAL * small:
+        cause = (
+            f"{class_names[most]} has {counted(large, 'image')} to train with, and "
+            f"{class_names[fewest]} has {small:,}."
+        )
+        yield make_finding((), "unequal classes", cause)
+
+
+def _empty_part(part: str, place: Place, links: str) -> Finding:
+    """A finding on a part without images. All but the training images can be cut off these."""
+    kind = "different classes" if part == "train" else "part without classes"
+    advice = "Sort its images into one folder a class, or move it elsewhere."
+    if part != "train":
+        advice += f" Without it, the {part} images are cut off the training images."
+    cause = f"It has no image that can be used in the folder of a class.{links}"
+    return make_finding(place, kind, cause, advice)
 
 
 def _numbers_to_cut(

@@ -5,6 +5,7 @@ How serious each kind of finding is and what to do about it stands in `KINDS`, a
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,7 +47,18 @@ KINDS = {
     ),
     "saved web page": (NOTE, "Move it elsewhere if it is no class of yours."),
     "name of a part": (NOTE, "Move it elsewhere if it is no class of yours."),
+    "unequal classes": (
+        NOTE,
+        'Add images to the small ones. train(..., class_weight="balanced") counts theirs more, '
+        "and evaluate gives the balanced accuracy.",
+    ),
     "two spellings": (NOTE, "They count as one class. No need to act."),
+    # the rows of a table, and names that say the class
+    "no such file": (SET_ASIDE, "Put the file there, or mend or delete the row."),
+    "no label": (SET_ASIDE, "Write its class into the row, or delete the row."),
+    "unknown part": (SET_ASIDE, "Write train, validation or test, or rename the column."),
+    "labelled twice": (SET_ASIDE, "Keep the row that is right."),
+    "no class in its name": (SET_ASIDE, "Name it like cat.0.jpg, or move it elsewhere."),
     # single files
     "zero bytes": (SET_ASIDE, _AGAIN),
     "no image content": (SET_ASIDE, _AGAIN),
@@ -159,7 +171,7 @@ def make_finding(place: Place, kind: str, cause: str, advice: str | None = None)
 
 
 def shown_place(place: Place) -> str:
-    return printable("/".join(place)) or "."
+    return printable(posixpath.join("", *place)) or "."
 
 
 def first_names(names: Sequence[str]) -> str:

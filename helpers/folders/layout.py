@@ -8,12 +8,12 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 
 from helpers.folders.findings import (
     Finding,
-    ImageFile,
     Place,
     counted,
     first_names,
@@ -21,8 +21,8 @@ from helpers.folders.findings import (
     make_finding,
     shown_place,
 )
-from helpers.folders.listing import Listing
-from helpers.photos.formats import READABLE_ENDINGS
+from helpers.folders.listing import Listing, links_in_words
+from helpers.photos.formats import IMAGE_ENDINGS
 from helpers.photos.remarks import Remark, printable
 
 # What the parts of datasets are called, alone or beside other words.
@@ -38,7 +38,7 @@ PART_WORD = re.compile(rf"({'|'.join(PARTS)})(?:sets?|data|images?)?")
 EMPTY_WORDS = frozenset(
     ("set", "data", "dataset", "folder", "split", "image", "images", "img", "imgs", "photos")
 )
-YEAR = re.compile(r"(19|20)\d\d([-_.]?\d\d)*")
+CLASS_AND_NUMBER = re.compile(r"(.*[^\s._()-])[\s._(-]+\d+\)?")
 # What browsers call the folder that they save with a web page.
 WEB_PAGES = ("_files", "-dateien", "_fichiers", "_archivos", "_arquivos", "_bestanden")
 KEPT_APART = ("validation", "test", "testing")
@@ -73,15 +73,69 @@ class Layout:
 def see_layout(listing: Listing) -> Layout | Finding:
     """The layout of a folder, or what is wrong with it as a whole: then no file needs a look."""
     links = links_in_words(listing, ())
+    if listing.labels is not None:
+        return _by_labels([listing.labels[place] for place in listing.files])
     if not listing.folders and not listing.files:
         return make_finding((), "empty", f"There is no folder and no file in it.{links}")
+    if listing.classes_in_names:
+        return _by_names(listing)
     if not listing.folders:
         cause = f"It holds {counted(len(listing.files), 'file')} and no folder.{links}"
-        return make_finding((), "no class folders", cause)
+        advice = f"Sort the images into one sub-folder a class.{advice_on_names(listing)}"
+        return make_finding((), "no class folders", cause, advice)
     tree = _Tree(listing)
     parts = _parts_at_the_top(tree)
     unusable = _wrong_parts(tree, parts) if parts else _no_classes(tree)
     return unusable or _by_folders(listing, parts)
+
+
+def class_in_name(name: str) -> str:
+    """What stands in the name of a file before the last number: "cat" in "cat.0.jpg", or ""."""
+    found = CLASS_AND_NUMBER.fullmatch(PurePosixPath(name).stem)
+    return found[1] if found else ""
+
+
+def advice_on_names(listing: Listing) -> str:
+    """What to add to an advice where most images have names like "cat.0.jpg"."""
+    names = [class_in_name(place[-1]) for place in listing.files if is_named_as_image(place)]
+    found = [name for name in names if name]
+    if 2 * len(found) <= len(names) or len(set(found)) < 2:
+        return ""
+    example = printable(found[0])
+    return f" If the file names say the classes, as {example!r}, give classes_in_names=True."
+
+
+def is_named_as_image(place: Place) -> bool:
+    return place[-1].lower().endswith(tuple(IMAGE_ENDINGS))
+
+
+def _by_names(listing: Listing) -> Layout:
+    """The layout where the names of the files say their classes, also inside of parts."""
+    parts = {place[0]: part_named(place[0]) for place in listing.folders}
+    given = any(parts.values())
+    labels = []
+    for place in listing.files:
+        part = parts[place[0]] if len(place) > 1 else ""
+        has_class = is_named_as_image(place) and (part or not given)
+        labels.append((class_in_name(place[-1]) if has_class else "", part))
+    return _by_labels(labels)
+
+
+def _by_labels(labels: list[tuple[str, str]]) -> Layout:
+    """The layout where the class and part of each file are known."""
+    names = {name: class_name(name) for name, _ in labels}
+    places = {(name,): name for name in names if name}
+    return Layout(
+        classes=[names[name] for name, _ in labels],
+        parts=[part for _, part in labels],
+        class_places={names[name]: place for place, name in places.items()},
+        part_places={part: (part,) for _, part in labels if part},
+        stray=(
+            "no class in its name",
+            "It does not say the class and a number, as cat.0.jpg does.",
+        ),
+        findings=[*find_clashes(places)],
+    )
 
 
 class _Tree:
@@ -92,10 +146,7 @@ class _Tree:
         self.below: dict[Place, list[Place]] = defaultdict(list)
         for place in listing.folders:
             self.below[place[:-1]].append(place)
-        endings = tuple(READABLE_ENDINGS)
-        self.with_images = {
-            place[:-1] for place in listing.files if place[-1].lower().endswith(endings)
-        }
+        self.with_images = {place[:-1] for place in listing.files if is_named_as_image(place)}
 
     def way_down(self, place: Place) -> list[Place]:
         """The folder, and those that it leads to as long as each holds one folder only."""
@@ -153,6 +204,7 @@ def _wrong_parts(tree: _Tree, parts: dict[str, str]) -> Finding | None:
     if flat or len({_meaning(name)[1] for name in named}) > 1:
         cause = f"{first_names(named)} look like parts of a dataset, not like classes."
         advice = "Make one folder of each part, and sort its images into one folder a class inside."
+        advice += advice_on_names(tree.listing)
         return make_finding(
             (),
             "parts or classes",
@@ -181,7 +233,6 @@ def _no_classes(tree: _Tree) -> Finding | None:
     if (
         len(shared) < 2
         or 2 * len(shared) < len(names)
-        or all(map(YEAR.fullmatch, names))  # so they are albums of one class each
         or any(place in tree.with_images for way in ways for place in way)
     ):
         return None
@@ -199,19 +250,14 @@ def _no_classes(tree: _Tree) -> Finding | None:
 
 def _one_folder_too_many(tree: _Tree) -> Finding | None:
     """A finding where the classes, or the parts, lie in the only folder."""
-    way = tree.way_down(())
-    inner = next((place for place in way if tree.below[place] and _is_train(tree, place)), way[-1])
+    inner = tree.way_down(())[-1]
     if not tree.below[inner] or any(len(link) <= len(inner) for link in tree.listing.links):
         return None
+    if part_named(inner[-1]) == "train":  # what holds it is meant
+        inner = inner[:-1]
     cause = "It is the only folder here, and its own folders look like the classes."
     path = in_code(tree.listing.root.joinpath(*inner))
     return make_finding(inner, "one folder too many", cause, f"Use it: load_dataset({path}).")
-
-
-def _is_train(tree: _Tree, place: Place) -> bool:
-    """Whether it holds one folder, with the training images."""
-    [*inner] = tree.below[place]
-    return len(inner) == 1 and part_named(inner[0][-1]) == "train" and bool(tree.below[inner[0]])
 
 
 def _by_folders(listing: Listing, parts: dict[str, str]) -> Layout:
@@ -231,7 +277,11 @@ def _by_folders(listing: Listing, parts: dict[str, str]) -> Layout:
         part_places=part_places,
         depth=depth,
         findings=[
-            *_same_part_twice(parts, part_places),
+            *(
+                make_finding((top,), "same part twice", f"{part_places[part][0]} is the same part.")
+                for top, part in parts.items()
+                if part_places[part] != (top,)
+            ),
             *(found for place, name in names.items() for found in _odd_name(place, name)),
             *find_clashes({place: place[-1] for place in sorted(folders)}),
         ],
@@ -247,13 +297,6 @@ def by_number(name: str) -> tuple:
     """What to sort the names of classes by: 2 comes before 10."""
     words = re.split(r"(\d+)", name)
     return [int(word) if word.isdecimal() else word for word in words], name
-
-
-def _same_part_twice(parts: dict[str, str], part_places: dict[str, Place]) -> Iterator[Finding]:
-    for top, part in parts.items():
-        if part_places[part] != (top,):
-            cause = f"{shown_place(part_places[part])} is here too, and means the same."
-            yield make_finding((top,), "same part twice", cause)
 
 
 def _odd_name(place: Place, name: str) -> Iterator[Finding]:
@@ -275,15 +318,11 @@ def find_clashes(names: dict[Place, str]) -> Iterator[Finding]:
     for place, name in names.items():
         twin = spelled.setdefault(class_name(name), place)
         if names[twin] != name:
-            cause = (
-                f"The letters of its name are stored in another way than in {shown_place(twin)}."
-            )
+            cause = f"The letters of its name are stored otherwise than in {shown_place(twin)}."
             yield make_finding(place, "two spellings", cause)
         clash = seen.setdefault(_as_seen(name), class_name(name))
         if clash != class_name(name):
-            cause = (
-                f"Its name differs from {clash!r} by capital letters, or by what cannot be seen."
-            )
+            cause = f"Its name differs from {clash!r} by capitals, or by what cannot be seen."
             yield make_finding(place, "same class twice", cause)
 
 
@@ -295,11 +334,7 @@ def _as_seen(name: str) -> str:
 
 def is_text(name: str) -> bool:
     """Whether a name is proper Unicode; Linux allows any bytes."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    return name.encode(errors="ignore").decode() == name
 
 
 def find_links(listing: Listing, layout: Layout | None) -> Iterator[Finding]:
@@ -312,46 +347,3 @@ def find_links(listing: Listing, layout: Layout | None) -> Iterator[Finding]:
             yield make_finding(place, "linked folder", cause)
         else:
             yield make_finding(place, "link", "It is a link to another place.")
-
-
-def links_in_words(listing: Listing, folder: Place) -> str:
-    """What to add to a cause where there are links below a folder."""
-    count = sum(place[: len(folder)] == folder for place in listing.links)
-    if not count:
-        return ""
-    return (
-        f" It holds {counted(count, 'link')}, not followed: put what they lead to in their place."
-    )
-
-
-def find_missing_classes(
-    listing: Listing, layout: Layout, class_names: Collection[str], images: Collection[ImageFile]
-) -> Iterator[Finding]:
-    """Classes without images, everywhere or in one of the given parts."""
-    for name, place in sorted(layout.class_places.items()):
-        if name not in class_names:
-            cause = f"It has no image that can be used.{links_in_words(listing, place)}"
-            yield make_finding(place, "class without images", cause)
-    if len(class_names) < 2:
-        cause = (
-            f"It has images that can be used of {counted(len(class_names), 'class')}; 2 are needed."
-        )
-        yield make_finding((), "one class", cause + links_in_words(listing, ()))
-    for part, place in layout.part_places.items():
-        found = {class_names[image.label] for image in images if image.part == part}
-        missing = [name for name in class_names if name not in found]
-        if missing and not found:
-            yield _empty_part(part, place, links_in_words(listing, place))
-        elif missing:
-            cause = f"It has no image of {first_names(sorted(missing))}, and another part has."
-            yield make_finding(place, "different classes", cause)
-
-
-def _empty_part(part: str, place: Place, links: str) -> Finding:
-    """A finding on a part without images. All but the training images can be cut off these."""
-    kind = "different classes" if part == "train" else "part without classes"
-    advice = "Sort its images into one folder a class, or move it elsewhere."
-    if part != "train":
-        advice += f" Without it, the {part} images are cut off the training images."
-    cause = f"It has no image that can be used in the folder of a class.{links}"
-    return make_finding(place, kind, cause, advice)

@@ -8,7 +8,6 @@ import errno
 import hashlib
 import os
 import re
-import stat
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -16,21 +15,11 @@ from urllib.request import url2pathname
 
 from helpers.basics.errors import FolderError, MissingFileError, UsageError
 from helpers.basics.files import as_path
-from helpers.folders.findings import Finding, Place, make_finding
+from helpers.folders.findings import Finding, Place, counted, make_finding
 from helpers.photos.remarks import printable
 
 NAMED_DATASETS = ("fashion_mnist", "cifar10")  # what a missing folder may have been meant to be
-# What is odd about a path that leads nowhere, and what to do about it.
 QUOTES = "\"'`\u2018\u2019\u201c\u201d"
-ODD_PATHS = {
-    r"^https?:": "It is an address: download and unpack it, then give the folder.",
-    r"^file:": "Give the path alone, without file:// in front.",
-    f"^[{QUOTES}]|[{QUOTES}]$": "Leave the quotation marks inside the text out.",
-    r"[\x00-\x1f]": "Python reads a backslash in a text as a sign of its own: write / instead.",
-    r"^[A-Za-z]:[\\/]": "It is a path of Windows. In WSL, C:/Users is /mnt/c/Users.",
-    r"\\": "Write / between folders.",
-    "": "Check its spelling.",
-}
 # What operating systems and JupyterLab leave in folders; so is every name with a leading dot.
 LEFT_BY_SYSTEMS = frozenset(
     (
@@ -40,12 +29,23 @@ LEFT_BY_SYSTEMS = frozenset(
 )  # fmt: skip
 
 
-def list_folder(folder: str | os.PathLike) -> Listing:
+def list_folder(folder: str | os.PathLike, *, classes_in_names: bool = False) -> Listing:
     """Everything in a folder, by name; no file is opened. Raises as `check_folder` does.
 
     Introduced in lesson 2.
     """
-    return _list_files(_existing_folder(folder))
+    root = existing_path(folder)
+    if not root.is_dir():
+        packed = root.suffix.lower() in (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar")
+        raise FolderError(
+            f"Expected the path of a folder. Received: the file {printable(str(root))}. "
+            + ("Unpack it first, then give" if packed else "Give")
+            + " the folder that the images lie in."
+        )
+    listing = _list_files(root)
+    listing.classes_in_names = bool(classes_in_names)
+    listing.state.update(b"%d" % listing.classes_in_names)
+    return listing
 
 
 @dataclass
@@ -53,29 +53,35 @@ class Listing:
     """What is in a folder.
 
     Attributes:
-        root: the folder.
+        root: the folder, or the one that the names in a table start from.
+        source: what was asked for: the folder, or the table.
         files, folders: where they are, in the order of their names.
         links: where links are, and whether each leads to a file.
         findings: on what is none of these.
         ignored: how many of each name that systems leave behind.
         bytes: of all files together.
+        classes_in_names: whether the names of the files say their classes.
+        labels: the class and part of each file, where a table says them.
         state: a hash of all names and of the sizes, times and rights of all files.
 
     Introduced in lesson 2.
     """
 
     root: Path
+    source: Path
     files: list[Place] = field(default_factory=list)
     folders: list[Place] = field(default_factory=list)
     links: dict[Place, bool] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     ignored: Counter = field(default_factory=Counter)
     bytes: int = 0
+    classes_in_names: bool = False
+    labels: dict[Place, tuple[str, str]] | None = None
     state: hashlib.blake2b = field(default_factory=lambda: hashlib.blake2b(digest_size=16))
 
 
-def _existing_folder(folder: str | os.PathLike) -> Path:
-    """The folder as a Path, or an error that says what is there instead."""
+def existing_path(folder: str | os.PathLike) -> Path:
+    """The path of something that is there, or an error that says what may have been meant."""
     if isinstance(folder, str) and not folder.strip():
         raise UsageError(
             "Expected the path of a folder. Received: an empty text. "
@@ -90,18 +96,11 @@ def _existing_folder(folder: str | os.PathLike) -> Path:
             f"Expected the path of a folder. Received: {type(folder).__name__}. Give it as text."
         ) from None
     try:
-        mode = os.stat(root).st_mode  # noqa: PTH116, says more than Path.is_dir
+        root.stat()  # it says more than `exists`
     except PermissionError as error:
         raise FolderError(_unreadable_in_words(root, error)) from None
     except (OSError, ValueError) as error:  # ValueError: a zero character in the name
         raise MissingFileError(_missing_in_words(root)) from error
-    if not stat.S_ISDIR(mode):
-        packed = root.suffix.lower() in (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar")
-        raise FolderError(
-            f"Expected the path of a folder. Received: the file {printable(str(root))}. "
-            + ("Unpack it first, then give" if packed else "Give")
-            + " the folder that the images lie in."
-        )
     return root
 
 
@@ -128,7 +127,10 @@ def _hint(root: Path) -> str:
     close = difflib.get_close_matches(root.name.casefold(), names, n=1)
     if close:
         return f"Did you mean {printable(names[close[0]])!r}?"
-    return next((hint for sign, hint in ODD_PATHS.items() if re.search(sign, text)), ODD_PATHS[""])
+    return (
+        "Check its spelling. In a path on this computer, write / between folders, without quotes "
+        "or file:// in front. A download must be unpacked first."
+    )
 
 
 def _meant(text: str) -> str | None:
@@ -154,7 +156,7 @@ def _unreadable_in_words(root: Path, error: OSError) -> str:
 
 def _list_files(root: Path) -> Listing:
     """Everything in the folder, without following a link. No recursion: folders can be deep."""
-    listing = Listing(root)
+    listing = Listing(root, root)
     to_do: list[Place] = [()]
     while to_do:
         folder = to_do.pop()
@@ -197,7 +199,11 @@ def _take_down(entry: os.DirEntry, place: Place, listing: Listing) -> bytes:
         return b"folder"
     if entry.is_file(follow_symlinks=False):
         listing.files.append(place)
-        return _file_state(entry, listing)
+        with contextlib.suppress(OSError):  # it vanished; the look at it says so
+            status = entry.stat(follow_symlinks=False)
+            listing.bytes += status.st_size
+            return state_of_file(status)
+        return b"file"
     cause = "It is a pipe, socket or device."
     listing.findings.append(make_finding(place, "not a file", cause))
     return b"other"
@@ -210,17 +216,12 @@ def _leads_to_file(link: os.DirEntry) -> bool:
         return False
 
 
-def _file_state(entry: os.DirEntry, listing: Listing) -> bytes:
+def state_of_file(status: os.stat_result) -> bytes:
     """What changes with a file: its size, its times, and who may read it.
 
     A program may set the time of the last change back, but not the one at which the system
     noted it. The number of the file would tell no more, and network disks give it anew.
     """
-    try:
-        status = entry.stat(follow_symlinks=False)
-    except OSError:
-        return b"file"
-    listing.bytes += status.st_size
     times = (status.st_mtime_ns, status.st_ctime_ns)
     return b"file %d %d %d %d" % (status.st_size, *times, status.st_mode)
 
@@ -234,3 +235,13 @@ def _left_by_systems(name: str) -> str | None:
     if name.lower().endswith(".icloud"):  # what stands for a photo that is elsewhere
         return None
     return "._*" if name.startswith("._") else "other hidden names"
+
+
+def links_in_words(listing: Listing, folder: Place) -> str:
+    """What to add to a cause where there are links below a folder."""
+    count = sum(place[: len(folder)] == folder for place in listing.links)
+    if not count:
+        return ""
+    return (
+        f" It holds {counted(count, 'link')}, not followed: put what they lead to in their place."
+    )

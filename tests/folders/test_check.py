@@ -159,17 +159,13 @@ class TestNoFolder:
     @pytest.mark.parametrize(
         ("asked", "hint"),
         [
-            ("C:\\Users\\me\\qqqq", "It is a path of Windows."),
-            ("d:/qqqq", "It is a path of Windows."),
-            ("..\\qqqq", "Write / between folders."),
-            ("..\temp", "Python reads a backslash"),
-            ("'qqqq", "Leave the quotation marks inside the text out."),
-            ("file:///qqqq", "Give the path alone, without file://"),
-            ("https://example.org/qqqq.zip", "download and unpack it"),
+            ("C:\\Users\\me\\qqqq", "write / between folders"),
+            ("'qqqq", "without quotes"),
+            ("https://example.org/qqqq.zip", "A download must be unpacked first"),
             ("cifar10", 'load_dataset("cifar10") loads it.'),
         ],
     )
-    def test_what_is_odd_about_a_path_is_said(self, tmp_path, monkeypatch, asked, hint):
+    def test_what_a_path_must_be_is_said(self, tmp_path, monkeypatch, asked, hint):
         monkeypatch.chdir(tmp_path)
         with pytest.raises(MissingFileError) as refused:
             check_folder(asked)
@@ -461,13 +457,6 @@ class TestLayout:
             fill(tmp_path / name, {"train": 8, "test": 8}, first=20 * number)
         assert self.one_problem(tmp_path).advice.startswith("Turn them round: one folder a part")
 
-    def test_albums_inside_classes_are_no_classes(self, tmp_path):
-        for number, name in enumerate(["cat", "dog"]):
-            fill(tmp_path / name, {"2019": 5, "2020-01": 5}, first=20 * number)
-        report = check_folder(tmp_path)
-        assert report.class_names == ("cat", "dog")
-        assert {found.kind for found in report.findings} == {"nested folders"}
-
     def test_folders_with_images_of_their_own_are_classes(self, tmp_path):
         for number, name in enumerate(["cat", "dog"]):
             fill(tmp_path / name, {"indoor": 5, "outdoor": 5}, first=20 * number)
@@ -526,7 +515,7 @@ class TestLayout:
 
     @pytest.mark.parametrize("count", [1, 2])
     def test_a_class_too_small_for_every_split_is_refused(self, tmp_path, count):
-        report = check_folder(fill(tmp_path, {"cat": 40, "dog": count}), set_aside=True)
+        report = check_folder(fill(tmp_path, {"cat": 8, "dog": count}), set_aside=True)
         assert found(report) == [("dog", "too few images", "problem")]
         assert "3 are enough" in report.problems[0].cause
 
@@ -541,12 +530,116 @@ class TestLayout:
                     {image.label for image in files} == {0, 1, 2} for files in parts.values()
                 )
 
+    @pytest.mark.parametrize(("count", "noted"), [(40, True), (39, False)])
+    def test_very_unequal_classes_are_noted(self, tmp_path, count, noted):
+        report = check_folder(fill(tmp_path, {"cat": count, "dog": 4, "hen": 9}))
+        assert report.ok
+        assert found(report) == noted * [(".", "unequal classes", "note")]
+        if noted:
+            [note] = report.notes
+            assert note.cause == "cat has 40 images to train with, and dog has 4."
+            assert 'train(..., class_weight="balanced")' in note.advice
+            assert "balanced accuracy" in note.advice
+
     def test_copies_do_not_make_a_class_large_enough(self, tmp_path):
         fill(tmp_path, {"cat": 20})
         for number in range(20):
             write(tmp_path / "dog" / f"{number}.png", picture(100))
         report = check_folder(tmp_path)
         assert ("dog", "too few images", "problem") in found(report)
+
+
+# ------------------------------------------------------------------------- classes in file names
+
+
+def fill_by_name(folder: Path, names: list[str], count: int = 8) -> Path:
+    """Good images whose names say the class: such as "cat.{}.jpg"."""
+    for number in range(count * len(names)):
+        write(folder / names[number % len(names)].format(number), picture(1000 + number))
+    return folder
+
+
+class TestClassesInNames:
+    @pytest.mark.parametrize(
+        ("names", "classes"),
+        [
+            (["cat.{}.png", "dog.{}.png"], ("cat", "dog")),
+            (["Great Pyrenees-{}.png", "shiba_inu_{}.png"], ("Great Pyrenees", "shiba_inu")),
+            (["cat ({}).png", "dog({}).png"], ("cat", "dog")),
+            (["2_{}.png", "10_{}.png"], ("2", "10")),
+            (["고양이 {}.png", "개 {}.png"], ("개", "고양이")),
+        ],
+        ids=str,
+    )  # fmt: skip
+    def test_a_flat_folder(self, tmp_path, names, classes):
+        report = check_folder(fill_by_name(tmp_path, names), classes_in_names=True)
+        assert report.findings == ()
+        assert report.class_names == classes
+        assert report.class_counts() == dict.fromkeys(classes, 8)
+        for image in report.images:
+            assert image.path.name.startswith(classes[image.label])
+        loaded = load_dataset(tmp_path, classes_in_names=True, image_size=(16, 16))
+        assert loaded.class_names == classes
+        for image in report.images:
+            pixels = np.asarray(Image.open(image.path))
+            splits = (loaded.train, loaded.validation, loaded.test)
+            [label] = [
+                split.labels[at]
+                for split in splits
+                for at, one in enumerate(split.images)
+                if np.array_equal(one, pixels)
+            ]
+            assert label == image.label
+
+    def test_also_in_parts(self, tmp_path):
+        fill_by_name(tmp_path / "train", ["cat.{}.png", "dog.{}.png"])
+        fill_by_name(tmp_path / "test", ["cat.{}.bmp", "dog.{}.bmp"], 2)
+        write(tmp_path / "cat.99.png", picture(99))
+        report = check_folder(tmp_path, classes_in_names=True, set_aside=True)
+        assert ("cat.99.png", "no class in its name", "set aside") in found(report)
+        assert {image.path.parent.name == image.part for image in report.images} == {True}
+        assert {image.part for image in report.images} == {"train", "test"}
+
+    def test_a_name_without_a_class_is_found(self, tmp_path):
+        fill_by_name(tmp_path, ["cat.{}.png", "dog.{}.png"])
+        for number, name in enumerate(["0007.png", "bird.png", "_5.png"]):
+            write(tmp_path / name, picture(number))
+        write(tmp_path / "notes.1.txt", b"mine")
+        report = check_folder(tmp_path, classes_in_names=True)
+        assert found(report) == [
+            ("0007.png", "no class in its name", "problem"),
+            ("_5.png", "no class in its name", "problem"),
+            ("bird.png", "no class in its name", "problem"),
+            ("notes.1.txt", "not an image", "note"),
+        ]  # fmt: skip
+
+    def test_names_that_differ_by_capitals_are_refused_here_too(self, tmp_path):
+        fill_by_name(tmp_path, ["cat.{}.png", "Cat.{}.png", "dog.{}.png"])
+        report = check_folder(tmp_path, classes_in_names=True)
+        assert found(report) == [("cat", "same class twice", "problem")]
+
+    @pytest.mark.parametrize("inside", [[""], ["train"], ["train", "test"]], ids=str)
+    def test_without_the_argument_the_words_name_it(self, tmp_path, inside):
+        for name in inside:
+            fill_by_name(tmp_path / name, ["cat.{}.png", "dog.{}.png"])
+        [problem] = check_folder(tmp_path).problems
+        assert "If the file names say the classes, as 'cat', give classes_in_names=True." in (
+            problem.advice
+        )
+
+    @pytest.mark.parametrize("names", [["IMG_{}.png"], ["a{}.png", "b{}.png"]])
+    def test_it_does_not_where_the_names_do_not_look_like_it(self, tmp_path, names):
+        [problem] = check_folder(fill_by_name(tmp_path, names)).problems
+        assert "classes_in_names" not in problem.advice
+
+    def test_what_is_kept_is_of_the_same_argument(self, tmp_path):
+        fill(tmp_path, {"a": 16, "b": 16})
+        for number, path in enumerate(sorted(tmp_path.glob("*/*.png"))):
+            path.rename(path.with_name(f"{number % 2 * 'x'}{path.parent.name}.{number}.png"))
+        assert load_dataset(tmp_path, image_size=(8, 8)).class_names == ("a", "b")
+        loaded = load_dataset(tmp_path, image_size=(8, 8), classes_in_names=True)
+        assert loaded.class_names == ("a", "b", "xa", "xb")
+        assert load_dataset(tmp_path, image_size=(8, 8)).class_names == ("a", "b")
 
 
 # ------------------------------------------------------------------------- names
