@@ -18,7 +18,7 @@ from helpers.basics.arguments import is_whole
 from helpers.basics.errors import FolderError, UsageError
 from helpers.folders.compare import joined_by
 from helpers.folders.examine import SeenImage
-from helpers.folders.findings import Finding, ImageFile, Place, counted, first_names, make_finding
+from helpers.folders.findings import Finding, ImageFile, counted, first_names, make_finding
 from helpers.folders.layout import Layout, advice_on_names, by_number
 from helpers.folders.listing import Listing, links_in_words
 
@@ -142,19 +142,23 @@ def try_cut(
     together = joined_by(np.hstack([same_class, [range(len(images)), first]]), len(images))
     trains = np.array([image.part in TRAINING for image in images], bool)
     findings: list[Finding] = []
-    needed = len(_numbers_to_cut(images, len(class_names), validation_images)) + 1
+    needed = 0
+    if len({*labels[trains]}) == len(class_names) > 1:  # or it is found elsewhere
+        needed = len(_numbers_to_cut(images, len(class_names), validation_images)) + 1
     for label, name in enumerate(class_names):
         of_class = labels == label
         alike = len(np.unique(together[of_class & trains]))
-        if not 0 < alike < needed or len(class_names) < 2:  # without any: found elsewhere
+        if alike >= needed:
             continue
         together[of_class] = np.array(first)[of_class]
         different = len(np.unique(together[of_class & trains]))
         place = layout.class_places[name]
         if different < needed:
             links = links_in_words(listing, place)
-            cause = f"It has {counted(different, 'different image')}, and each split needs one."
-            cause = f"{cause} {needed} are enough.{links}"
+            cause = (
+                f"It has {counted(different, 'different image')}, and each split needs one: "
+                f"{needed} are enough.{links}"
+            )
             findings.append(make_finding(place, "too few images", cause))
         else:
             cause = f"It has {counted(alike, 'clearly different picture')}, too few to cut."
@@ -178,16 +182,18 @@ def find_missing_classes(
             cause = f"It has no image that can be used.{links_in_words(listing, place)}"
             yield make_finding(place, "class without images", cause)
     if len(class_names) < 2:
-        cause = (
-            f"It has images that can be used of {counted(len(class_names), 'class')}; 2 are needed."
-        )
-        advice = f"Add a second class.{advice_on_names(listing) if layout.depth else ''}"
-        yield make_finding((), "one class", cause + links_in_words(listing, ()), advice)
+        classes = counted(len(class_names), "class")
+        links = links_in_words(listing, ())
+        cause = f"It has images that can be used of {classes}; 2 are needed.{links}"
+        advice = f"Add images of a second class.{advice_on_names(listing) if layout.depth else ''}"
+        yield make_finding((), "one class", cause, advice)
     for part, place in layout.part_places.items():
         found = {class_names[image.label] for image in images if image.part == part}
         missing = [name for name in class_names if name not in found]
         if missing and not found:
-            yield _empty_part(part, place, links_in_words(listing, place))
+            kind = "different classes" if part == "train" else "part without classes"
+            cause = "It has no image that can be used in the folder of a class."
+            yield make_finding(place, kind, cause + links_in_words(listing, place))
         elif missing:
             cause = f"It has no image of {first_names(sorted(missing))}, and another part has."
             yield make_finding(place, "different classes", cause)
@@ -207,16 +213,6 @@ def find_unequal_classes(
             f"{class_names[fewest]} has {small:,}."
         )
         yield make_finding((), "unequal classes", cause)
-
-
-def _empty_part(part: str, place: Place, links: str) -> Finding:
-    """A finding on a part without images. All but the training images can be cut off these."""
-    kind = "different classes" if part == "train" else "part without classes"
-    advice = "Sort its images into one folder a class, or move it elsewhere."
-    if part != "train":
-        advice += f" Without it, the {part} images are cut off the training images."
-    cause = f"It has no image that can be used in the folder of a class.{links}"
-    return make_finding(place, kind, cause, advice)
 
 
 def _numbers_to_cut(
@@ -264,11 +260,9 @@ def cut_parts(
 
     Introduced in lesson 2.
     """
-    parts = {
-        "train": [image for image in images if image.part in TRAINING],
-        "validation": [image for image in images if image.part == "validation"],
-        "test": [image for image in images if image.part == "test"],
-    }
+    parts: dict[str, list[ImageFile]] = {"train": [], "validation": [], "test": []}
+    for image in images:
+        parts[image.part or "train"].append(image)
     for part, number in _numbers_to_cut(images, len(class_names), validation_images).items():
         train = parts["train"]
         labels, twins = ([getattr(one, name) for one in train] for name in ("label", "twin"))

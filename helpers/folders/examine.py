@@ -47,6 +47,7 @@ from helpers.photos.thumbnails import (
 FEWEST_PIXELS = 4  # a side
 LONGEST = 8  # times the shorter side
 DIGEST_BYTES = 16
+BYTES_EACH = 100_000  # of a file, where nobody has looked
 
 
 class _Look(NamedTuple):
@@ -142,13 +143,10 @@ def _examine(root: str, place: Place, image_size: ImageSize | None = None) -> _L
 
 def _about_shape(pixels: np.ndarray) -> list[Remark]:
     height, width, _ = pixels.shape
-    shorter, longer = (width, height) if width < height else (height, width)
-    if shorter >= FEWEST_PIXELS and longer <= LONGEST * shorter:
-        return []
     shape = f"It has {width} x {height} pixels."
-    if shorter < FEWEST_PIXELS:
+    if min(height, width) < FEWEST_PIXELS:
         raise Refused("tiny", shape)
-    return [("very long", shape)]
+    return [("very long", shape)] if max(height, width) > LONGEST * min(height, width) else []
 
 
 def _digest(pixels: np.ndarray) -> bytes:
@@ -194,24 +192,16 @@ def read_images(
             f"{image_size.height} x {image_size.width} pixels. Received: {free / 1e6:,.0f} MB. "
             "Choose a smaller image_size, or shut other notebooks down."
         )
-    images, done = np.empty((len(files), *image_size.shape), np.uint8), 0
+    images = np.empty((len(files), *image_size.shape), np.uint8)
+    places = iter(images)
 
     def take(read: np.ndarray) -> None:
-        nonlocal done
-        images[done : done + len(read)] = read
-        done += len(read)
+        for image in read:
+            next(places)[:] = image
 
     paths = [file.path for file in files]
-    bytes_each = sum(map(_size, paths)) / max(len(paths), 1)
-    in_processes(partial(_read_chunk, image_size), paths, "read", progress, take, bytes_each)
+    in_processes(partial(_read_chunk, image_size), paths, "read", progress, take, BYTES_EACH)
     return images
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:  # the reading says it in words
-        return 0
 
 
 def _read_chunk(image_size: ImageSize, _: int, paths: Sequence[Path]) -> np.ndarray:
@@ -221,11 +211,10 @@ def _read_chunk(image_size: ImageSize, _: int, paths: Sequence[Path]) -> np.ndar
 
 def _read_pixels(path: Path) -> np.ndarray:
     try:
-        pixels, _ = decoded(path)
+        return decoded(path)[0]
     except (Refused, OSError) as error:
         raise FolderError(
             f"Expected the image {printable(str(path))} as it was when the folder was checked. "
             f"Received: a changed one. {reason(error)[1]} Load the folder again when no "
             "program changes it."
         ) from error
-    return pixels

@@ -23,7 +23,7 @@ KINDS = {
     # the layout
     "empty": (PROBLEM, "Put one sub-folder of images a class into it."),
     "no class folders": (PROBLEM, "Sort the images into one sub-folder a class."),
-    "one class": (PROBLEM, "Add a sub-folder with images of a second class."),
+    "one class": (PROBLEM, "Add images of a second class."),
     "one folder too many": (PROBLEM, "Use the inner folder."),
     "beside the parts": (
         PROBLEM,
@@ -38,7 +38,11 @@ KINDS = {
     "different classes": (PROBLEM, "Add images of them there, or take them out of every part."),
     "too few images": (PROBLEM, "Add images to it, or move its folder elsewhere."),
     "class without images": (SET_ASIDE, "Put images into it, or move the folder elsewhere."),
-    "part without classes": (SET_ASIDE, "Sort its images into one folder a class."),
+    "part without classes": (
+        SET_ASIDE,
+        "Sort its images into one folder a class, or move it elsewhere: what is missing then is "
+        "cut off the training images.",
+    ),
     "linked folder": (SET_ASIDE, "Put a copy of what it leads to in its place, or delete it."),
     "outside": (SET_ASIDE, "Move it into the folder of its class."),
     "nested folders": (

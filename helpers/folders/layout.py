@@ -106,7 +106,7 @@ def advice_on_names(listing: Listing) -> str:
 
 
 def is_named_as_image(place: Place) -> bool:
-    return place[-1].lower().endswith(tuple(IMAGE_ENDINGS))
+    return f".{place[-1].lower().rpartition('.')[2]}" in IMAGE_ENDINGS
 
 
 def _by_names(listing: Listing) -> Layout:

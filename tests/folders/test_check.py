@@ -326,7 +326,7 @@ class TestLayout:
         assert (part.path, part.kind) == ("test", "part without classes")
         assert part.cause == "It has no image that can be used in the folder of a class."
         assert "or move it elsewhere" in part.advice
-        assert "the test images are cut off the training images" in part.advice
+        assert "what is missing then is cut off the training images" in part.advice
         assert stray.kind == "outside"
         with pytest.raises(FolderError, match="\nset_aside=True goes on without 2 of them"):
             load_dataset(tmp_path)
