@@ -36,11 +36,9 @@ def list_folder(folder: str | os.PathLike, *, classes_in_names: bool = False) ->
     """
     root = existing_path(folder)
     if not root.is_dir():
-        packed = root.suffix.lower() in (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar")
         raise FolderError(
-            f"Expected the path of a folder. Received: the file {printable(str(root))}. "
-            + ("Unpack it first, then give" if packed else "Give")
-            + " the folder that the images lie in."
+            f"Expected the path of a folder or of a CSV file. Received: {printable(str(root))}. "
+            "Give the folder that the images lie in; an archive has to be unpacked first."
         )
     listing = _list_files(root)
     listing.classes_in_names = bool(classes_in_names)
@@ -90,11 +88,12 @@ def existing_path(folder: str | os.PathLike) -> Path:
     try:
         root = as_path(folder)
     except (UsageError, MissingFileError):  # no path at all, or none of this system
-        if isinstance(folder, str | os.PathLike):
-            raise MissingFileError(_missing_in_words(Path(folder))) from None
-        raise UsageError(
-            f"Expected the path of a folder. Received: {type(folder).__name__}. Give it as text."
-        ) from None
+        if not isinstance(folder, str | os.PathLike):
+            raise UsageError(
+                f"Expected the path of a folder. Received: {type(folder).__name__}. "
+                "Give it as text."
+            ) from None
+        raise MissingFileError(_missing_in_words(Path(folder))) from None
     try:
         root.stat()  # it says more than `exists`
     except PermissionError as error:

@@ -18,7 +18,7 @@ import html
 import io
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
@@ -163,17 +163,31 @@ class FolderReport:
         if len(counts) > MOST_CLASSES:
             lines.append(f"  and {len(counts) - MOST_CLASSES} more classes")
         said = []
-        for (level, kind), group in self._groups().items():
-            said.append(f"  {level}: {kind} ({len(group):,}). {group[0].advice}")
-            said += [f"    {found.path}: {found.cause}" for found in group[:MOST_FINDINGS]]
-            if len(group) > MOST_FINDINGS:
-                said.append(f"    and {len(group) - MOST_FINDINGS:,} more")
-        if self.ignored:
-            said.append(f"  ignored: {self._ignored_in_words()}")
+        for title, group, items in self._groups():
+            said += [f"  {title}. {group[0].advice}", *(f"    {item}" for item in items)]
+        said += [f"  {line}" for line in self._ignored_in_words()]
         return "\n".join([*lines, *(wrapped(line, indent="      ") for line in said)])
 
     def _repr_html_(self) -> str:
-        return _as_html(self)
+        """Two tables with captions and headings, for eyes and for screen readers."""
+        lines = [f"{folder_name(self.folder)}: {self._summary()}", *self._ignored_in_words()]
+        classes = [
+            f'<tr><th scope="row" {LEFT}>{html.escape(name)}</th><td>{count:,}</td></tr>'
+            for name, count in self.class_counts().items()
+        ]
+        findings, left = [], MOST_PICTURES
+        for title, group, items in self._groups():
+            first = group[: min(PICTURES_OF_A_KIND, left)]
+            pictures = [_html_picture(self.folder, found) for found in first]
+            left -= len(pictures) - pictures.count("")
+            findings.append(_html_row(title, items, pictures, group[0].advice))
+        return "".join(
+            [
+                *(f"<p>{html.escape(line)}</p>" for line in lines),
+                _html_table("Images that can be used", ("class", "images"), classes),
+                _html_table("What the check found", ("what", "where", "what to do"), findings),
+            ]
+        )
 
     def in_words(self) -> str:
         """The numbers of notes and of files set aside; "" if there are none of both.
@@ -186,47 +200,26 @@ class FolderReport:
         return ", ".join(words)
 
     def _summary(self) -> str:
-        words = [
-            f"{counted(len(self.images), 'image')} of {counted(len(self.class_names), 'class')}",
-            counted(len(self.problems), "problem"),
-            f"{len(self.set_aside):,} set aside",
-            counted(len(self.notes), "note"),
-        ]
-        return ", ".join(words)
+        return (
+            f"{counted(len(self.images), 'image')} of {counted(len(self.class_names), 'class')}, "
+            f"{counted(len(self.problems), 'problem')}, {len(self.set_aside):,} set aside, "
+            f"{counted(len(self.notes), 'note')}"
+        )
 
-    def _groups(self) -> dict[tuple[str, str], list[Finding]]:
-        groups: dict[tuple[str, str], list[Finding]] = {}
+    def _groups(self) -> Iterator[tuple[str, list[Finding], list[str]]]:
+        """For each kind of finding a title, all of them, and the first ones in words."""
+        groups: dict[str, list[Finding]] = {}
         for found in self.findings:
-            groups.setdefault((found.level, found.kind), []).append(found)
-        return groups
+            groups.setdefault(f"{found.level}: {found.kind}", []).append(found)
+        for title, group in groups.items():
+            items = [f"{found.path}: {found.cause}" for found in group[:MOST_FINDINGS]]
+            if len(group) > MOST_FINDINGS:
+                items.append(f"and {len(group) - MOST_FINDINGS:,} more")
+            yield f"{title} ({len(group):,})", group, items
 
-    def _ignored_in_words(self) -> str:
-        return ", ".join(f"{name} {count:,}" for name, count in sorted(self.ignored.items()))
-
-
-def _as_html(report: FolderReport) -> str:
-    """Two tables with captions and headings, for eyes and for screen readers."""
-    classes = [
-        f'<tr><th scope="row" {LEFT}>{html.escape(name)}</th><td>{count:,}</td></tr>'
-        for name, count in report.class_counts().items()
-    ]
-    left = MOST_PICTURES
-    findings = []
-    for (level, kind), group in report._groups().items():
-        first = group[: min(PICTURES_OF_A_KIND, left)]
-        pictures = [_html_picture(report.folder, found) for found in first]
-        left -= len(pictures) - pictures.count("")
-        findings.append(_html_row(f"{level}: {kind}", group, pictures))
-    lines = [f"{folder_name(report.folder)}: {report._summary()}"]
-    if report.ignored:
-        lines.append(f"ignored: {report._ignored_in_words()}")
-    return "".join(
-        [
-            *(f"<p>{html.escape(line)}</p>" for line in lines),
-            _html_table("Images that can be used", ("class", "images"), classes),
-            _html_table("What the check found", ("what", "where", "what to do"), findings),
-        ]
-    )
+    def _ignored_in_words(self) -> list[str]:
+        counts = ", ".join(f"{name} {count:,}" for name, count in sorted(self.ignored.items()))
+        return [f"ignored: {counts}"] if counts else []
 
 
 def _html_table(caption: str, heads: Sequence[str], rows: list[str]) -> str:
@@ -239,17 +232,14 @@ def _html_table(caption: str, heads: Sequence[str], rows: list[str]) -> str:
     )
 
 
-def _html_row(title: str, group: list[Finding], pictures: list[str]) -> str:
-    items = [
-        f"<li>{html.escape(f'{found.path}: {found.cause}')} {picture}</li>"
-        for found, picture in zip_longest(group[:MOST_FINDINGS], pictures, fillvalue="")
+def _html_row(title: str, items: list[str], pictures: list[str], advice: str) -> str:
+    cells = [
+        f"<li>{html.escape(item)} {picture}</li>"
+        for item, picture in zip_longest(items, pictures, fillvalue="")
     ]
-    if len(group) > MOST_FINDINGS:
-        items.append(f"<li>and {len(group) - MOST_FINDINGS:,} more</li>")
     return (
-        f'<tr><th scope="row" {LEFT}>{html.escape(title)} ({len(group):,})</th>'
-        f"<td {LEFT}><ul>{''.join(items)}</ul></td>"
-        f"<td {LEFT}>{html.escape(group[0].advice)}</td></tr>"
+        f'<tr><th scope="row" {LEFT}>{html.escape(title)}</th>'
+        f"<td {LEFT}><ul>{''.join(cells)}</ul></td><td {LEFT}>{html.escape(advice)}</td></tr>"
     )
 
 

@@ -188,13 +188,10 @@ class TestNoFolder:
         with pytest.raises(MissingFileError):
             check_folder(tmp_path / "loop")
 
-    @pytest.mark.parametrize(
-        ("name", "advice"),
-        [("photos.zip", "Unpack it first, then give"), ("cat.jpg", "Give the folder that the")],
-    )
-    def test_a_file_is_no_folder(self, tmp_path, name, advice):
+    @pytest.mark.parametrize("name", ["photos.zip", "cat.jpg"])
+    def test_a_file_is_no_folder(self, tmp_path, name):
         write(tmp_path / name, b"content")
-        with pytest.raises(FolderError, match=f"Received: the file .*{name}. {advice}"):
+        with pytest.raises(FolderError, match=f"Received: .*{name}.*has to be unpacked first"):
             check_folder(tmp_path / name)
 
     @pytest.mark.parametrize("nonsense", [None, 5, b"photos", ["photos"]])
