@@ -118,20 +118,18 @@ def check_listing(
     if isinstance(layout, Finding):
         findings = [*listing.findings, *find_links(listing, None), layout]
     else:
-        seen, thumbnails, of_files = examine_all(listing, layout, progress, image_size, rows)
-        nested = find_nested(seen, layout)
+        seen, of_files = examine_all(listing, layout, progress, image_size, rows)
         usable, copies = find_copies(seen)
-        seen = [image for image, is_usable in zip(seen, usable, strict=True) if is_usable]
-        near = near_pairs(seen, thumbnails[usable])
-        classes, images, too_few = try_cut(listing, layout, seen, near, validation_images)
+        near = near_pairs(usable)
+        classes, images, too_few = try_cut(listing, layout, usable, near, validation_images)
         findings = [
             *listing.findings,
             *find_links(listing, layout),
             *layout.findings,
             *of_files,
-            *nested,
+            *find_nested(seen, layout),
             *copies,
-            *find_nearly_the_same(seen, near),
+            *find_nearly_the_same(usable, near),
             *find_missing_classes(listing, layout, classes, images),
             *find_unequal_classes(classes, images),
             *too_few,

@@ -37,30 +37,27 @@ PLAIN = 4.0  # grey levels of contrast; a thumbnail with less says too little
 PARTS_BY_WORTH = ("", "train", "validation", "test")
 
 
-def find_copies(images: Sequence[SeenImage]) -> tuple[np.ndarray, list[Finding]]:
-    """Which images can be used, as booleans, and what is said of those with the same picture."""
-    groups: dict[bytes, list[int]] = defaultdict(list)
-    for index, image in enumerate(images):
-        groups[image.digest].append(index)
-    usable = np.ones(len(images), bool)
+def find_copies(images: Sequence[SeenImage]) -> tuple[list[SeenImage], list[Finding]]:
+    """The images that can be used, and what is said of those with exactly the same picture."""
+    groups: dict[bytes, list[SeenImage]] = defaultdict(list)
+    for image in images:
+        groups[image.digest].append(image)
+    unusable: set[int] = set()
     findings: list[Finding] = []
-    for group in groups.values():
-        if len(group) == 1:
-            continue
-        if len({images[one].class_name for one in group}) > 1:
-            findings += _under_two_labels([images[one] for one in group])
-            usable[group] = False
+    for group in [group for group in groups.values() if len(group) > 1]:
+        if len({one.class_name for one in group}) > 1:
+            findings += _under_two_labels(group)
+            unusable |= {one.row for one in group}
             continue
         # A copy in the test images counts most, one in the training images least.
-        part = max((images[one].part for one in group), key=PARTS_BY_WORTH.index)
-        kept = [one for one in group if images[one].part == part]
-        cause = f"The same picture as {shown_place(images[kept[0]].place)}."
-        for one in group:
-            if images[one].part != part:
-                usable[one] = False
-                findings.append(make_finding(images[one].place, "leak", cause))
-        findings += [make_finding(images[one].place, "copy", cause) for one in kept[1:]]
-    return usable, findings
+        part = max((one.part for one in group), key=PARTS_BY_WORTH.index)
+        kept = [one for one in group if one.part == part]
+        leaked = [one for one in group if one.part != part]
+        unusable |= {one.row for one in leaked}
+        cause = f"The same picture as {shown_place(kept[0].place)}."
+        findings += [make_finding(one.place, "leak", cause) for one in leaked]
+        findings += [make_finding(one.place, "copy", cause) for one in kept[1:]]
+    return [image for image in images if image.row not in unusable], findings
 
 
 def _under_two_labels(group: Sequence[SeenImage]) -> Iterator[Finding]:
@@ -71,20 +68,22 @@ def _under_two_labels(group: Sequence[SeenImage]) -> Iterator[Finding]:
         yield make_finding(one.place, "two labels", cause)
 
 
-def near_pairs(images: Sequence[SeenImage], thumbnails: np.ndarray) -> np.ndarray:
+def near_pairs(images: Sequence[SeenImage]) -> np.ndarray:
     """Pairs of images whose thumbnails differ by very little: int, (2, pairs), their indices.
 
     A thumbnail is a point in space, and a tree finds the nearest other ones. It searches by
     the directions in which the points differ most; the whole thumbnails then decide.
     Pictures of nearly one colour are left out: this small, they all look alike.
     """
-    first = {image.digest: index for index, image in reversed([*enumerate(images)])}
-    which = np.array(sorted(first.values()), int)
-    contrast = np.concatenate([contrast_of(thumbnails[piece]) for piece in pieces_of(which)])
-    which, contrast = which[contrast >= PLAIN], contrast[contrast >= PLAIN]
+    one_of_each = {image.digest: index for index, image in enumerate(images)}  # of all copies
+    which = np.array(sorted(one_of_each.values()), int)
+    joined = b"".join(images[index].thumbnail for index in which)
+    points = np.frombuffer(joined, np.uint8).reshape(-1, THUMBNAIL_BYTES)
+    contrast = np.concatenate([contrast_of(piece) for piece in pieces_of(points)])
+    telling = contrast >= PLAIN
+    which, points, contrast = which[telling], points[telling], contrast[telling]
     if len(which) < 2:
         return np.empty((2, 0), int)
-    points = thumbnails[which]
     tree = tree_of(points)
     pairs = _neighbours(tree)
     distance = np.concatenate(

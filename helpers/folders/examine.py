@@ -35,14 +35,7 @@ from helpers.photos.decode import decoded
 from helpers.photos.looks import may_show_nothing, shows_nothing
 from helpers.photos.processes import in_processes, quiet_pillow
 from helpers.photos.remarks import Refused, Remark, printable, reason
-from helpers.photos.thumbnails import (
-    LARGE,
-    THUMBNAIL_BYTES,
-    ImageSize,
-    make_thumbnails,
-    reduced,
-    resized,
-)
+from helpers.photos.thumbnails import LARGE, ImageSize, make_thumbnails, reduced, resized
 
 FEWEST_PIXELS = 4  # a side
 LONGEST = 8  # times the shorter side
@@ -68,6 +61,7 @@ class SeenImage:
     class_name: str
     part: str
     digest: bytes  # the same for exactly the same picture only
+    thumbnail: bytes
 
 
 def examine_all(
@@ -76,22 +70,22 @@ def examine_all(
     progress: bool,
     image_size: ImageSize | None,
     rows: Path | None,
-) -> tuple[list[SeenImage], np.ndarray, list[Finding]]:
-    """Look at every file, once: the images, their thumbnails as rows, and the findings."""
+) -> tuple[list[SeenImage], list[Finding]]:
+    """Look at every file, once: the images, and what is said of files."""
     looks: list[tuple[list[Remark], bytes, bytes]] = []
     look = partial(_examine_chunk, str(listing.root), image_size, rows)
     bytes_each = listing.bytes / max(len(listing.files), 1)
     in_processes(look, listing.files, "check", progress, looks.extend, bytes_each)
-    images, findings = [], []
-    for row, (remarks, digest, _) in enumerate(looks):
-        place, class_name = listing.files[row], layout.classes[row]
-        if not class_name and (digest or KINDS[remarks[0][0]][0] != NOTE):
+    images: list[SeenImage] = []
+    findings: list[Finding] = []
+    for row, (remarks, digest, thumbnail) in enumerate(looks):
+        place, name, part = listing.files[row], layout.classes[row], layout.parts[row]
+        if not name and (digest or KINDS[remarks[0][0]][0] != NOTE):
             remarks = [layout.stray]
         elif digest:
-            images.append(SeenImage(place, row, class_name, layout.parts[row], digest))
+            images.append(SeenImage(place, row, name, part, digest, thumbnail))
         findings += [make_finding(place, kind, cause) for kind, cause in remarks]
-    thumbnails = np.frombuffer(b"".join(looks[image.row][2] for image in images), np.uint8)
-    return images, thumbnails.reshape(-1, THUMBNAIL_BYTES), findings
+    return images, findings
 
 
 def _examine_chunk(

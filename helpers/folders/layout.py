@@ -203,14 +203,10 @@ def _wrong_parts(tree: _Tree, parts: dict[str, str]) -> Finding | None:
     flat = not any(tree.below[(name,)] for name in named)
     if flat or len({_meaning(name)[1] for name in named}) > 1:
         cause = f"{first_names(named)} look like parts of a dataset, not like classes."
+        cause += " They hold no class folders." if flat else ""
         advice = "Make one folder of each part, and sort its images into one folder a class inside."
-        advice += advice_on_names(tree.listing)
-        return make_finding(
-            (),
-            "parts or classes",
-            f"{cause} They hold no class folders." if flat else cause,
-            f"{advice} If they are the classes, give them other names.",
-        )
+        advice += f"{advice_on_names(tree.listing)} If they are the classes, give them other names."
+        return make_finding((), "parts or classes", cause, advice)
     if "train" not in parts.values():
         cause = f"{first_names(named)} look like parts of a dataset, and none is for training."
         advice = "Call the folder with the training images train."
