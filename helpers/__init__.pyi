@@ -12,6 +12,7 @@ from .pictures.lines import plot_lines
 
 # lesson 2: preparing the dataset
 from .basics.errors import CourseError
+from .datasets.arrays import make_dataset
 from .datasets.batches import make_batches
 from .datasets.dataset import ImageDataset, Split, plot_class_counts
 from .datasets.load import load_dataset
@@ -64,6 +65,7 @@ __all__ = [
     "load_dataset",
     "load_model",
     "make_batches",
+    "make_dataset",
     "plot_bars",
     "plot_class_counts",
     "plot_feature_maps",

@@ -24,7 +24,7 @@ FORMER = {
     "figures": ("lessons.figures",),
     "files": ("basics.files",),
     "fit_check": ("models.fit_check", "models.step_memory"),
-    "folder_report": ("folders.report", "folders.findings", "folders.images"),
+    "folder_report": ("folders.report", "folders.findings"),
     "image_files": ("photos.decode", "photos.processes", "photos.remarks"),
     "memory": ("basics.memory",),
     "plots": ("pictures", "pictures.picture", "lessons"),

@@ -11,7 +11,7 @@ from helpers.basics.errors import wrapped
 from helpers.basics.memory import usable_cores
 from helpers.basics.quiet import keras_faults
 from helpers.datasets.dataset import DATA_DIR
-from helpers.datasets.fashion_mnist import FASHION_MNIST_FILE
+from helpers.datasets.load import FASHION_MNIST_FILE
 from helpers.datasets.prepared import PREPARED
 from helpers.torch_twin.network import INSTALL_TORCH
 

@@ -19,7 +19,7 @@ from PIL import Image
 import helpers
 from helpers import ImageDataset, Split, check_folder, load_dataset
 from helpers.basics.errors import FolderError, UsageError
-from helpers.datasets import cifar10, fashion_mnist
+from helpers.datasets import cifar10, load
 
 RECORDS = 20  # images in each of the made-up CIFAR-10 files; the official ones have 10,000
 TEN_CLASSES = np.arange(RECORDS) % 10
@@ -101,14 +101,14 @@ def small_sample(tmp_path, monkeypatch) -> Path:
     def images(count: int) -> np.ndarray:
         return np.arange(count, dtype=np.uint8)[:, None, None].repeat(4, 1).repeat(4, 2)
 
-    file = tmp_path / fashion_mnist.FASHION_MNIST_FILE
+    file = tmp_path / load.FASHION_MNIST_FILE
     np.savez(
         file,
         train_images=images(60), train_labels=(np.arange(60) % 10).astype(np.uint8),
         test_images=images(20), test_labels=TEN_CLASSES.astype(np.uint8),
     )  # fmt: skip
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
-    monkeypatch.setattr(fashion_mnist, "FASHION_MNIST_SHA256", digest)
+    monkeypatch.setattr(load, "FASHION_MNIST_SHA256", digest)
     return tmp_path
 
 
@@ -164,13 +164,13 @@ class TestDamagedSample:
         assert len(load_dataset(data_dir=place, validation_images=20).validation) == 20
 
     def test_one_changed_byte(self, small_sample):
-        file = small_sample / fashion_mnist.FASHION_MNIST_FILE
+        file = small_sample / load.FASHION_MNIST_FILE
         content = bytearray(file.read_bytes())
         content[len(content) // 2] ^= 1
         file.write_bytes(content)
         with pytest.raises(ValueError) as refused:
             load_dataset(data_dir=small_sample, validation_images=20)
-        assert f"with sha256 {fashion_mnist.FASHION_MNIST_SHA256}" in str(refused.value)
+        assert f"with sha256 {load.FASHION_MNIST_SHA256}" in str(refused.value)
         assert f"Received: {hashlib.sha256(content).hexdigest()}" in str(refused.value)
         assert "git checkout -- data" in str(refused.value)
 

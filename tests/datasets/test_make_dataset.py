@@ -10,7 +10,7 @@ from PIL import Image
 
 from helpers import quiet_tensorflow
 from helpers.basics.errors import FolderError, NotEnoughMemoryError, UsageError
-from helpers.datasets import load, make_dataset
+from helpers.datasets import arrays, make_dataset
 from helpers.folders.cut import split_by_class
 
 with quiet_tensorflow():
@@ -42,6 +42,16 @@ def pipeline(images=IMAGES, labels=LABELS) -> tf.data.Dataset:
 
 
 class TestWhatIsTaken:
+    def test_pictures_of_pillow_stand_upright(self, tmp_path):
+        turned = Image.new("RGB", (9, 8))
+        turned.getexif()[0x0112] = 6  # a quarter turn to the right makes it upright
+        turned.putpixel((0, 0), (255, 0, 0))
+        turned.save(tmp_path / "turned.png", exif=turned.getexif())
+        pictures = [Image.open(tmp_path / "turned.png") for _ in LABELS]
+        dataset = make_dataset(pictures, LABELS)
+        assert dataset.image_shape == (9, 8, 3)
+        assert (dataset.train.images[:, 0, 7] == (255, 0, 0)).all()
+
     def test_what_comes_out(self):
         dataset = make_dataset(IMAGES, LABELS)
         assert dataset.image_shape == (8, 9, 3)
@@ -349,7 +359,7 @@ class TestRefusedLabels:
 
     def test_a_class_too_small_for_every_split(self):
         labels = np.where(np.arange(60) < 59, LABELS % 2, 2)
-        with pytest.raises(FolderError, match="Received: 1 different in '2'"):
+        with pytest.raises(FolderError, match="Received: 1 in '2'"):
             make_dataset(IMAGES, labels)
 
     @pytest.mark.parametrize("options", [{"seed": -1}, {"validation_images": 0.2}, {"seed": "0"}])
@@ -368,7 +378,7 @@ class TestRefusedPipelines:
             while True:
                 yield IMAGES[0], 0
 
-        monkeypatch.setattr(load, "available_memory", lambda: 20 * IMAGES[0].nbytes)
+        monkeypatch.setattr(arrays, "available_memory", lambda: 20 * IMAGES[0].nbytes)
         given = tf.data.Dataset.from_generator(for_ever, (tf.uint8, tf.int64))
         with pytest.raises(NotEnoughMemoryError, match="Received: more than 11 images. Take fewer"):
             make_dataset(given)

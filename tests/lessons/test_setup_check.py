@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from helpers import check_setup
-from helpers.datasets.fashion_mnist import FASHION_MNIST_FILE
+from helpers.datasets.load import FASHION_MNIST_FILE
 from helpers.lessons import setup_check
 from helpers.torch_twin.network import INSTALL_TORCH
 

@@ -114,7 +114,7 @@ def test_each_way_is_kept_for_the_next_time(tmp_path, prepared_folder):
         return load_dataset(folder, image_size=(8, 20), **way).train.images
 
     first = [load(way) for way in ways]
-    kept = {path: path.stat().st_mtime_ns for path in prepared_folder.glob("*.zip")}
+    kept = {path: path.stat().st_mtime_ns for path in prepared_folder.glob("*.images")}
     assert len(kept) == len(ways)
     for way, images in zip(ways, first, strict=True):
         np.testing.assert_array_equal(load(way), images)
