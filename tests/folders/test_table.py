@@ -180,7 +180,7 @@ class TestCsv:
         for _ in range(2):
             load_dataset(table, image_size=(8, 8))
         assert capsys.readouterr().out == ""
-        assert len(list(table.parent.glob("prepared/*.zip"))) == 1
+        assert len(list(table.parent.glob("prepared/*.images"))) == 1
 
     def test_classes_in_names_are_for_folders(self, rows, table):
         with pytest.raises(UsageError, match="Leave classes_in_names out"):
