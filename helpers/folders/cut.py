@@ -192,7 +192,7 @@ def find_missing_classes(
         missing = [name for name in class_names if name not in found]
         if missing and not found:
             kind = "different classes" if part == "train" else "part without classes"
-            cause = "It has no image that can be used in the folder of a class."
+            cause = "It has no image of a class that can be used."
             yield make_finding(place, kind, cause + links_in_words(listing, place))
         elif missing:
             cause = f"It has no image of {first_names(sorted(missing))}, and another part has."

@@ -74,7 +74,8 @@ def see_layout(listing: Listing) -> Layout | Finding:
     """The layout of a folder, or what is wrong with it as a whole: then no file needs a look."""
     links = links_in_words(listing, ())
     if listing.labels is not None:
-        return _by_labels([listing.labels[place] for place in listing.files])
+        labels = [listing.labels[place] for place in listing.files]
+        return _by_labels(labels, {part: (part,) for _, part in labels if part})
     if not listing.folders and not listing.files:
         return make_finding((), "empty", f"There is no folder and no file in it.{links}")
     if listing.classes_in_names:
@@ -101,8 +102,8 @@ def advice_on_names(listing: Listing) -> str:
     found = [name for name in names if name]
     if 2 * len(found) <= len(names) or len(set(found)) < 2:
         return ""
-    example = printable(found[0])
-    return f" If the file names say the classes, as {example!r}, give classes_in_names=True."
+    classes = first_names(sorted(set(found)))
+    return f" If the file names say the classes, {classes}, give classes_in_names=True."
 
 
 def is_named_as_image(place: Place) -> bool:
@@ -118,10 +119,10 @@ def _by_names(listing: Listing) -> Layout:
         part = parts[place[0]] if len(place) > 1 else ""
         has_class = is_named_as_image(place) and (part or not given)
         labels.append((class_in_name(place[-1]) if has_class else "", part))
-    return _by_labels(labels)
+    return _by_labels(labels, {part: (top,) for top, part in parts.items() if part})
 
 
-def _by_labels(labels: list[tuple[str, str]]) -> Layout:
+def _by_labels(labels: list[tuple[str, str]], part_places: dict[str, Place]) -> Layout:
     """The layout where the class and part of each file are known."""
     names = {name: class_name(name) for name, _ in labels}
     places = {(name,): name for name in names if name}
@@ -129,7 +130,7 @@ def _by_labels(labels: list[tuple[str, str]]) -> Layout:
         classes=[names[name] for name, _ in labels],
         parts=[part for _, part in labels],
         class_places={names[name]: place for place, name in places.items()},
-        part_places={part: (part,) for _, part in labels if part},
+        part_places=part_places,
         stray=(
             "no class in its name",
             "It does not say the class and a number, as cat.0.jpg does.",

@@ -321,7 +321,7 @@ class TestLayout:
         fill(tmp_path, {"test": 1}, first=30)
         stray, part = check_folder(tmp_path).problems
         assert (part.path, part.kind) == ("test", "part without classes")
-        assert part.cause == "It has no image that can be used in the folder of a class."
+        assert part.cause == "It has no image of a class that can be used."
         assert "or move it elsewhere" in part.advice
         assert "what is missing then is cut off the training images" in part.advice
         assert stray.kind == "outside"
@@ -597,6 +597,18 @@ class TestClassesInNames:
         assert {image.path.parent.name == image.part for image in report.images} == {True}
         assert {image.part for image in report.images} == {"train", "test"}
 
+    def test_a_part_without_a_class_in_its_names(self, tmp_path):
+        """As in competitions, where nobody may know what the test images show."""
+        fill_by_name(tmp_path / "train", ["cat.{}.png", "dog.{}.png"])
+        fill_by_name(tmp_path / "test1", ["{}.bmp"], 2)
+        report = check_folder(tmp_path, classes_in_names=True, set_aside=True)
+        assert [(kind, path) for path, kind, _ in found(report)] == [
+            ("no class in its name", "test1/0.bmp"), ("no class in its name", "test1/1.bmp"),
+            ("part without classes", "test1"),
+        ]  # fmt: skip
+        loaded = load_dataset(tmp_path, classes_in_names=True, set_aside=True, image_size=(8, 8))
+        assert len(loaded.test) == 3
+
     def test_a_name_without_a_class_is_found(self, tmp_path):
         fill_by_name(tmp_path, ["cat.{}.png", "dog.{}.png"])
         for number, name in enumerate(["0007.png", "bird.png", "_5.png"]):
@@ -620,9 +632,8 @@ class TestClassesInNames:
         for name in inside:
             fill_by_name(tmp_path / name, ["cat.{}.png", "dog.{}.png"])
         [problem] = check_folder(tmp_path).problems
-        assert "If the file names say the classes, as 'cat', give classes_in_names=True." in (
-            problem.advice
-        )
+        hint = "If the file names say the classes, cat, dog, give classes_in_names=True."
+        assert hint in problem.advice
 
     @pytest.mark.parametrize("names", [["IMG_{}.png"], ["a{}.png", "b{}.png"]])
     def test_it_does_not_where_the_names_do_not_look_like_it(self, tmp_path, names):
