@@ -157,11 +157,12 @@ def output_shape(model: keras.Model, images: np.ndarray) -> tuple[int | None, ..
     asked = (None, *images.shape[1:])
     takes = getattr(model, "input_shape", None)
     if isinstance(takes, tuple) and not _allows(takes, asked):
-        raise _other_images(asked, f"takes {takes[1:]}")
+        raise _other_images(asked, f"one that takes {takes[1:]}")
     try:
         output = model(keras.KerasTensor(asked, dtype=images.dtype.name))
     except Exception as error:  # whatever a layer says of a shape that it cannot take
-        raise _other_images(asked, f"cannot take them: {in_its_own_words(error)}") from error
+        words = in_its_own_words(error)
+        raise _other_images(asked, f"one whose layers cannot take them: {words}") from error
     return getattr(output, "shape", None)
 
 
@@ -174,6 +175,6 @@ def _allows(takes: tuple, asked: tuple) -> bool:
 
 def _other_images(asked: tuple, received: str) -> MismatchError:
     return MismatchError(
-        f"Expected a model for images of shape {asked[1:]}. Received: one that {received}. Build "
-        "it for this dataset, with build_cnn(dataset), or give its Input the dataset's image_shape."
+        f"Expected a model for images of shape {asked[1:]}. Received: {received}. Build it "
+        "for this dataset, with build_cnn(dataset), or give its Input the dataset's image_shape."
     )

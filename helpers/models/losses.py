@@ -20,6 +20,7 @@ from helpers.models.graph import Ending, ending
 if TYPE_CHECKING:
     import keras
 IMAGES_TO_ASK = 32  # where only the numbers of a model tell what they are
+MEND = "Mend what failed, or compile with"
 OWN = "own"  # a loss that is none of Keras'
 # How far the made-up logits are from 0.
 UNSURE, SURE, SURER = 0.25, 2.0, 4.0
@@ -140,12 +141,14 @@ def check_loss(trial: Trial) -> None:
     received = str(getattr(loss, "__name__", getattr(loss, "name", loss)))
     if (logits := wants_logits(model)) is not None:
         received += f" with from_logits={logits}"
+    to_do = "Compile with"
     try:
         right = trial.loss(trial.right, SURE)
         wrong, surer = (trial.loss(trial.wrong, sureness) for sureness in (SURE, SURER))
         rises = right < wrong < surer and not np.isclose([right, surer], wrong).any()
     except Exception as error:  # of a loss for other labels, or of the user's own
-        rises, received = False, f"{received}, which says: {in_its_own_words(error)}"
+        rises, to_do = False, MEND
+        received = f"{received}, which says: {in_its_own_words(error)}"
     if rises and logits is not probabilities:
         return
     gives = "probabilities" if probabilities else "logits, which are any numbers"
@@ -153,13 +156,14 @@ def check_loss(trial: Trial) -> None:
     metrics = f" and {_accuracy_to_write(trial)}" if trial.outputs == 1 else ""
     raise MismatchError(
         f"Expected a loss of {gives}, as the model gives them, that rises where they are wrong and "
-        f"sure. Received: {received}. Compile with loss=keras.losses.{right_one}Crossentropy("
+        f"sure. Received: {received}. {to_do} loss=keras.losses.{right_one}Crossentropy("
         f"from_logits={not probabilities}){metrics}."
     )
 
 
 def check_accuracy(trial: Trial) -> None:
     """Raise MismatchError where the metric that the curves show does not count what is right."""
+    to_do = "Compile with"
     try:
         right, wrong = (trial.metrics(classes) for classes in (trial.right, trial.wrong))
         received = ", ".join(right) or "none"
@@ -169,10 +173,10 @@ def check_accuracy(trial: Trial) -> None:
                 return
             received += ", by which {:.0%} and {:.0%} are".format(*shares)
     except Exception as error:  # of a metric for other labels, or of the user's own
-        received = f"some that say: {in_its_own_words(error)}"
+        received, to_do = f"some that say: {in_its_own_words(error)}", MEND
     raise MismatchError(
         'Expected the metric "accuracy", for the curves, by which all right answers are right and '
-        f"no wrong ones. Received: the metrics {received}. Compile with "
+        f"no wrong ones. Received: the metrics {received}. {to_do} "
         f"{_accuracy_to_write(trial)}, or not at all: then train does."
     )
 
