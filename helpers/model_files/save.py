@@ -19,7 +19,7 @@ from helpers.basics.files import as_path, written_whole
 from helpers.basics.own_words import in_its_own_words
 from helpers.basics.quiet import quiet_tensorflow
 from helpers.model_files.archive import ENDING, Refused, TooLarge, unpack
-from helpers.model_files.load import load_checked
+from helpers.model_files.load import DIVERGED, load_checked
 from helpers.model_files.names import check_config
 
 if TYPE_CHECKING:
@@ -95,9 +95,10 @@ def _check_loads(written: Path, path: Path) -> None:
     except TooLarge:
         return  # there may be more memory when it is loaded
     except Refused as why:
+        to_do = DIVERGED if why.advice == DIVERGED else TO_DO
         raise UsageError(
             f"Expected a model that load_model can load again. Received: {why.received}. "
-            f"{TO_DO} Nothing was saved, and the model is as it was. Its weights alone can be "
+            f"{to_do} Nothing was saved, and the model is as it was. Its weights alone can be "
             f"kept by model.save_weights({str(path.with_suffix('.weights.h5'))!r})."
         ) from why.__cause__
     finally:

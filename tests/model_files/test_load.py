@@ -698,7 +698,9 @@ class TestDiverged:
     def test_weights_that_are_no_numbers_are_said(self, tmp_path, number):
         before = with_layers(layers.BatchNormalization())
         before.layers[-1].bias.assign([0, number, 0])
-        with pytest.raises(UsageError, match=r"weights 'dense.*/bias' are nan or infinite"):
+        with pytest.raises(
+            UsageError, match=r"weights 'dense.*/bias' are nan or infinite. Its training"
+        ):
             save_model(before, tmp_path / "cnn")
         before.save(tmp_path / "cnn.keras")
         refused(tmp_path / "cnn", ModelFileError, "/bias' are nan or infinite", "diverged")
