@@ -61,61 +61,7 @@ def check_splits(dataset: ImageDataset) -> None:
             "with fewer validation images."
         )
     for split in (dataset.train, dataset.validation):
-        check_arrays(split, dataset.image_shape, len(dataset.class_names))
-
-
-def check_arrays(split: Split, image_shape: tuple[int, ...], classes: int) -> None:
-    """Raise an error in words where images and labels of `split` are not what they should be.
-
-    Raises:
-        UsageError: they are no arrays.
-        MismatchError: they have another shape, type or value than the dataset says.
-    """
-    images, labels = split.images, split.labels
-    for name, array in (("images", images), ("labels", labels)):
-        if not isinstance(array, np.ndarray):
-            raise UsageError(
-                f"Expected NumPy arrays as images and labels. Received: {split.name} {name} of "
-                f"type {kind_of(array)}. np.asarray({name}) makes an array of them."
-            )
-    if images.shape[1:] != tuple(image_shape) or images.shape[:1] != labels.shape[:1]:
-        raise MismatchError(
-            f"Expected {split.name} images of shape {('n', *image_shape)} with n labels. "
-            f"Received: images {images.shape}, labels {labels.shape}. Change both together."
-        )
-    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
-        raise MismatchError(
-            f"Expected one whole number a {split.name} image as its label. Received: labels of "
-            f"shape {labels.shape} and type {labels.dtype}. {_whole_numbers(labels)}"
-        )
-    wrong = np.flatnonzero((labels < 0) | (labels >= classes))
-    if len(wrong):
-        raise MismatchError(
-            f"Expected {split.name} labels from 0 to {classes - 1}, for {classes} classes. "
-            f"Received: {labels[wrong[0]]} for image {wrong[0]}, and {len(wrong)} such labels in "
-            "all. Labels count from 0."
-        )
-    if images.dtype.kind not in "buif":
-        raise MismatchError(
-            f"Expected numbers as pixels. Received: {split.name} images of type {images.dtype}. "
-            "Make an array of numbers from 0 to 255 of them, best of type uint8."
-        )
-    if images.dtype.kind == "f" and not np.isfinite(images).all():
-        raise MismatchError(
-            f"Expected numbers as pixels. Received: {split.name} images with values that are not "
-            "finite (nan or inf). Look for a division by zero where they were made."
-        )
-
-
-def _whole_numbers(labels: np.ndarray) -> str:
-    """What makes whole numbers of these labels, in words."""
-    if labels.dtype.kind in "OSU":
-        return "np.unique(labels, return_inverse=True)[1] numbers the names from 0."
-    if labels.size == len(labels):
-        return "labels.ravel().astype(int) gives whole numbers."
-    if labels.ndim == 2 and (np.count_nonzero(labels, axis=1) == 1).all():
-        return "For one-hot rows, labels.argmax(axis=1) gives the numbers."
-    return "Each image has one class here: choose one for those with several or none."
+        split.check(dataset.image_shape, len(dataset.class_names))
 
 
 def check_pixels(model: keras.Model, split: Split) -> None:

@@ -16,7 +16,7 @@ from helpers.basics.errors import MismatchError, UsageError, kind_of, wrapped
 from helpers.basics.quiet import no_word_of_tracing
 from helpers.datasets.batches import make_batches
 from helpers.datasets.dataset import Split
-from helpers.models.fit_check import check_arrays, check_pixels, output_shape
+from helpers.models.fit_check import check_pixels, output_shape
 from helpers.models.graph import Ending, before_the_end, ending
 from helpers.models.losses import check_last_step, look_like_probabilities, wants_logits
 from helpers.models.step_memory import batch_without_training
@@ -196,8 +196,7 @@ def evaluate(model: keras.Model, split: Split, *more: object, mirrored: bool = F
         raise UsageError(
             f"Expected a split with images. Received: {split!r}. Choose another split."
         )
-    image_shape = getattr(split.images, "shape", ())[1:]
-    check_arrays(split, image_shape, len(split.class_names))
+    split.check()
     logs = _log_probabilities(model, split, mirrored)
     probabilities = np.exp(logs)
     classes = list(range(len(split.class_names)))
