@@ -1,6 +1,7 @@
 """What several test files share: small datasets, and a model that answers what a test says.
 
-What tests of folders make and look at is imported from `made_images.py`, beside this file.
+What tests of folders and of model files make is imported from `made_images.py` and
+`made_models.py`, beside this file.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from helpers import ImageDataset, Split
 from helpers.datasets import cifar10, prepared
 
 os.environ.setdefault("MPLBACKEND", "agg")  # no test opens a window
-sys.path.append(str(Path(__file__).parent))  # for made_images
+sys.path.append(str(Path(__file__).parent))  # for made_images and made_models
 # nohup, a background job and some CI start their children deaf to interrupts, and those of the
 # tests would be it too. Some tests are about interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)

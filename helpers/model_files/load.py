@@ -152,7 +152,7 @@ def _if_newer(version: tuple[int, ...]) -> str:
     here = tuple(int(number) for number in keras.__version__.split(".")[:3])
     if version <= here:
         return ""
-    return f" Keras {written(version)} saved it, and here is {written(here)}: Install that one."
+    return f" Keras {written(version)} saved it, and here is {written(here)}. Install that one."
 
 
 def _path_to_load(path: str | os.PathLike) -> Path:
