@@ -73,16 +73,10 @@ class CheckpointFolder:
 
         Raises:
             CheckpointError: another program trains here, or the folder holds other files.
-            StorageError: nothing may be written here.
+            StorageError: nothing may be written here, or a file is in the way.
         """
         with storage_errors_in_words(self.folder):
-            try:
-                self.folder.mkdir(parents=True, exist_ok=True)
-            except (FileExistsError, NotADirectoryError):
-                raise CheckpointError(
-                    f"Expected a folder for the checkpoints. Received: {self}, where a file is in "
-                    "the way. Choose another name."
-                ) from None
+            self.folder.mkdir(parents=True, exist_ok=True)
             names = sorted(path.name for path in self.folder.iterdir())
             strangers = [name for name in names if not name.startswith(".")]
             # Beside checkpoints they do no harm: what a viewer or a synchronised folder leaves.

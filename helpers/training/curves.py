@@ -56,10 +56,18 @@ def _so_far(history: Mapping[str, Sequence[float]]) -> str:
     spoken = f"After epoch {len(history['loss'])} the training loss is {last['loss']:.3f} and the "
     spoken += f"training accuracy {percent(last['accuracy'])}"
     if "val_loss" in last:
-        losses = np.asarray(history["val_loss"], float)
         spoken += f"; on the validation images {last['val_loss']:.3f} and "
         spoken += percent(last["val_accuracy"])
-        if np.isfinite(losses).any():
-            best_epoch = int(np.argmin(np.where(np.isfinite(losses), losses, np.inf))) + 1
-            spoken += f", with the lowest loss in epoch {best_epoch}"
+        if best := best_epoch(history):
+            spoken += f", with the lowest loss in epoch {best}"
     return spoken
+
+
+def best_epoch(history: Mapping[str, Sequence[float]]) -> int:
+    """The epoch, from 1, with the lowest loss of validation, or else of training; 0: there is none.
+
+    A loss that is no number counts as none.
+    """
+    losses = np.asarray(history.get("val_loss", history.get("loss", ())), float)
+    known = np.isfinite(losses)
+    return int(np.argmin(np.where(known, losses, np.inf))) + 1 if known.any() else 0

@@ -141,14 +141,16 @@ def train(
     keras.utils.set_random_seed(settings["seed"])
     check_fit(model, dataset)
     settings["class_weight"] = class_weights(class_weight, dataset)
-    compile_for(model, dataset, learning_rate, may_have_begun=resume is not None)
     check_augmentations(augment, dataset.train)
+    compile_for(model, dataset, learning_rate, may_have_begun=resume is not None)
     check_batch_size(model, settings["batch_size"], len(dataset.train))
     if progress and class_weight is None:
         say_what_is_unequal(dataset)
     folder = None if resume is None else CheckpointFolder(as_path(resume))
     with folder.locked() if folder else contextlib.nullcontext():
-        training = Training(model, dataset, settings, augment, callbacks, epochs, folder, functions)
+        training = Training(
+            model, dataset, settings, augment, callbacks, int(epochs), folder, functions
+        )
         with interrupts_held_back(training):
             training.begin()
             if not training.over:
@@ -200,6 +202,8 @@ def _fit(training: Training, progress: bool) -> None:
     train_batches, validation_batches = _batches(training)
     _make_metrics(model, training.dataset, training.settings["class_weight"])
     shown = Progress(training) if progress else None
+    callbacks = [*training.callbacks, keeper_callback(training)]
+    callbacks += [shown.callback()] if shown else []
     anew = ", with another folder" if training.folder else ""  # this one is for these settings
     try:
         with no_word_of_tracing():
@@ -209,11 +213,7 @@ def _fit(training: Training, progress: bool) -> None:
                 initial_epoch=training.kept.epoch,
                 epochs=training.epochs,
                 shuffle=False,  # the pipeline shuffles
-                callbacks=[
-                    *training.callbacks,
-                    keeper_callback(training),
-                    *([shown.callback()] if shown else []),
-                ],
+                callbacks=callbacks,
                 verbose=0,
             )
     except KeyboardInterrupt:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from helpers.basics.errors import UsageError, wrapped
 from helpers.pictures.lines import plot_lines
 from helpers.pictures.picture import Picture
 from helpers.pictures.words import as_named, brief
-from helpers.training.curves import live_curves
+from helpers.training.curves import best_epoch, live_curves
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -136,8 +134,3 @@ class TrainingRun:
             # The rest was printed when it stopped.
             lines.append(f"  {self.stopped.partition(':')[0]}")
         return wrapped("\n".join(lines), indent="  ")
-
-
-def best_epoch(history: Mapping[str, Sequence[float]]) -> int:
-    losses = history.get("val_loss", history.get("loss", ()))
-    return int(np.argmin(np.nan_to_num(losses, nan=np.inf))) + 1 if len(losses) else 0

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -25,8 +26,9 @@ from helpers.training.checkpoints import (
     assign,
     copies,
 )
+from helpers.training.curves import best_epoch
 from helpers.training.descriptions import add_array
-from helpers.training.run import TrainingRun, best_epoch
+from helpers.training.run import TrainingRun
 from helpers.training.sameness import (
     check_same,
     how_it_is_compiled,
@@ -51,6 +53,7 @@ class Diverged(Stop):
     """A loss or a weight is no longer a finite number."""
 
 
+@dataclass(eq=False)
 class Training:
     """One training: what it was begun with, how far it is, and its last good state.
 
@@ -58,30 +61,23 @@ class Training:
     variables of the model and of the optimizer and, with patience, the model's best ones.
     """
 
-    def __init__(
-        self,
-        model: keras.Model,
-        dataset: ImageDataset,
-        settings: Mapping[str, Any],
-        augment: Sequence[Augmentation],
-        callbacks: Sequence[keras.callbacks.Callback],
-        epochs: int,
-        folder: CheckpointFolder | None,
-        functions: Mapping[str, str],
-    ):
-        self.model, self.dataset, self.epochs, self.folder = model, dataset, int(epochs), folder
-        self.functions = functions  # as they were at first
-        self.settings = settings  # batch_size, patience, seed, class_weight
-        self.augment, self.callbacks = tuple(augment), list(callbacks)
-        self.interrupted = False
-        self.stopping = False
-        self.stopped = ""
-        self.seconds = 0.0
-        self.kept: Checkpoint | None = None
-        self.lasting: dict[str, Any] = {}  # facts that stay as they are to the end
+    model: keras.Model
+    dataset: ImageDataset
+    settings: Mapping[str, Any]  # batch_size, patience, seed, class_weight
+    augment: Sequence[Augmentation]
+    callbacks: Sequence[keras.callbacks.Callback]
+    epochs: int
+    folder: CheckpointFolder | None
+    functions: Mapping[str, str]  # what they did at first
+    interrupted: bool = False
+    stopping: bool = False
+    stopped: str = ""
+    seconds: float = 0.0
+    kept: Checkpoint | None = None
+    lasting: Mapping[str, Any] = field(default_factory=dict)  # facts that stay to the end
 
     @property
-    def history(self) -> dict[str, list[float]]:
+    def history(self) -> Mapping[str, Sequence[float]]:
         return self.kept.facts["history"]
 
     @property

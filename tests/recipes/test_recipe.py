@@ -34,6 +34,14 @@ with quiet_tensorflow():
     import keras
 
 
+SHORT = FAST.but(epochs=2, batch_size=8)
+
+
+@pytest.fixture(scope="module")
+def trained(dataset) -> keras.Model:
+    return SHORT.train(dataset, seed=4, progress=False)[0]
+
+
 def names(model: keras.Model) -> list[str]:
     return [layer.name for layer in model.layers]
 
@@ -295,11 +303,9 @@ class TestWhitening:
         channels = dataset.image_shape[-1]
         assert whitening_kernel(dataset, 100).shape[-1] == 2 * 9 * channels
 
-    def test_training_leaves_it_alone(self, dataset):
-        recipe = FAST.but(epochs=1, batch_size=8)
-        before = recipe.build(dataset).get_layer("whiten").get_weights()[0]
-        model, _ = recipe.train(dataset, progress=False)
-        assert np.array_equal(model.get_layer("whiten").get_weights()[0], before)
+    def test_training_leaves_it_alone(self, dataset, trained):
+        before = SHORT.build(dataset).get_layer("whiten").get_weights()[0]
+        assert np.array_equal(trained.get_layer("whiten").get_weights()[0], before)
 
 
 @pytest.mark.parametrize("recipe", [FAST, ACCURATE], ids=["FAST", "ACCURATE"])
@@ -320,39 +326,23 @@ def test_a_step_is_traced_once(dataset, recipe, monkeypatch):
     assert len(traced) == 1
 
 
-@pytest.fixture
-def recipe() -> Recipe:
-    return FAST
-
-
 class TestWholeRecipe:
-    def test_the_same_seed_gives_the_same_model(self, dataset, recipe):
-        one, other = (
-            recipe.but(epochs=2, batch_size=8).train(dataset, seed=4, progress=False)[0]
-            for _ in range(2)
-        )
-        assert all(map(np.array_equal, one.get_weights(), other.get_weights()))
+    def test_the_same_seed_gives_the_same_model_also_when_it_is_picked_up_again(
+        self, dataset, trained, tmp_path
+    ):
+        model = SHORT.build(dataset, seed=4)
+        options = {"batch_size": 8, "augment": [flip_sideways], "seed": 4, "progress": False}
+        train(model, dataset, epochs=1, resume=tmp_path, **options)
+        resumed, run = SHORT.train(dataset, seed=4, progress=False, resume=tmp_path)
+        assert run.epochs == 2
+        assert all(map(np.array_equal, trained.get_weights(), resumed.get_weights()))
 
-    def test_the_model_can_be_saved_and_loaded(self, dataset, recipe, tmp_path):
-        model, _ = recipe.but(epochs=1, batch_size=8).train(dataset, progress=False)
-        save_model(model, tmp_path / "model")
+    def test_the_model_can_be_saved_and_loaded(self, dataset, trained, tmp_path):
+        save_model(trained, tmp_path / "model")
         loaded = load_model(tmp_path / "model")
-        assert np.array_equal(loaded(dataset.test.images), model(dataset.test.images))
+        assert np.array_equal(loaded(dataset.test.images), trained(dataset.test.images))
 
-    def test_a_training_is_picked_up_again(self, dataset, recipe, tmp_path):
-        recipe = recipe.but(epochs=3, batch_size=8)
-        whole, _ = recipe.train(dataset, seed=2, progress=False)
-        model = recipe.build(dataset, seed=2)
-        options = {
-            "batch_size": 8, "augment": recipe.augment, "seed": 2, "progress": False,
-            "resume": tmp_path,
-        }  # fmt: skip
-        train(model, dataset, epochs=1, **options)
-        resumed, run = recipe.train(dataset, seed=2, progress=False, resume=tmp_path)
-        assert run.epochs == 3
-        assert all(map(np.array_equal, whole.get_weights(), resumed.get_weights()))
-
-    def test_small_and_odd_images(self, recipe, dataset):
+    def test_small_and_odd_images(self, dataset):
         def cropped(split):
             return replace(split, images=split.images[:, :5, :7])
 
@@ -360,9 +350,7 @@ class TestWholeRecipe:
             dataset, train=cropped(dataset.train), validation=cropped(dataset.validation),
             test=cropped(dataset.test), image_shape=(5, 7, dataset.image_shape[2]),
         )  # fmt: skip
-        model, run = recipe.but(epochs=1, batch_size=8, augment=(flip_sideways,)).train(
-            small, progress=False
-        )
+        model, _ = SHORT.but(epochs=1).train(small, progress=False)
         assert model.output_shape == (None, len(dataset.class_names))
 
 
