@@ -15,7 +15,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from helpers.basics.errors import MismatchError, StorageError, UsageError, wrapped
+from helpers.basics.errors import MismatchError, StorageError, UsageError
 from helpers.basics.files import as_path
 from helpers.basics.own_words import in_its_own_words
 from helpers.basics.quiet import no_word_of_tracing, quiet_tensorflow
@@ -155,10 +155,7 @@ def train(
             training.begin()
             if not training.over:
                 _fit(training, progress)
-            run = training.end()
-    if run.stopped:
-        print(wrapped(run.stopped))
-    return run
+            return training.end()
 
 
 BY_KERAS = "Keras' own model.fit does, and make_batches(dataset.train) gives it the batches."

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from helpers.basics.errors import MismatchError
+from helpers.basics.errors import MismatchError, wrapped
 from helpers.datasets.augment import Augmentation
 from helpers.datasets.dataset import ImageDataset
 from helpers.training.checkpoints import (
@@ -175,6 +175,7 @@ class Training:
         ).strip()
 
     def end(self) -> TrainingRun:
+        """What happened, and the model as it is handed back."""
         if self.over and not self.stopped:
             # As Keras' fit does when it ends; with use_ema, this gives the averaged weights.
             self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
@@ -184,6 +185,8 @@ class Training:
             begun = self.lasting["begun_with"]
             now = what_functions_do(self.model, self.augment) | how_it_is_compiled(self.model)
             left_as[self.folder.folder.resolve()] = begun, {**begun, **now}
+        if self.stopped:
+            print(wrapped(self.stopped))
         history = {name: tuple(values) for name, values in self.history.items()}
         return TrainingRun(
             MappingProxyType(history), self.seconds, self.settings["batch_size"],
