@@ -10,33 +10,44 @@ from helpers.basics.errors import UsageError
 
 
 def check_seed(seed: object) -> None:
-    """Refuse what scikit-learn and NumPy cannot begin their random numbers with.
+    """Refuse what scikit-learn, NumPy and TensorFlow cannot begin their random numbers with.
 
     Raises:
         UsageError: it is no whole number, negative, or too large.
 
     Introduced in lesson 2.
     """
-    if not is_whole(seed) or not 0 <= seed < 2**32:
+    check_whole("seed", seed, 0, 2**32 - 1)
+
+
+def check_whole(name: str, value: object, least: int = 1, most: int = 10**9) -> int:
+    """The value as an int, where it is a whole number from `least` to `most`.
+
+    Raises:
+        UsageError: it is not.
+
+    Introduced in lesson 2.
+    """
+    if not is_whole(value) or not least <= value <= most:
         raise UsageError(
-            f"Expected seed as a whole number from 0 to {2**32 - 1:,}. Received: {seed!r}. "
-            "Give for example 0."
+            f"Expected {name} as a whole number from {least} to {most:,}. Received: {value!r}."
         )
+    return int(value)
+
+
+def check_switches(**switches: object) -> None:
+    """Refuse what is neither True nor False: a text such as "no" counts as True in Python.
+
+    Raises:
+        UsageError: one is neither.
+
+    Introduced in lesson 2.
+    """
+    for name, value in switches.items():
+        if not isinstance(value, bool | np.bool_):
+            raise UsageError(f"Expected {name} as True or False. Received: {value!r}.")
 
 
 def is_whole(number: object) -> bool:
     """Whether it is a whole number, Python's or NumPy's. Introduced in lesson 2."""
     return isinstance(number, Integral) and not isinstance(number, bool)
-
-
-def check_whole_number(name: str, value: int, least: int) -> None:
-    """Raise UsageError unless `value` is a whole number of at least `least`.
-
-    A seed has to be below 2**32 too: NumPy and TensorFlow take no larger one.
-    """
-    if not isinstance(value, int | np.integer) or isinstance(value, bool):
-        raise UsageError(f"Expected a whole number as {name}. Received: {value!r}.")
-    if value < least:
-        raise UsageError(f"Expected {name} of at least {least}. Received: {value}.")
-    if name == "seed" and value >= 2**32:
-        raise UsageError(f"Expected a seed below 2**32. Received: {value}.")

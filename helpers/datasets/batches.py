@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from helpers.basics.arguments import check_whole_number
+from helpers.basics.arguments import check_seed, check_switches, check_whole
 from helpers.basics.files import forget_pages
 from helpers.basics.quiet import quiet_tensorflow
 from helpers.datasets.augment import Augmentation, augmented, check_augmentations
@@ -60,9 +60,10 @@ def make_batches(
     Introduced in lesson 2; `augment` in lesson 6.
     """
     check_split(split)
-    check_whole_number("batch_size", batch_size, 1)
-    check_whole_number("seed", seed, 0)
-    check_whole_number("first_epoch", first_epoch, 0)
+    check_whole("batch_size", batch_size)
+    check_seed(seed)
+    check_whole("first_epoch", first_epoch, 0)
+    check_switches(shuffle=shuffle)
     check_augmentations(augment, split)
     with quiet_tensorflow():
         import tensorflow as tf

@@ -33,6 +33,7 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
+from helpers.basics.arguments import check_switches
 from helpers.basics.errors import StorageError, UsageError
 from helpers.basics.files import (
     check_free_space,
@@ -112,11 +113,7 @@ def prepare_folder(
 
     Introduced in lesson 2.
     """
-    if not isinstance(set_aside, bool):
-        raise UsageError(
-            "Expected set_aside as True or False: whether to go on without the files that "
-            f"cannot be used. Received: {set_aside!r}. Leave it out, or give True."
-        )
+    check_switches(set_aside=set_aside, classes_in_names=classes_in_names, grey=grey)
     image_size = _checked_size(image_size, grey, fit)
     listing = list_source(folder, classes_in_names=classes_in_names)
     request = Request(listing, image_size, validation_images, set_aside, seed)
@@ -156,10 +153,9 @@ def _checked_size(image_size: tuple[int, int], grey: bool, fit: str) -> ImageSiz
             "Expected image_size as (height, width), two whole numbers of pixels from 1 on. "
             f"Received: {image_size!r}. Give for example (64, 64)."
         )
-    if not isinstance(grey, bool) or fit not in FITS:
+    if fit not in FITS:
         raise UsageError(
-            'Expected grey as True or False, and fit as "squeeze", "crop" or "pad". '
-            f"Received: grey={grey!r}, fit={fit!r}. Leave them out, or change them."
+            f'Expected fit as "squeeze", "crop" or "pad". Received: {fit!r}. Choose one of them.'
         )
     return ImageSize(height, width, 1 if grey else 3, fit)
 

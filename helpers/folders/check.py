@@ -28,6 +28,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from helpers.basics.arguments import check_switches
 from helpers.folders.compare import find_copies, find_nearly_the_same, near_pairs
 from helpers.folders.cut import (
     check_number_of_images,
@@ -85,6 +86,7 @@ def check_folder(
     Introduced in lesson 2.
     """
     check_number_of_images(validation_images)
+    check_switches(classes_in_names=classes_in_names, set_aside=set_aside, progress=progress)
     return check_listing(
         list_source(folder, classes_in_names=classes_in_names),
         set_aside=set_aside,

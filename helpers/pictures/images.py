@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from helpers.basics.arguments import check_whole
 from helpers.basics.errors import UsageError
 from helpers.pictures.letters import SMALL, heading, wrapped_title
 from helpers.pictures.picture import FRAME, TALLEST, Picture, finished, new_axes
@@ -18,7 +19,6 @@ from helpers.pictures.words import (
     count_shown,
     in_digits,
     sentences,
-    whole_number,
 )
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def plot_images(
     """
     images = checked_images(images)
     titles, title, count = as_titles(titles, len(images)), as_lines(title), len(images)
-    columns = min(whole_number(columns, "columns", 40), count)
+    columns = min(check_whole("columns", columns, most=40), count)
     images = images[: min(MOST_IMAGES, 40 * columns)]
     low, high = pixel_range(images)
     shown = count_shown(len(images), count, "image")
@@ -191,7 +191,7 @@ def plot_feature_maps(
             f"{maps.shape}. A dense layer's numbers have no places: draw them with plot_bars."
         )
     height, width, count = maps.shape
-    columns = min(whole_number(columns, "columns", 40), count)
+    columns = min(check_whole("columns", columns, most=40), count)
     channels = np.moveaxis(maps, -1, 0)[: min(MOST_IMAGES, 40 * columns)]
     kind, places = ("filter", "weights") if filters else ("feature map", "places")
     shown = count_shown(len(channels), count, kind)

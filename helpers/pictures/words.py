@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from helpers.basics.arguments import is_whole
 from helpers.basics.errors import UsageError
 
 # Characters that XML forbids: with one of them a browser shows nothing of an SVG.
@@ -71,14 +70,6 @@ def as_named(values: Mapping[str, object], what: str) -> tuple[list[str], list]:
 
 def brief(value: object) -> str:
     return textwrap.shorten(f"{type(value).__name__} {value!r}", 80, placeholder=" ...")
-
-
-def whole_number(value: int, name: str, most: int) -> int:
-    if not is_whole(value) or not 1 <= value <= most:
-        raise UsageError(
-            f"Expected a whole number from 1 to {most} as {name}. Received: {value!r}."
-        )
-    return int(value)
 
 
 def count_shown(shown: int, count: int, noun: str) -> str:

@@ -24,7 +24,7 @@ from dataclasses import dataclass, fields, replace
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from helpers.basics.arguments import check_seed
+from helpers.basics.arguments import check_seed, check_switches
 from helpers.basics.errors import UsageError
 from helpers.basics.quiet import quiet_tensorflow
 from helpers.datasets.augment import (
@@ -66,6 +66,7 @@ NETWORKS = {
     "wide": _Network((64, 128, 256, 256), whitening=14, activation="gelu"),
 }
 # What the numbers of a recipe may be, in words and as a check.
+SWITCHES = ("standardise", "batch_norm", "one_cycle", "bfloat16")
 NUMBERS = {
     "epochs": ("a whole number from 1 on", lambda n: isinstance(n, Integral) and n >= 1),
     "batch_size": ("a whole number from 1 on", lambda n: isinstance(n, Integral) and n >= 1),
@@ -120,6 +121,7 @@ class Recipe:
                 f"Expected a network out of {', '.join(NETWORKS)}. Received: {self.network!r}. "
                 "Choose one of them."
             )
+        check_switches(**{name: getattr(self, name) for name in SWITCHES})
         check_functions(self.augment)
         object.__setattr__(self, "augment", tuple(self.augment))  # a list could be changed
         for name, (words, fits) in NUMBERS.items():

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from helpers.basics.arguments import check_switches, check_whole
 from helpers.basics.errors import MismatchError, UsageError, kind_of, wrapped
 from helpers.basics.quiet import no_word_of_tracing
 from helpers.datasets.batches import make_batches
@@ -22,7 +23,6 @@ from helpers.models.losses import check_last_step, look_like_probabilities, want
 from helpers.models.step_memory import batch_without_training
 from helpers.pictures.images import MOST_IMAGES
 from helpers.pictures.picture import Picture
-from helpers.pictures.words import whole_number
 from helpers.results.calibration import Calibration, calibration_of
 from helpers.results.pictures import plot_calibration, plot_confusion, plot_mistakes
 
@@ -90,7 +90,7 @@ class Evaluation:
         Raises:
             UsageError: no mistakes, or not such a count.
         """
-        worst = self.mistakes[: whole_number(count, "count", MOST_IMAGES)]
+        worst = self.mistakes[: check_whole("count", count, most=MOST_IMAGES)]
         return plot_mistakes(self.split, worst, self.predictions, self.confidences)
 
     def plot_calibration(self, *, smallest_group: int = 20, ax: Axes | None = None) -> Picture:
@@ -197,6 +197,7 @@ def evaluate(model: keras.Model, split: Split, *more: object, mirrored: bool = F
             f"Expected a split with images. Received: {split!r}. Choose another split."
         )
     split.check()
+    check_switches(mirrored=mirrored)
     logs = _log_probabilities(model, split, mirrored)
     probabilities = np.exp(logs)
     classes = list(range(len(split.class_names)))

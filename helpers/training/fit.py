@@ -15,6 +15,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from helpers.basics.arguments import check_switches
 from helpers.basics.errors import MismatchError, StorageError, UsageError
 from helpers.basics.files import as_path
 from helpers.basics.own_words import in_its_own_words
@@ -129,6 +130,7 @@ def train(
     _refuse_others(more, unknown)
     settings = {"batch_size": batch_size, "patience": patience, "seed": seed}
     check_arguments(dataset, {"epochs": epochs, **settings}, resume)
+    check_switches(progress=progress)
     # Keras and JSON want Python's own numbers, not those of NumPy.
     settings = {name: None if value is None else int(value) for name, value in settings.items()}
     with quiet_tensorflow():

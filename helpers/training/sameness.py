@@ -61,8 +61,8 @@ def _shapes(arrays: Sequence[np.ndarray | keras.Variable]) -> str:
 
 def surroundings(model: keras.Model) -> dict[str, Any]:
     """What may change the last digits of a training, and forbids no one to go on with it."""
-    import joblib
     import keras
+    import loky
     import tensorflow as tf
 
     threads = tf.config.threading.get_intra_op_parallelism_threads()
@@ -70,7 +70,7 @@ def surroundings(model: keras.Model) -> dict[str, Any]:
         "keras": keras.__version__,
         "tensorflow": tf.__version__,
         "python": PYTHON,
-        "threads": str(threads or os.environ.get("TF_NUM_INTRAOP_THREADS") or joblib.cpu_count()),
+        "threads": str(threads or os.environ.get("TF_NUM_INTRAOP_THREADS") or loky.cpu_count()),
         "policy": " and ".join(policies(model)),
     }
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from helpers.basics.arguments import check_whole_number, is_whole
+from helpers.basics.arguments import check_seed, check_whole, is_whole
 from helpers.basics.errors import UsageError, wrapped
 from helpers.datasets.dataset import ImageDataset
 from helpers.models.losses import gives_probabilities
@@ -23,9 +23,10 @@ VERY_UNEQUAL = 5  # times as many images in the largest class as in the smallest
 def check_arguments(
     dataset: ImageDataset, numbers: Mapping[str, int | None], resume: str | os.PathLike | None
 ) -> None:
-    for name, value in numbers.items():
-        if value is not None or name != "patience":
-            check_whole_number(name, value, 0 if name == "seed" else 1)
+    check_seed(numbers["seed"])
+    for name in ("epochs", "batch_size", "patience"):
+        if numbers[name] is not None or name != "patience":
+            check_whole(name, numbers[name])
     if numbers["patience"] and isinstance(dataset, ImageDataset) and not len(dataset.validation):
         raise UsageError(
             "Expected a validation split to stop by. Received: a dataset without one. "

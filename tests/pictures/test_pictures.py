@@ -759,7 +759,7 @@ class TestPlotImages:
     @pytest.mark.parametrize("columns", [0, -1, 41, 2.5, True, None, "3"])
     def test_no_such_number_of_columns(self, columns):
         for draw in (plot_images, lambda images, **k: plot_feature_maps(images[0], **k)):
-            with pytest.raises(UsageError, match="a whole number from 1 to 40 as columns"):
+            with pytest.raises(UsageError, match="columns as a whole number from 1 to 40"):
                 draw(GREY, columns=columns)
 
     @pytest.mark.parametrize("images", [None, "x", 5, [[1], [1, 2]], [np.eye(2), np.eye(3)]])
@@ -1544,7 +1544,7 @@ class TestMistakes:
 
     @pytest.mark.parametrize("count", [0, -1, 2.5, None, 10_000])
     def test_no_such_count(self, evaluation, count):
-        with pytest.raises(UsageError, match="a whole number from 1 to 256 as count"):
+        with pytest.raises(UsageError, match="count as a whole number from 1 to 256"):
             evaluation.plot_mistakes(count)
 
     def test_none_to_show(self, perfect):

@@ -140,7 +140,9 @@ class TestTrain:
     @pytest.mark.parametrize("name", ["epochs", "batch_size"])
     @pytest.mark.parametrize("value", [0, -3])
     def test_numbers_out_of_range(self, dataset, name, value):
-        with pytest.raises(ValueError, match=f"Expected {name} of at least 1. Received: {value}"):
+        with pytest.raises(
+            ValueError, match=f"Expected {name} as a whole number from 1 to .* Received: {value}"
+        ):
             train(as_built(dense_model), dataset, **{name: value})
 
     def test_patience_needs_a_validation_split(self, make_dataset):
@@ -436,13 +438,19 @@ class TestArguments:
     def test_what_is_no_whole_number(self, small, name, value):
         with pytest.raises(UsageError) as raised:
             train(as_built(random_model), small, **{name: value})
-        assert str(raised.value) == f"Expected a whole number as {name}. Received: {value!r}."
+        most = "4,294,967,295" if name == "seed" else "1,000,000,000"
+        assert str(raised.value) == (
+            f"Expected {name} as a whole number from {int(name != 'seed')} to {most}. Received: "
+            f"{value!r}."
+        )
 
-    @pytest.mark.parametrize(
-        ("seed", "words"), [(-1, "seed of at least 0. Received: -1"), (2**32, "seed below 2**32.")]
-    )
-    def test_seeds_out_of_range(self, small, seed, words):
-        with pytest.raises(UsageError, match=re.escape(words)):
+    def test_a_switch_is_true_or_false(self, small):
+        with pytest.raises(UsageError, match="progress as True or False. Received: 'no'"):
+            train(as_built(random_model), small, progress="no")
+
+    @pytest.mark.parametrize("seed", [-1, 2**32])
+    def test_seeds_out_of_range(self, small, seed):
+        with pytest.raises(UsageError, match=f"from 0 to 4,294,967,295. Received: {seed}"):
             train(as_built(random_model), small, seed=seed)
 
     @pytest.mark.parametrize("resume", [True, "", 3, b"folder"])
