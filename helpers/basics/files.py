@@ -28,6 +28,7 @@ from helpers.basics.errors import MissingFileError, StorageError, UsageError
 if TYPE_CHECKING:
     import filelock
     import numpy as np
+
 FULL = (errno.ENOSPC, errno.EDQUOT)
 NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOLCK)
 FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)

@@ -27,6 +27,7 @@ from helpers.datasets.dataset import Split, check_split
 
 if TYPE_CHECKING:
     import tensorflow as tf
+
 BATCHES_AHEAD = 4  # prepared while the model works on one
 
 

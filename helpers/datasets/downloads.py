@@ -39,6 +39,7 @@ from helpers.basics.files import sha256 as sha256_of
 if TYPE_CHECKING:
     import filelock
     import requests
+
 Answer = TypeVar("Answer")
 MOST_AT_ONCE = 1 << 17  # bytes
 SLOWEST = 1_000  # bytes a second that a host must send

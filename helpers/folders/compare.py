@@ -21,6 +21,7 @@ from helpers.photos.thumbnails import (
 
 if TYPE_CHECKING:
     from scipy.spatial import cKDTree
+
 # How far apart they may be, in grey levels, root mean square over the thumbnail: this share of
 # what each usually differs by from those around it. Where all look alike, as X-rays do, it is
 # little, and where they do not, much; a class may hold some of both. benchmarks/near_twins.py:

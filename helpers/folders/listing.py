@@ -105,8 +105,8 @@ def existing_path(folder: str | os.PathLike) -> Path:
 
 def _missing_in_words(root: Path) -> str:
     return (
-        'Expected "fashion_mnist", "cifar10" or the path of a folder. '
-        f"Received: {printable(str(root))!r}, and there is no folder at "
+        'Expected "fashion_mnist", "cifar10", or the path of a folder or CSV file. '
+        f"Received: {printable(str(root))!r}, and there is nothing at "
         f"{printable(str(Path.cwd() / root))}. {_hint(root)}"
     )
 
@@ -121,7 +121,8 @@ def _hint(root: Path) -> str:
     names = {name.casefold(): name for name in NAMED_DATASETS}
     for folder in (Path(".."), root.parent):  # people give it as seen from the project
         with contextlib.suppress(OSError, ValueError):
-            found = [entry for entry in folder.iterdir() if entry.is_dir()]
+            entries = list(folder.iterdir())
+            found = [one for one in entries if one.is_dir() or one.suffix == ".csv"]
             names |= {entry.name.casefold(): entry.as_posix() for entry in found}
     close = difflib.get_close_matches(root.name.casefold(), names, n=1)
     if close:

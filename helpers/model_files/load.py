@@ -42,6 +42,7 @@ from helpers.model_files.weights import check_memory, check_weights
 
 if TYPE_CHECKING:
     import keras
+
 DIVERGED = "Its training diverged. Train it anew with a smaller learning rate."
 NOT_TRAINED = "Skipping variable loading for optimizer .* saved optimizer has [12] variables"
 

@@ -24,6 +24,7 @@ from helpers.model_files.names import check_config
 
 if TYPE_CHECKING:
     import keras
+
 TO_DO = (
     "Take layers and functions of Keras, or put @keras.saving.register_keras_serializable() above "
     "your own, here and before you load it. A lambda becomes a function with a name; get_config "

@@ -20,6 +20,7 @@ from helpers.model_files.archive import FROM_STRANGER, SMALLER, Contents, Refuse
 
 if TYPE_CHECKING:
     import keras
+
 DEEPEST = 100  # groups of arrays inside each other; h5py takes ever longer to find the next
 # What an optimizer keeps for each weight: 2 numbers in Adam, 3 in Adam with amsgrad.
 OPTIMIZER_NUMBERS = 3

@@ -17,6 +17,7 @@ from helpers.datasets.dataset import ImageDataset
 
 if TYPE_CHECKING:
     import keras
+
 SMALLEST_SIDE = 18  # pixels; the third convolution then gives 1 x 1
 SMALL_SCALE = 0.1  # a model that makes a grey level smaller than this scales the pixels itself
 LEAST_CONTRAST = 0.05  # pixels from 0 to 255 that were scaled once reach further

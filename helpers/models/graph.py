@@ -15,6 +15,7 @@ import numpy as np
 if TYPE_CHECKING:
     import keras
     import tensorflow as tf
+
 # Operations, by the names that TensorFlow has for them.
 GIVE_PROBABILITIES = {"Softmax", "Sigmoid"}
 HAVE_WEIGHTS = {

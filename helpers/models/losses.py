@@ -19,6 +19,7 @@ from helpers.models.graph import Ending, ending
 
 if TYPE_CHECKING:
     import keras
+
 IMAGES_TO_ASK = 32  # where only the numbers of a model tell what they are
 MEND = "Mend what failed, or compile with"
 OWN = "own"  # a loss that is none of Keras'

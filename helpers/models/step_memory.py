@@ -11,6 +11,7 @@ from helpers.basics.errors import NotEnoughMemoryError
 
 if TYPE_CHECKING:
     import keras
+
 LARGEST_BATCH_WITHOUT_TRAINING = 500  # images; no weights change, so larger is only faster
 BYTES_WITHOUT_TRAINING = 256e6  # for the outputs of all layers, so that large images fit too
 # Of what the outputs of all layers take, for one batch: the outputs, what flows back, and

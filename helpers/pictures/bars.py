@@ -32,6 +32,7 @@ from helpers.pictures.words import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
+
 MOST_SPOKEN = 60  # bars
 
 

@@ -23,6 +23,7 @@ from helpers.pictures.words import (
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
 HEAT = "plasma"
 MOST_IMAGES = 256
 MOST_HEATMAPS = 80

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.font_manager import FontEntry
     from matplotlib.ft2font import FT2Font
+
 LETTER, SMALL, TITLE = 11, 10, 12  # points
 LONGEST_NAME = 2.2  # inches, along an axis
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
     from matplotlib.lines import Line2D
+
 # Of different lengths, with no common factor: 504 lines go by before two look the same.
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", "*")
 DASHES = (

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
+
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#602E00", "#7D00DF", "#000000")
 GREY, FRAME = "#777777", "#888888"
 STYLE = {

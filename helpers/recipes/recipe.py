@@ -44,6 +44,7 @@ from helpers.training.run import TrainingRun
 
 if TYPE_CHECKING:
     import keras
+
 WARM_UP = 0.3  # of all steps: the learning rate rises; then it falls to nothing
 STEPS_A_CALL = 4  # that Keras takes before it comes back to Python, which costs as much as a step
 

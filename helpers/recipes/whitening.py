@@ -15,6 +15,7 @@ from helpers.datasets.dataset import ImageDataset
 
 if TYPE_CHECKING:
     import keras
+
 IMAGES_TO_MEASURE = 2_000  # at most; for means, spreads and directions, more change little
 NUMBERS_AT_ONCE = 500_000  # of these images, so that measuring them takes a few MB
 

@@ -29,6 +29,7 @@ from helpers.results.pictures import plot_calibration, plot_confusion, plot_mist
 if TYPE_CHECKING:
     import keras
     from matplotlib.axes import Axes
+
 LONGEST_NAME = 55  # letters, in the table: the numbers beside it then stay in 88
 # What a probability that was rounded to 0 may have been, and what is left of one rounded to 1.
 SMALLEST = float(np.finfo(np.float32).smallest_subnormal)

@@ -24,6 +24,7 @@ from helpers.models.graph import are_probabilities, before_probabilities
 if TYPE_CHECKING:
     import keras
     import tensorflow as tf
+
 MOST_NAMES = 30  # of layers in a message; a large network has hundreds
 
 

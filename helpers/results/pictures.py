@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from helpers.datasets.dataset import Split
     from helpers.results.calibration import Calibration
+
 MOST_WITH_NUMBERS = 30  # classes of a confusion matrix
 
 

@@ -22,6 +22,7 @@ from helpers.models.cnn import check_image_size, check_not_scaled
 if TYPE_CHECKING:
     import keras
     import torch
+
 TORCH = "torch==2.13.0"  # tools/pin.py writes it into requirements.txt
 INSTALL_TORCH = f"python -m pip install {TORCH}"
 

@@ -30,6 +30,7 @@ from helpers.basics.files import TEMPORARY, file_lock, storage_errors_in_words, 
 
 if TYPE_CHECKING:
     import keras
+
 NAME = re.compile(r"epoch_(\d{5,})_([0-9a-f]{32})\.npz")
 LEFTOVER = re.compile(TEMPORARY + NAME.pattern)
 LOCK = ".lock"

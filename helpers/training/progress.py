@@ -12,6 +12,7 @@ from helpers.training.state import Training, in_notebook
 
 if TYPE_CHECKING:
     import keras
+
 SECONDS_BETWEEN_UPDATES = 0.5  # of the bar
 SECONDS_BETWEEN_PICTURES = 1.0  # of the curves, which take a tenth of a second to draw
 READ_ALOUD_ONLY = "position:absolute; clip-path:inset(50%)"

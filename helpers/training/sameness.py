@@ -29,6 +29,7 @@ from helpers.training.descriptions import (
 
 if TYPE_CHECKING:
     import keras
+
 PYTHON = ".".join(platform.python_version_tuple()[:2])
 LONGEST_VALUE = 30  # characters, of what is quoted where a training is refused as another one
 # What these name are descriptions of code, and each Python has instructions of its own.

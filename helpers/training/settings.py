@@ -17,6 +17,7 @@ from helpers.models.losses import gives_probabilities
 
 if TYPE_CHECKING:
     import keras
+
 VERY_UNEQUAL = 5  # times as many images in the largest class as in the smallest
 
 

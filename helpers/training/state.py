@@ -42,6 +42,7 @@ from helpers.training.sameness import (
 
 if TYPE_CHECKING:
     import keras
+
 ASKED = "a callback asked for it"
 
 

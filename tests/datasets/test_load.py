@@ -346,8 +346,8 @@ class TestFolder:
 
     def test_no_such_folder(self, tmp_path):
         message = (
-            'Expected "fashion_mnist", "cifar10" or the path of a folder. '
-            r"Received: 'fashion-mnist', and there is no folder at .*fashion-mnist\."
+            'Expected "fashion_mnist", "cifar10", or the path of a folder or CSV file. '
+            r"Received: 'fashion-mnist', and there is nothing at .*fashion-mnist\."
         )
         with pytest.raises(FileNotFoundError, match=message):
             load_dataset("fashion-mnist")

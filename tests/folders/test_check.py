@@ -134,9 +134,9 @@ class TestNoFolder:
         with pytest.raises(MissingFileError) as refused:
             check_folder(photos.parent / asked)
         message = str(refused.value)
-        assert message.startswith('Expected "fashion_mnist", "cifar10" or the path of a folder. ')
+        assert message.startswith('Expected "fashion_mnist", "cifar10", or the path of a folder or CSV file. ')
         hint = hint.format(photos=photos.as_posix())
-        assert f"there is no folder at {photos.parent / asked}. {hint}" in message
+        assert f"there is nothing at {photos.parent / asked}. {hint}" in message
 
     @pytest.mark.parametrize(
         "asked",
@@ -180,7 +180,7 @@ class TestNoFolder:
 
     @pytest.mark.parametrize("asked", ["x" * 300, "a\0b", "gone/gone/photos"])
     def test_a_path_that_cannot_be_is_missing(self, tmp_path, asked):
-        with pytest.raises(MissingFileError, match="there is no folder at"):
+        with pytest.raises(MissingFileError, match="there is nothing at"):
             check_folder(tmp_path / asked)
 
     def test_a_link_to_itself_is_missing(self, tmp_path):
