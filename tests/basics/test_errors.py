@@ -96,7 +96,8 @@ class TestInIPython:
         assert shown("number = 1\nfrom helpers import plot_images\nplot_images([number])") == [
             "line 3 of the cell: plot_images([number])",
             "UsageError: Expected images of shape (images, height, width, 1 or 3), at least one.",
-            "Received: (1,). One image becomes a batch with image[numpy.newaxis].",
+            "Received: (1,). One image becomes a batch with image[numpy.newaxis], images[...,",
+            "numpy.newaxis] gives grey ones a channel.",
         ]
 
     def test_of_a_function_in_the_cell_the_innermost_line_counts(self, shown):
@@ -167,13 +168,15 @@ def test_a_real_kernel_sends_few_lines_with_the_class_and_the_whole_message(tmp_
     assert error["ename"] == "UsageError"
     words = (
         "Expected images of shape (images, height, width, 1 or 3), at least one. "
-        "Received: (1,). One image becomes a batch with image[numpy.newaxis]."
+        "Received: (1,). One image becomes a batch with image[numpy.newaxis], images[..., "
+        "numpy.newaxis] gives grey ones a channel."
     )
     assert error["evalue"] == words
     assert "\n".join(error["traceback"]).splitlines() == [
         "line 3 of the cell: plot_images(",
         "",
         "UsageError: Expected images of shape (images, height, width, 1 or 3), at least one.",
-        "Received: (1,). One image becomes a batch with image[numpy.newaxis].",
+        "Received: (1,). One image becomes a batch with image[numpy.newaxis], images[...,",
+        "numpy.newaxis] gives grey ones a channel.",
     ]
     assert not re.search(r"site-packages|\.py", "".join(error["traceback"]))

@@ -134,7 +134,9 @@ class TestNoFolder:
         with pytest.raises(MissingFileError) as refused:
             check_folder(photos.parent / asked)
         message = str(refused.value)
-        assert message.startswith('Expected "fashion_mnist", "cifar10", or the path of a folder or CSV file. ')
+        assert message.startswith(
+            'Expected "fashion_mnist", "cifar10", or the path of a folder or CSV file. '
+        )
         hint = hint.format(photos=photos.as_posix())
         assert f"there is nothing at {photos.parent / asked}. {hint}" in message
 
