@@ -75,7 +75,8 @@ IN_THE_HELPERS = {
         "helpers/models/cnn.py", "Rescaling(1 / 255", "Rescaling(1", LAST_CELL,
     ),
     "a helper splits the images otherwise": (
-        "helpers/datasets/load.py", "read_fashion_mnist, 2_000", "read_fashion_mnist, 2_001", "load",
+        "helpers/datasets/load.py", "read_fashion_mnist, 2_000", "read_fashion_mnist, 2_001",
+        "load",
     ),
 }  # fmt: skip
 
