@@ -300,10 +300,23 @@ def test_frozen_layers_do_not_matter(flat, photo):
 
 @pytest.mark.parametrize("function", [feature_maps, grad_cam])
 class TestInWords:
-    @pytest.mark.parametrize("layer", ["mean", "logits"])
-    def test_a_layer_without_places(self, flat, photo, function, layer):
-        with pytest.raises(UsageError, match="Expected a layer whose output has places"):
+    @pytest.mark.parametrize(("layer", "shape"), [("mean", r"\(\d+,\)"), ("logits", r"\(3,\)")])
+    def test_a_layer_without_places(self, flat, photo, function, layer, shape):
+        words = f"has places.* Received: '{layer}', which gives numbers of shape {shape}. Choose a"
+        with pytest.raises(UsageError, match=words):
             function(flat, photo, layer)
+
+    def test_a_layer_with_several_outputs(self, photo, function):
+        class Twice(keras.layers.Layer):
+            def call(self, images):
+                return images, images
+
+        image = keras.Input((12, 12, 3))
+        one, two = Twice(name="twice")(image)
+        mean = keras.layers.GlobalAveragePooling2D()(one + two)
+        model = keras.Model(image, keras.layers.Dense(3)(mean))
+        with pytest.raises(UsageError, match="Received: 'twice', which gives several outputs"):
+            function(model, photo, "twice")
 
     @pytest.mark.parametrize("warm", [False, True])
     def test_a_layer_in_a_compiled_function(self, photo, function, warm):
@@ -382,6 +395,11 @@ class TestGradCamInWords:
     def test_two_outputs(self, flat, photo):
         model = keras.Model(flat.inputs, [flat.outputs[0], flat.outputs[0]])
         with pytest.raises(UsageError, match="Received: several outputs"):
+            grad_cam(model, photo, "c")
+
+    def test_an_output_with_places(self, flat, photo):
+        model = keras.Model(flat.inputs, flat.get_layer("c").output)
+        with pytest.raises(UsageError, match=r"Received: an output of shape \(1, \d+, \d+, \d+\)"):
             grad_cam(model, photo, "c")
 
     def test_a_layer_beside_the_way_to_the_answer(self, flat, photo):
