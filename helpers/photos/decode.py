@@ -96,6 +96,8 @@ def decoded(path: str | Path, *, thorough: bool = False) -> tuple[np.ndarray, li
             cause = "Its name is that of a download that was not finished."
             raise Refused("unfinished download", cause) from refused
         raise
+    if _is_blank(pixels):
+        remarks.append(("blank", f"All of it has the colour {tuple(pixels[0, 0].tolist())}."))
     if not name.endswith(READABLE[content]):
         remarks.insert(0, ("wrong ending", f"Its content is {content}, its name is not."))
     return pixels, remarks
@@ -275,3 +277,12 @@ def _is_animated(image: Image.Image) -> bool:
         return getattr(image, "is_animated", False)
     except Exception:  # the first picture is good, and only that is used
         return True
+
+
+def _is_blank(pixels: np.ndarray) -> bool:
+    """Whether all pixels have one colour."""
+    # In most pictures the middle is another colour than the corner, and that is soon seen.
+    height, width, _ = pixels.shape
+    if pixels.item(0) != pixels.item((height // 2 * width + width // 2) * 3):
+        return False
+    return bool((pixels == pixels[0, 0]).all())

@@ -206,6 +206,17 @@ OTHERS = [
 
 
 class TestSingleFiles:
+    @pytest.mark.parametrize("odd", [None, (0, 0), (5, 9), (11, 15)])
+    def test_that_all_has_one_colour_is_said_where_a_file_is_decoded_alone(self, tmp_path, odd):
+        image = Image.new("RGB", (12, 16), (7, 8, 9))
+        if odd:
+            image.putpixel(odd, (7, 8, 10))
+        image.save(tmp_path / "a.png")
+        pixels, remarks = decode.decoded(tmp_path / "a.png")
+        assert pixels.shape == (16, 12, 3)
+        expected = [] if odd else [("blank", "All of it has the colour (7, 8, 9).")]
+        assert remarks == expected
+
     @pytest.mark.parametrize("size", [(8, 64), (64, 8), (4, 4)])
     def test_eight_times_as_long_as_wide_is_not_very_long(self, photos, size):
         write(photos / "cat" / "a.png", picture(50, size))
