@@ -468,7 +468,7 @@ def test_on_the_command_line_an_error_is_one_sentence(tmp_path):
         env={**os.environ, "PYTHONWARNINGS": "error"},
     )  # fmt: skip
     assert finished.returncode == 1
-    assert finished.stderr.startswith('Expected "fashion_mnist", "cifar10" or the path')
+    assert finished.stderr.startswith('Expected "fashion_mnist", "cifar10", or the path')
     assert "Traceback" not in finished.stderr
 
 
