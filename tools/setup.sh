@@ -75,8 +75,8 @@ progress() {
 # Run pip, its output to the log, one line on the screen.
 run_pip() {
     local pid='' started=$SECONDS
-    # Without this, Ctrl-C would leave pip running.
-    trap 'kill $pid 2>/dev/null; wait $pid; fail "Interrupted. To go on where it stopped, type: $RERUN"' INT TERM HUP
+    # Without this, Ctrl-C would leave pip running. It may come before `pid` is set.
+    trap 'kill $(jobs -p) 2>/dev/null; wait; fail "Interrupted. To go on where it stopped, type: $RERUN"' INT TERM HUP
     "$PY" -m pip install --disable-pip-version-check --no-input --retries 2 "$@" >>"$LOG" 2>&1 &
     pid=$!
     while kill -0 $pid 2>/dev/null; do
