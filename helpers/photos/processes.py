@@ -95,49 +95,49 @@ def in_processes(
 
 
 def _results(work: Callable, chunks: Iterator[tuple[int, Sequence]], processes: int) -> Iterator:
-    """What `work` gives for each chunk, in order; few chunks are with the others at any time."""
+    """What `work` gives for each chunk, in order: of this process, and of others beside it."""
     if processes == 1:
         yield from starmap(work, chunks)
         return
     from loky import ProcessPoolExecutor
 
     # Unlike those of Python itself, the processes of loky do not run the user's script again.
-    others = ProcessPoolExecutor(processes)
+    others = ProcessPoolExecutor(processes - 1)
     ahead: deque[tuple[Future, tuple]] = deque()  # in order
     try:
         with _deaf_to_interrupts():
             started = _begun(others, os.getpid)
         for chunk in chunks:
-            if not started.done():
-                yield work(*chunk)
-                continue
-            ahead.append((_begun(others, work, *chunk), chunk))
-            if len(ahead) > MOST_AHEAD * processes:
+            if started.done() and sum(not one.done() for one, _ in ahead) < 2 * (processes - 1):
+                ahead.append((_begun(others, work, *chunk), chunk))
+            else:  # they start, or have enough to do
+                ahead.append((Future(), chunk))
+                ahead[-1][0].set_result(work(*chunk))
+            while ahead and (ahead[0][0].done() or len(ahead) > MOST_AHEAD * processes):
                 yield _result(work, *ahead.popleft())
         while ahead:
             yield _result(work, *ahead.popleft())
     finally:
-        for future, _ in ahead:
-            future.cancel()
-        others.shutdown()
+        with _killed_in_silence():
+            others.shutdown(kill_workers=True)
 
 
 def _begun(others: Executor, work: Callable, *chunk: object) -> Future:
-    """What another process will give; nothing ever, where the system gives no process."""
+    """Another process at work, or one that failed: as in a process of a pool, which may not
+    start any, or where the system gives none."""
     try:
         return others.submit(work, *chunk)
-    except Exception:  # among others that they were killed
-        return Future()
+    except Exception as error:
+        failed: Future = Future()
+        failed.set_exception(BrokenExecutor(error))
+        return failed
 
 
 def _result(work: Callable, future: Future, chunk: tuple) -> object:
-    """Of another process, or made here if none has begun it, or one was killed over it."""
     try:
-        if not future.cancel():
-            return future.result()
-    except BrokenExecutor:
-        pass
-    return work(*chunk)
+        return future.result()
+    except BrokenExecutor:  # nobody did it, or the process was killed, such as for its memory
+        return work(*chunk)
 
 
 @contextlib.contextmanager
@@ -154,3 +154,19 @@ def _deaf_to_interrupts() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@contextlib.contextmanager
+def _killed_in_silence() -> Iterator[None]:
+    """The thread that serves processes may complain when they are killed."""
+    usual = threading.excepthook
+
+    def hook(failed: threading.ExceptHookArgs) -> None:
+        if getattr(failed.thread, "name", "") != "ExecutorManagerThread":
+            usual(failed)
+
+    threading.excepthook = hook
+    try:
+        yield
+    finally:
+        threading.excepthook = usual
