@@ -100,10 +100,14 @@ def near_pairs(images: Sequence[SeenImage]) -> np.ndarray:
 def tree_of(points: np.ndarray) -> cKDTree:
     """A tree of where the points lie in the few directions in which they differ most."""
     from scipy.spatial import cKDTree
+    from threadpoolctl import threadpool_limits
 
     some = points[:: len(points) // PIECE + 1]
-    directions = np.linalg.eigh(np.cov(some.T)).eigenvectors[:, -DIRECTIONS:]
-    return cKDTree(np.concatenate([piece @ directions for piece in pieces_of(points)]))
+    # With two threads, products this small make one wait for the other most of the time.
+    with threadpool_limits(1, "blas"):
+        directions = np.linalg.eigh(np.cov(some.T)).eigenvectors[:, -DIRECTIONS:]
+        places = [piece @ directions for piece in pieces_of(points)]
+    return cKDTree(np.concatenate(places))
 
 
 def _neighbours(tree: cKDTree) -> np.ndarray:
