@@ -136,16 +136,21 @@ for _flag in ("O_BINARY", "O_NONBLOCK", "O_NOFOLLOW"):  # not every system has e
 
 def _opened(path: str | Path) -> BinaryIO:
     """A plain file, opened; a small one is in the memory already."""
-    with contextlib.ExitStack() as stack:
-        descriptor = os.open(path, OPEN_FLAGS)
-        stack.callback(os.close, descriptor)
+    descriptor = os.open(path, OPEN_FLAGS)
+    try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise FileNotFoundError(errno.ENOENT, "it is no file any more")
         if status.st_size <= SMALL_FILE:
-            return io.BytesIO(os.read(descriptor, SMALL_FILE))
-        stack.pop_all()
-        return os.fdopen(descriptor, "rb")
+            content = os.read(descriptor, status.st_size + 1)
+            if len(content) == status.st_size:
+                return io.BytesIO(content)
+            os.lseek(descriptor, 0, os.SEEK_SET)
+        file, descriptor = os.fdopen(descriptor, "rb"), None
+        return file
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
 
 
 def _pixels(file: BinaryIO, content: str, thorough: bool) -> tuple[np.ndarray, list[Remark]]:
