@@ -262,7 +262,7 @@ def _found(path: Path, request: Request) -> Source | None:
         root,
         tuple(kept["class_names"]),
         tuple(
-            ImageFile(root.joinpath(*files[row]), label, part, twin, row)
+            ImageFile(root, files[row], label, part, twin, row)
             for row, label, part, twin in kept["images"]
         ),
         tuple(Finding(*found) for found in kept["findings"]),

@@ -167,9 +167,9 @@ def try_cut(
     files = []
     for one in np.argsort(labels, kind="stable").tolist():  # by class, then by path
         image = images[one]
-        path = listing.root.joinpath(*image.place)
         twin = twins.setdefault(int(together[one]), len(twins))
-        files.append(ImageFile(path, int(labels[one]), image.part, twin, image.row))
+        label = int(labels[one])
+        files.append(ImageFile(listing.root, image.place, label, image.part, twin, image.row))
     return class_names, files, findings
 
 

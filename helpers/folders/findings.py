@@ -141,7 +141,8 @@ class ImageFile:
     """An image that can be used.
 
     Attributes:
-        path: where it is.
+        root: the folder that it lies below.
+        place: the parts of its path from there on.
         label: int, an index into the report's class_names.
         part: "train", "validation" or "test" where the folder says so, else "".
         twin: int, the same number for all files that must stay in one split: those with the
@@ -151,11 +152,17 @@ class ImageFile:
     Introduced in lesson 2.
     """
 
-    path: Path
+    root: Path
+    place: Place
     label: int
     part: str
     twin: int
     row: int = field(default=0, compare=False)
+
+    @property
+    def path(self) -> Path:
+        """Where it is; made when it is asked for, since thousands of them take time."""
+        return self.root.joinpath(*self.place)
 
 
 def in_code(path: Path) -> str:

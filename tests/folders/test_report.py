@@ -172,6 +172,6 @@ class TestReport:
 def test_the_images_come_by_class_and_path(photos):
     images = check_folder(photos).images
     assert images == check_folder(photos).images
-    assert images[0] == findings.ImageFile(photos / "cat" / "0000.png", 0, "", 0)
-    assert images[-1] == findings.ImageFile(photos / "dog" / "0019.png", 1, "", 19)
+    assert images[0] == findings.ImageFile(photos, ("cat", "0000.png"), 0, "", 0)
+    assert images[-1] == findings.ImageFile(photos, ("dog", "0019.png"), 1, "", 19)
     assert [image.row for image in images] == list(range(20))

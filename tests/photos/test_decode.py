@@ -478,7 +478,7 @@ def pixels_of(folder: Path, name: str, content: bytes | Image.Image) -> np.ndarr
         size = image.size[::-1]
         if image.getexif().get(0x0112, 1) > 4:
             size = size[::-1]
-    return read_images([images.ImageFile(path, 0, "", 0)], size)[0]
+    return read_images([images.ImageFile(path.parent, (path.name,), 0, "", 0)], size)[0]
 
 
 def png16(values: np.ndarray) -> bytes:
@@ -634,7 +634,7 @@ class TestPixels:
         # A fine chequered pattern: without a filter it would turn all black or all white.
         fine = np.indices((64, 64)).sum(axis=0) % 2 * 255
         path = write(tmp_path / "a.png", Image.fromarray(fine.astype(np.uint8)))
-        small = read_images([images.ImageFile(path, 0, "", 0)], (8, 8))
+        small = read_images([images.ImageFile(path.parent, (path.name,), 0, "", 0)], (8, 8))
         assert abs(small.astype(int) - 127).max() <= 3
 
     def test_height_comes_before_width(self, photos):
