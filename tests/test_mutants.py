@@ -100,7 +100,7 @@ def test_every_fault_of_the_list_still_fits():
     assert len({fault.name for fault in found}) == len(found)
     for fault in found:
         compile(fault.source, fault.module, "exec")
-    for row in lists["equivalent"]:
+    for row in lists.get("equivalent", []):
         fits = [fault for fault in mutants.faults_of(row["module"]) if fault.new == row["new"]]
         assert row["reason"] and row["old"] in {fault.old for fault in fits}, row
     for room, others in lists["tests"].items():

@@ -1,37 +1,54 @@
-"""State a lesson's figures so that they can be trusted. Introduced in lesson 1.
+"""State a lesson's figures so that they can be trusted. Introduced in lesson 3.
 
-A training run on another computer ends on slightly other numbers, and so does the same run
-with another seed. So a lesson does not print the raw number that the last run happened to
-give. It states the figure of the lesson, how far it moves by chance alone, and whether this
-run agrees.
+A training with another seed ends on other numbers, and the same training on another computer
+on slightly other ones. So the number that one run happened to give says little. A lesson
+states what ten seeds gave, then what this run gave; and one figure is said to be above another
+only after their ten pairs were counted.
 
-What the lessons measured lies in figures.json: lesson -> dataset -> figure -> one
-value a run. The first value is the lesson's own; the others come from other seeds, another
-number of threads and the other number format. `make figures` measures them; nobody writes
-them by hand.
+What was measured lies in figures.json: lesson -> dataset -> "seeds", figure -> one value a seed;
+"machines", other circumstances -> figure -> value with the seed 0; "first losses", figure -> those
+of the training behind it. `make figures` measures them; nobody writes them by hand.
 """
 
 from __future__ import annotations
 
+import base64
+import html
 import json
+import math
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from helpers.basics.errors import UsageError, kind_of, wrapped
 from helpers.datasets.dataset import ImageDataset
+from helpers.training.run import TrainingRun
+from helpers.training.state import in_notebook
 
 STORE = Path(__file__).with_name("figures.json")
 LOG_VARIABLE = "COURSE_FIGURES_LOG"  # a file that `make figures` collects the values in
-# How far from the lesson's value chance alone may lead. So many because the runs are few: of seven
-# from one normal distribution, a fresh eighth falls five standard deviations away from the first
-# about once in 200 cases.
-STANDARD_DEVIATIONS = 5
-# No share is held to less, though all runs gave the same: of the 1,000 images that lesson 6
-# trains on these are ten, and a network that knows them all by heart forgets a few by chance.
-LEAST_TOLERANCE = 0.01
+SEED = 0  # of the lessons as they stand
+LEARNER = "This run: "  # begins what differs from run to run; the check of outputs leaves it out
+# Of Student's t with nine degrees of freedom: 99 in 100 lie within, and all but 1 in 10,000.
+EXPECTED, CHANCE = 3.25, 6.59
+# The loss after the first steps on two computers; the largest ratio that was measured is in
+# tests/lessons/test_figures.py. A setting that is another one moves it a hundred times as far.
+SAME_LOSS = 2e-5
+
+
+class Interval(NamedTuple):
+    """Where one more seed is expected."""
+
+    low: float
+    high: float
+
+    def holds(self, value: float) -> bool:
+        rounding = 1e-9 * (abs(self.low) + abs(self.high))  # of the mean, where no seed moved
+        return self.low - rounding <= value <= self.high + rounding
 
 
 @dataclass(frozen=True)
@@ -39,83 +56,221 @@ class LessonFigures:
     """The figures of one lesson on one dataset. Made by `lesson_figures`."""
 
     lesson: str
-    dataset: str
-    measured: dict[str, list[float]]
+    dataset: ImageDataset
+    seeds: Mapping[str, Sequence[float]]
+    first_losses: Mapping[str, Sequence[float]]
+    this_run: dict[str, float] = field(default_factory=dict)
+    units: dict[str, str] = field(default_factory=dict)
+    other_seeds: set[int] = field(default_factory=set)  # that were named
 
-    def state(self, name: str, value: float, *, unit: str = "%") -> None:
-        """Print the lesson's figure, its tolerance, and whether this run agrees.
+    def state(
+        self, name: str, value: float | TrainingRun, *, unit: str = "%", images: int | None = None
+    ) -> None:
+        """Say what ten seeds gave, what this run gave, and whether that was to be expected.
 
         Args:
             name: of the figure, as it is stored.
-            value: what this run gave.
+            value: what this run gave; for a TrainingRun, the accuracy on the validation images.
+                Its first losses are then compared with those of the lesson, which tells a
+                training that was changed from one that chance led elsewhere.
             unit: "%" for a share from 0 to 1, shown as percent; anything else, or nothing,
                 is written behind the number.
+            images: how many the share was measured on; those of the validation where it is left
+                out. A share is never expected more closely than so many images allow.
 
         Raises:
             UsageError: the value is no number.
 
-        Introduced in lesson 1.
+        Introduced in lesson 3.
         """
-        try:
-            value = float(value)
-        except (TypeError, ValueError, RuntimeError):
-            raise UsageError(
-                f"Expected a number as {name}. Received: {kind_of(value)}. Give one number, such "
-                "as run.validation_accuracy."
-            ) from None
-        if not np.isfinite(value):
-            _say(f"{name}: no number in this run ({value}), so it cannot be compared.")
-            return
-        if log := os.environ.get(LOG_VARIABLE):
+        run = value if isinstance(value, TrainingRun) else None
+        value = _number(name, run.validation_accuracy if run else value)
+        self.this_run[name], self.units[name] = value, unit
+        losses = run.first_losses if run else ()
+        if (log := os.environ.get(LOG_VARIABLE)) and math.isfinite(value):
             with Path(log).open("a", encoding="utf-8") as file:
-                row = [self.lesson, self.dataset, name, value]
+                row = [self.lesson, self.dataset.name, name, value, losses]
                 file.write(json.dumps(row) + "\n")
-        if name not in self.measured:
-            _say(f"{name}: {_written(value, unit)} in this run; none stored for {self.dataset}")
+        seeds = self.seeds.get(name)
+        if not seeds:
+            _say(f"{name}: none stored for {self.dataset.name}", f"{_written(value, unit)}.")
             return
-        runs = self.measured[name]
-        expected, tolerance = runs[0], _tolerance(runs, unit)
-        points = " points" if unit == "%" else ""
-        stated = f"{name}: {_written(expected, unit)} in this lesson"
-        if tolerance:
-            stated += f", give or take {_bare(tolerance, unit)}{points}"
-            stated += _end_of_shares(expected, tolerance) if unit == "%" else ""
-        off = abs(value - expected)
-        # The smallest step that is still written also counts as agreement.
-        if off <= tolerance + (0.0005 if unit == "%" else 0.005):
-            _say(f"{stated}. This run agrees.")
+        mean, low, high = np.mean(seeds), min(seeds), max(seeds)
+        between = f"({_bare(low, unit)} to {_written(high, unit)})"
+        images = len(self.dataset.validation) if images is None else images
+        expected = expected_of(seeds, unit, images)
+        own = f"{_written(value, unit)}."
+        if not expected.holds(value):
+            within = f"{_bare(expected.low, unit)} to {_written(expected.high, unit)}"
+            own += f" Outside of {within}, where 99 of 100 seeds end."
+        _say(f"{name}: mean of ten seeds {_written(mean, unit)} {between}", own)
+        if not expected_of(seeds, unit, images, CHANCE).holds(value):
+            print(wrapped(FAR_OFF, indent="  "))
+        if run:
+            self._compare_start(name, run)
+        if in_notebook():
+            from IPython.display import display
+
+            display(Strip(tuple(seeds), expected, value, unit))
+
+    def _compare_start(self, name: str, run: TrainingRun) -> None:
+        """Say where a training begins otherwise than the lesson's; of another seed say it once."""
+        stored = self.first_losses.get(name, ())
+        if run.seed != SEED:
+            if run.seed not in self.other_seeds:
+                self.other_seeds.add(run.seed)
+                print(f"Seed {run.seed}, not {SEED}: other first weights, another order of images.")
+        elif not _same_start(run.first_losses, stored):
+            print(wrapped(OTHER_START, indent="  "))
+
+    def compare(self, higher: str, lower: str) -> None:
+        """Say in how many of ten seeds one figure is above another, and by how much.
+
+        Each seed is a pair: the same order of the images, the same first weights where the
+        networks are alike.
+
+        Args:
+            higher, lower: names of figures that were stated before, in the same unit.
+
+        Raises:
+            UsageError: one of them was not stated before.
+
+        Introduced in lesson 4.
+        """
+        for name in (higher, lower):
+            if name not in self.this_run:
+                stated = ", ".join(map(repr, self.this_run)) or "none"
+                raise UsageError(
+                    f"Expected a figure that was stated before. Received: {name!r}; stated are "
+                    f"{stated}. Run the cells above again, from the first on."
+                )
+        unit = self.units[higher]
+        own = self.this_run[higher] - self.this_run[lower]
+        own = f"{_bare(own, unit, sign=True)}{_points(unit)}."
+        if not (higher in self.seeds and lower in self.seeds):
+            _say(f"{higher}, above {lower}: none stored for {self.dataset.name}", own)
             return
-        direction = "higher" if value > expected else "lower"
+        moved = np.subtract(self.seeds[higher], self.seeds[lower])
+        above = sum(moved > 0)
+        span = f"by {_bare(min(moved), unit, sign=True)} to {_bare(max(moved), unit, sign=True)}"
+        shown = {len(moved): "", len(moved) - 1: "usually, "}.get(above, "not shown, ")
         _say(
-            f"{stated}. This run: {_written(value, unit)}, {_bare(off, unit)}{points} {direction}, "
-            "more than the noise between seeds."
+            f"{higher}, above {lower}: {shown}in {above} of {len(moved)} seeds, {span}"
+            f"{_points(unit)}",
+            own,
         )
 
 
-def _say(text: str) -> None:
-    print(wrapped(text, indent="  "))
+FAR_OFF = (
+    "So far off is not chance: a setting, the images, the code or a version is not the lesson's."
+)
+OTHER_START = (
+    "This training differs from the lesson's from its first steps on: a setting, the images or "
+    "the code is not the lesson's."
+)
 
 
-def _tolerance(runs: list[float], unit: str) -> float:
-    """How far from the lesson's value chance alone may lead."""
-    spread = STANDARD_DEVIATIONS * float(np.std(runs, ddof=1)) if len(runs) > 1 else 0.0
-    return max(spread, LEAST_TOLERANCE) if unit == "%" else spread
+@dataclass(frozen=True)
+class Strip:
+    """The ten seeds as dots on a line, and this run as a diamond. Shows itself in a notebook."""
+
+    seeds: tuple[float, ...]
+    expected: Interval
+    value: float
+    unit: str
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, str]:
+        low, high = min(*self.seeds, *self.expected), max(*self.seeds, *self.expected)
+        width, middle = 420, 14
+
+        def place(value: float) -> float:
+            share = (value - low) / (high - low) if high > low else 0.5
+            return round(90 + width * min(max(share, -0.1), 1.1), 1)
+
+        dots = "".join(
+            f'<circle cx="{place(seed)}" cy="{middle}" r="4" fill="none" stroke="#444"/>'
+            for seed in self.seeds
+        )
+        own = place(self.value) if math.isfinite(self.value) else 0
+        left, right = place(self.expected.low), place(self.expected.high)
+        drawn = (
+            '<svg xmlns="http://www.w3.org/2000/svg" width="600" height="28" '
+            'font-family="sans-serif" font-size="12">'
+            '<rect width="600" height="28" fill="#fff"/>'
+            f'<rect x="{left}" y="{middle - 8}" width="{right - left:.1f}" height="16" '
+            f'fill="#e3e3e3"/>{dots}'
+            f'<path d="M{own} {middle - 7}l6 7-6 7-6-7z" fill="#D55E00"/>'
+            f'<text x="40" y="18" text-anchor="end">{_bare(low, self.unit)}</text>'
+            f'<text x="560" y="18">{_bare(high, self.unit)}</text></svg>'
+        )
+        packed = base64.b64encode(drawn.encode()).decode("ascii")
+        described = (
+            f"Ten seeds as dots, from {_bare(min(self.seeds), self.unit)} to "
+            f"{_written(max(self.seeds), self.unit)}; this run as a diamond, at "
+            f"{_written(self.value, self.unit)}; in grey, where 99 of 100 seeds end."
+        )
+        alt = html.escape(described)
+        shown = f'<img alt="{alt}" src="data:image/svg+xml;base64,{packed}">'
+        return {"text/plain": "Ten seeds as dots, this run as a diamond", "text/html": shown}
 
 
-def _end_of_shares(expected: float, tolerance: float) -> str:
-    """Where the tolerance would lead out of 0 to 100 %."""
-    if expected + tolerance > 1:
-        return " (at most 100 %)"
-    return " (at least 0 %)" if expected < tolerance else ""
+def expected_of(
+    seeds: Sequence[float], unit: str, images: int, deviations: float = EXPECTED
+) -> Interval:
+    """Where one more seed lies: the prediction interval of a normal distribution.
+
+    Args:
+        seeds: what they gave, ten or more.
+        unit: "%" for shares, which never lie beyond 0 and 1.
+        images: that a share was measured on. Where all seeds had all of them right, a fresh one
+            may still have a few wrong: of n images, so many as many deviations.
+        deviations: of Student's t.
+
+    Returns:
+        An Interval around the mean of the seeds.
+    """
+    mean = float(np.mean(seeds))
+    around = deviations * float(np.std(seeds, ddof=1)) * math.sqrt(1 + 1 / len(seeds))
+    if unit != "%":
+        return Interval(mean - around, mean + around)
+    around = max(around, deviations / max(images, 1))
+    return Interval(max(mean - around, 0.0), min(mean + around, 1.0))
 
 
-def _bare(value: float, unit: str) -> str:
+def _number(name: str, value: object) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError, RuntimeError):
+        raise UsageError(
+            f"Expected a number as {name}. Received: {kind_of(value)}. Give one number, such "
+            "as run.validation_accuracy."
+        ) from None
+
+
+def _same_start(losses: Sequence[float], stored: Sequence[float]) -> bool:
+    """Whether a training begins as the stored one; True where there is nothing to compare."""
+    if not losses or not stored:
+        return True
+    return len(losses) == len(stored) and np.allclose(losses, stored, rtol=SAME_LOSS, atol=0)
+
+
+def _say(stored: str, own: str) -> None:
+    print(wrapped(stored, indent="  "))
+    print(LEARNER + own)
+
+
+def _bare(value: float, unit: str, *, sign: bool = False) -> str:
     """The number without its unit."""
-    return f"{100 * value:.1f}" if unit == "%" else f"{value:.2f}"
+    how = "+" if sign else ""
+    return f"{100 * value:{how}.1f}" if unit == "%" else f"{value:{how}.2f}"
 
 
 def _written(value: float, unit: str) -> str:
     return f"{_bare(value, unit)} {unit}".rstrip()
+
+
+def _points(unit: str) -> str:
+    return " points" if unit == "%" else f" {unit}".rstrip()
 
 
 def lesson_figures(lesson: str, dataset: ImageDataset) -> LessonFigures:
@@ -129,12 +284,18 @@ def lesson_figures(lesson: str, dataset: ImageDataset) -> LessonFigures:
     Raises:
         UsageError: something else than a dataset is given.
 
-    Introduced in lesson 1.
+    Introduced in lesson 3.
     """
     if not isinstance(dataset, ImageDataset):
         raise UsageError(
             "Expected a dataset, from load_dataset. Received: "
             f"{kind_of(dataset)}. Give the name of the lesson, then the dataset."
         )
-    stored = json.loads(STORE.read_text(encoding="utf-8"))
-    return LessonFigures(lesson, dataset.name, stored.get(str(lesson), {}).get(dataset.name, {}))
+    stored = stored_figures(lesson, dataset.name)
+    return LessonFigures(lesson, dataset, stored.get("seeds", {}), stored.get("first losses", {}))
+
+
+def stored_figures(lesson: str, dataset: str) -> dict[str, dict]:
+    """What figures.json has of a lesson on a dataset; {} where it was not measured."""
+    lessons = json.loads(STORE.read_text(encoding="utf-8"))
+    return lessons.get(str(lesson), {}).get(dataset, {})

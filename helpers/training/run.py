@@ -74,6 +74,10 @@ class TrainingRun:
         source: where the images come from, in words.
         stopped: why it ended before its last epoch, in words; "" where it did not. Then the
             model has the weights that it had after the last whole epoch.
+        first_losses: the training loss of the first epoch so far, after each of its first 16
+            steps, or where Keras is told of several steps at once after each call. Two computers
+            that train alike agree in these far better than in how the training ends. Empty where
+            the training went on from a folder, or computes in another format than float32.
 
     Introduced in lesson 4.
     """
@@ -84,6 +88,7 @@ class TrainingRun:
     seed: int
     source: str
     stopped: str = ""
+    first_losses: tuple[float, ...] = ()
 
     @property
     def epochs(self) -> int:

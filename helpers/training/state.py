@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     import keras
 
 ASKED = "a callback asked for it"
+FIRST_STEPS = 16  # whose losses a run keeps
 
 
 class Stop(Exception):
@@ -76,6 +77,7 @@ class Training:
     seconds: float = 0.0
     kept: Checkpoint | None = None
     lasting: Mapping[str, Any] = field(default_factory=dict)  # facts that stay to the end
+    first_losses: list[float] = field(default_factory=list)
 
     @property
     def history(self) -> Mapping[str, Sequence[float]]:
@@ -191,7 +193,7 @@ class Training:
         history = {name: tuple(values) for name, values in self.history.items()}
         return TrainingRun(
             MappingProxyType(history), self.seconds, self.settings["batch_size"],
-            self.settings["seed"], self.dataset.source, self.stopped,
+            self.settings["seed"], self.dataset.source, self.stopped, tuple(self.first_losses),
         )  # fmt: skip
 
 
@@ -203,6 +205,7 @@ def keeper_callback(training: Training) -> keras.callbacks.Callback:
 
         def on_train_begin(self, logs=None):
             self.before, self.start = training.seconds, time.perf_counter()
+            self.exact = all(layer.compute_dtype == "float32" for layer in self.model.layers)
 
         def on_epoch_begin(self, epoch, logs=None):
             # Layers such as dropout drew a seed of their own when they were built.
@@ -213,6 +216,8 @@ def keeper_callback(training: Training) -> keras.callbacks.Callback:
 
         def on_train_batch_end(self, batch, logs=None):
             self._check(logs["loss"], "the loss")
+            if self.exact and batch < FIRST_STEPS and not training.kept.epoch:
+                training.first_losses.append(float(logs["loss"]))
             self.on_test_batch_end(batch)
             if self.model.stop_training:  # in the middle of an epoch
                 raise Stop(ASKED)

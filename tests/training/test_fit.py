@@ -30,6 +30,41 @@ with quiet_tensorflow():
     import keras
 
 
+class TestFirstLosses:
+    """What tells a training that was changed from one that chance led elsewhere."""
+
+    def test_they_are_the_losses_of_the_first_steps_so_far(self, dataset):
+        kept = []
+        note = keras.callbacks.LambdaCallback(
+            on_train_batch_end=lambda batch, logs: kept.append(float(logs["loss"]))
+        )
+        run = train(
+            as_built(dense_model), dataset, epochs=2, batch_size=1, callbacks=[note], progress=False
+        )
+        assert len(dataset.train) > 16
+        assert run.first_losses == tuple(kept[:16])
+
+    def test_a_short_epoch_has_fewer_and_the_second_none(self, dataset):
+        run = train(as_built(dense_model), dataset, epochs=2, batch_size=8, progress=False)
+        assert len(run.first_losses) == len(dataset.train) // 8
+
+    def test_a_training_that_goes_on_has_none(self, dataset, tmp_path):
+        for epochs, kept in ((1, 3), (2, 0)):
+            run = train(
+                as_built(dense_model), dataset, epochs=epochs, batch_size=8, progress=False,
+                resume=tmp_path,
+            )  # fmt: skip
+            assert len(run.first_losses) == kept
+
+    def test_nor_has_one_in_another_number_format(self, dataset):
+        keras.utils.set_random_seed(0)
+        layers = keras.layers
+        model = keras.Sequential(
+            [keras.Input((18, 18, 1)), layers.Flatten(), layers.Dense(3, dtype="mixed_bfloat16")]
+        )
+        assert train(model, dataset, epochs=1, progress=False).first_losses == ()
+
+
 class TestTrain:
     def test_it_learns_and_says_what_happened(self, dataset):
         run = train(as_built(dense_model), dataset, epochs=12, batch_size=8, seed=5, progress=False)
