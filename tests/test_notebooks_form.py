@@ -16,7 +16,6 @@ ROOT = Path(__file__).resolve().parent.parent
 PATHS = sorted(ROOT.glob("notebooks/*.ipynb"))
 NOTEBOOKS = {path.stem: nbformat.read(path, as_version=4) for path in PATHS}
 
-UNCHECKED_TAGS = {"nbval-ignore-output", "nbval-skip"}
 LONGEST_CELL = 25
 USUAL_LENGTH = 15
 # Reading data must never run code, which is what these would allow.
@@ -88,16 +87,6 @@ def test_every_image_has_a_text_alternative(name):
     images = [tag for d in data for tag in re.findall(r"<img[^>]*>", d.get("text/html", ""))]
     without = [tag[:80] for tag in images if not re.search(r'alt="[^"]{10,}"', tag)]
     assert without == []
-
-
-def test_at_most_one_cell_in_ten_goes_unchecked(name):
-    code = cells(name, "code")
-    unchecked = [cell for cell in code if UNCHECKED_TAGS & set(cell.metadata.get("tags", []))]
-    assert len(unchecked) <= max(1, len(code) / 10)
-    # In all lessons together the rule has no exception for a short one.
-    everywhere = [cell for lesson in NOTEBOOKS for cell in cells(lesson, "code")]
-    ignored = [cell for cell in everywhere if UNCHECKED_TAGS & set(cell.metadata.get("tags", []))]
-    assert len(ignored) <= len(everywhere) / 10
 
 
 def test_code_cells_are_short(name):
