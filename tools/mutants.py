@@ -37,6 +37,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 LISTS = PROJECT / "tests" / "mutants.toml"
 FLOOR = 0.95  # of the faults at random
 COPIES = 2  # that run side by side
+LONGEST_TEST = 180  # seconds; without a fault the longest takes under a minute
 # The other one of each pair. What is not here is left as it is.
 PAIRS = [
     (ast.Lt, ast.LtE), (ast.Gt, ast.GtE), (ast.Eq, ast.NotEq), (ast.In, ast.NotIn),
@@ -174,7 +175,10 @@ class Copy:
 
     def passes(self, *arguments: str, limit: float | None = None) -> bool:
         """Whether these tests pass, and within so many seconds."""
-        command = [sys.executable, "-m", "pytest", "-qx", "-p", "no:cacheprovider", *arguments]
+        command = [sys.executable, "-m", "pytest", "-qx", "-p", "no:cacheprovider"]
+        # With a fault a test may never end.
+        command += ["-o", f"faulthandler_timeout={LONGEST_TEST}"]
+        command += ["-o", "faulthandler_exit_on_timeout=true", *arguments]
         environment = os.environ | {"PYTHONPATH": str(self.folder), "PYTHONDONTWRITEBYTECODE": "1"}
         try:
             run = subprocess.run(
