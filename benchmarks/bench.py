@@ -11,6 +11,8 @@ full CIFAR-10 in data/ (`make cifar10`). The validation split decided what is in
 the test images are used once in each run, at its end.
 """
 
+from __future__ import annotations
+
 import argparse
 import json
 import statistics
@@ -19,10 +21,14 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import folder_reader
 from machine import RESULTS, import_seconds, machine, run_alone, summary, write_result
 from tqdm import tqdm
+
+if TYPE_CHECKING:
+    from helpers.pictures.picture import Picture
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -267,21 +273,21 @@ def store(result: dict) -> None:
     write_result("bench", result)
     heading = f"CPU: {result['machine']['processor']}. Images: {result['dataset']}.\n\n"
     (RESULTS / "bench.md").write_text(heading + table(result) + "\n", encoding="utf-8")
-    picture(result)
+    picture(result).save(RESULTS / "bench.png")
 
 
-def picture(result: dict) -> None:
+def picture(result: dict) -> Picture:
     """Accuracy over processor seconds, one line a recipe, from the first seed's run."""
     from helpers import plot_lines
 
     curves = {name: runs[0]["curve"] for name, runs in result["trainings"].items()}
-    plot_lines(
+    return plot_lines(
         {name: [seconds for seconds, _ in curve] for name, curve in curves.items()},
         {name: [100 * accuracy for _, accuracy in curve] for name, curve in curves.items()},
         x_label="processor seconds of training (two cores together)",
         y_label="validation accuracy in %", title="CIFAR-10: accuracy over time",
         log_x=True,
-    ).save(RESULTS / "bench.png")  # fmt: skip
+    )  # fmt: skip
 
 
 def main() -> int:

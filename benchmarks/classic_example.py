@@ -53,13 +53,18 @@ def main(name: str) -> None:
         "tensorflow": tf.__version__,
     }
     RESULTS.mkdir(exist_ok=True)
+    if name == "fashion_mnist":  # other datasets' images may not be passed on
+        pictures = {
+            "learning_curves.png": run.plot(),
+            "confusion_matrix.png": result.plot_confusion(),
+            "worst_mistakes.png": result.plot_mistakes(),
+        }
+        for file, picture in pictures.items():
+            picture.save(RESULTS / file)
+        measured["pictures"] = {file: shown.description for file, shown in pictures.items()}
     text = json.dumps(measured, indent=2)
     (RESULTS / f"classic_example_{name}.json").write_text(text + "\n", encoding="utf-8")
     print(text)
-    if name == "fashion_mnist":  # other datasets' images may not be passed on
-        run.plot().save(RESULTS / "learning_curves.png")
-        result.plot_confusion().save(RESULTS / "confusion_matrix.png")
-        result.plot_mistakes().save(RESULTS / "worst_mistakes.png")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from pathlib import Path
 from statistics import median
 
 import pytest
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -39,6 +40,29 @@ def test_the_table_of_results_is_what_was_measured(dataset):
     )
     assert row in README
     assert measured["processor"] in README
+
+
+def embedded(file: str) -> str:
+    """The description that a picture carries with it."""
+    with Image.open(RESULTS / file) as picture:
+        return picture.text["Description"]
+
+
+def test_the_pictures_of_the_classic_example_are_those_that_it_drew():
+    drawn = json.loads((RESULTS / "classic_example_fashion_mnist.json").read_text())["pictures"]
+    assert len(drawn) == 3
+    for file, description in drawn.items():
+        assert embedded(file) == description
+        assert f"](benchmarks/results/{file})" in README
+
+
+def test_the_picture_of_the_trainings_is_what_was_measured():
+    result = json.loads((RESULTS / "bench.json").read_text(encoding="utf-8"))
+    trainings = {name: runs[0]["curve"] for name, runs in result["trainings"].items()}
+    described = embedded("bench.png")
+    for name, curve in trainings.items():
+        assert name in described
+        assert f"{100 * curve[-1][1]:.3g}" in described
 
 
 def test_links_to_files_lead_somewhere():

@@ -23,7 +23,7 @@ import io
 import textwrap
 import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -56,6 +56,8 @@ MOST_SVG_BYTES = 300_000  # a picture that would need more is given as a PNG
 # matplotlib has one set of settings for all threads: two that change and restore it at the same
 # time would leave what one of them has set.
 MATPLOTLIB = threading.RLock()
+# Where a format has a place for a description.
+DESCRIPTION = {"png": "Description", "svg": "Description", "pdf": "Subject"}
 ENDINGS = ("png", "svg", "pdf", "jpg", "jpeg", "webp", "tif", "tiff")
 
 
@@ -83,6 +85,8 @@ class Picture:
     def save(self, path: str | os.PathLike) -> None:
         """Write the picture to a file; its ending says the format, for example .png or .svg.
 
+        A PNG, SVG or PDF carries the description with it.
+
         Raises:
             UsageError: no ending, or one of a format that is not drawn.
             StorageError: the disk is full, or nothing may be written there.
@@ -95,7 +99,7 @@ class Picture:
                 f"Received: {path}."
             )
         with written_whole(path) as temporary:
-            note = self._write(temporary, ending)
+            note = self._write(temporary, ending, {DESCRIPTION.get(ending): self.description})
         if note:
             print(note)
 
@@ -120,9 +124,14 @@ class Picture:
         note = self._write(target, kind)
         return target.getvalue(), note
 
-    def _write(self, target: Path | io.BytesIO, kind: str) -> str:
+    def _write(
+        self, target: Path | io.BytesIO, kind: str, more: Mapping[str | None, str] | None = None
+    ) -> str:
         """Draw the figure, the same bytes each time; give the note on letters without a font."""
         import matplotlib
+
+        metadata = {"Date": None, "Creator": None} if kind == "svg" else {}
+        metadata |= {name: text for name, text in (more or {}).items() if name}
 
         _as_written(self.figure)
         fonts, note = choose_fonts(self.figure)
@@ -133,9 +142,8 @@ class Picture:
                 stack.enter_context(warnings.catch_warnings())
                 warnings.filterwarnings("ignore", r"Glyph \d+ ")
             self.figure.savefig(
-                target, format=kind, dpi=DOTS_PER_INCH, facecolor="white",
-                metadata={"Date": None, "Creator": None} if kind == "svg" else None,
-            )  # fmt: skip
+                target, format=kind, dpi=DOTS_PER_INCH, facecolor="white", metadata=metadata or None
+            )
         return note
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, str]:
