@@ -6,6 +6,7 @@ import importlib.util
 import io
 import os
 import re
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -307,8 +308,22 @@ def test_a_damaged_copy_is_kept_too(course):
     [("AGAIN=03 05", "--again 03 05"), ("STORED=yes", "--stored"), ("STORED=no", "lab.py")],
 )
 def test_make_passes_it_on(setting, passed):
-    made = subprocess.run(["make", "-n", "lab", setting], cwd=ROOT, capture_output=True, text=True)
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    command = ["make", "-n", "lab", setting]
+    made = subprocess.run(command, cwd=ROOT, env=clean, capture_output=True, text=True)
     assert made.stdout.rstrip().endswith(passed)
+
+
+def test_without_make_it_is_an_argument(course):
+    folder = course.stored.parent
+    shutil.copytree(ROOT / "tools", folder / "tools")
+    course.start()
+    course.change(course.mine / SECOND, **EDITED)
+    command = [sys.executable, "tools/lab.py", "--again", "1", "02"]
+    said = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    assert "What you had is kept as my_lessons/01_libraries_kept_1.ipynb." in said.stdout
+    assert f"As the course has them: {SECOND}, {THIRD}." in said.stdout
+    assert course.is_as_given(SECOND)
 
 
 # --- What can go wrong --------------------------------------------------------------------

@@ -124,6 +124,6 @@ def test_a_lesson_with_its_kernel_leaves_the_terminal_quiet(tmp_path):
     finally:
         running.kill()
         running.wait()
-    first, rest = shown.split(".\n", maxsplit=1)
-    assert first.startswith("New in my_lessons/, without outputs: 00_start_here.ipynb, ")
+    copies, rest = shown.split(".\n", maxsplit=1)
+    assert copies.startswith("New in my_lessons/, without outputs: 00_start_here.ipynb,")
     assert rest == "JupyterLab starts. To stop it, press Ctrl-C here and answer y.\n"
