@@ -75,6 +75,7 @@ def course(tmp_path, monkeypatch):
     monkeypatch.setattr(copies, "MINE", tmp_path / "my_lessons")
     monkeypatch.setitem(sys.modules, "copies", copies)  # what lab.py imports
     monkeypatch.setenv("MAKELEVEL", "1")
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "jupyter"))
     return Course(tmp_path, copies)
 
 
@@ -249,10 +250,10 @@ def test_a_lesson_is_put_back_and_the_learner_s_kept_beside_it(course, word, wor
     course.change(course.mine / THIRD, **work)
     before = course.work()
     said = course.start(word)
-    assert "What you had is kept as my_lessons/01_libraries_kept_1.ipynb." in said
+    assert "What you had is kept as my_lessons/kept_1_01_libraries.ipynb." in said
     assert f"As the course has them: {SECOND}. " in said
     assert course.is_as_given(SECOND)
-    assert course.work().pop("01_libraries_kept_1.ipynb") == before[SECOND]
+    assert course.work().pop("kept_1_01_libraries.ipynb") == before[SECOND]
     assert course.work()[THIRD] == before[THIRD]
 
 
@@ -265,10 +266,10 @@ def test_all_are_put_back_and_only_work_is_kept(course):
     course.start("all")
     assert all(map(course.is_as_given, NAMES))
     assert sorted(course.work().keys() - set(NAMES)) == [
-        "01_libraries_kept_1.ipynb", "whole_course_kept_1.py",
+        "kept_1_01_libraries.ipynb", "kept_1_whole_course.py",
     ]  # fmt: skip
-    assert course.work()["01_libraries_kept_1.ipynb"] == before[SECOND]
-    assert course.work()["whole_course_kept_1.py"] == before[PROGRAM]
+    assert course.work()["kept_1_01_libraries.ipynb"] == before[SECOND]
+    assert course.work()["kept_1_whole_course.py"] == before[PROGRAM]
 
 
 def test_what_was_kept_is_never_replaced(course):
@@ -276,7 +277,7 @@ def test_what_was_kept_is_never_replaced(course):
     for number in range(3):
         course.change(course.mine / SECOND, source=str(number))
         course.start("1", "02")
-    kept = [course.mine / f"01_libraries_kept_{number}.ipynb" for number in (1, 2, 3)]
+    kept = [course.mine / f"kept_{number}_01_libraries.ipynb" for number in (1, 2, 3)]
     assert [nbformat.read(path, as_version=4).cells[1].source for path in kept] == list("012")
 
 
@@ -300,7 +301,7 @@ def test_a_damaged_copy_is_kept_too(course):
     (course.mine / SECOND).write_text('{"cells": [half')
     course.start("01")
     assert course.is_as_given(SECOND)
-    assert course.work()["01_libraries_kept_1.ipynb"] == b'{"cells": [half'
+    assert course.work()["kept_1_01_libraries.ipynb"] == b'{"cells": [half'
 
 
 @pytest.mark.parametrize(
@@ -321,7 +322,7 @@ def test_without_make_it_is_an_argument(course):
     course.change(course.mine / SECOND, **EDITED)
     command = [sys.executable, "tools/lab.py", "--again", "1", "02"]
     said = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
-    assert "What you had is kept as my_lessons/01_libraries_kept_1.ipynb." in said.stdout
+    assert "What you had is kept as my_lessons/kept_1_01_libraries.ipynb." in said.stdout
     assert f"As the course has them: {SECOND}, {THIRD}." in said.stdout
     assert course.is_as_given(SECOND)
 
@@ -341,7 +342,7 @@ def test_stopped_at_any_moment_nothing_is_half_and_the_next_start_goes_on(
     sync = course.copies.files.os.fsync
     for moment in range(100):
         course.start("all")
-        for kept in course.mine.glob("*_kept_*"):
+        for kept in course.mine.glob("kept_*"):
             kept.unlink()
         course.change(course.mine / SECOND, source=f"work {moment}")
         for name in (FIRST, THIRD):
@@ -389,7 +390,7 @@ def test_starts_at_the_same_time_lose_nothing(course):
         asked = [["01"], [], ["all"], [], ["01"], [], ["all"], []]
         list(many.map(lambda again: course.copies.renew(again and [SECOND]), asked))
     assert all(map(course.is_as_given, NAMES))
-    assert course.work()["01_libraries_kept_1.ipynb"] == before
+    assert course.work()["kept_1_01_libraries.ipynb"] == before
     assert len(course.work()) == len(NAMES) + 1
     assert course.start() == ""
 

@@ -113,7 +113,9 @@ def test_a_lesson_with_its_kernel_leaves_the_terminal_quiet(tmp_path):
                 time.sleep(0.1)
         assert kernels["python3"]["spec"]["display_name"] == "Python 3 (image classification)"
         cells = ask.get(f"{address}/contents/{lesson}").json()["content"]["cells"]
-        assert not any(cell.get("outputs") for cell in cells)
+        code = [cell for cell in cells if cell["cell_type"] == "code"]
+        assert not any(cell["outputs"] for cell in code)
+        assert all(cell["metadata"]["trusted"] for cell in code)
         kernel = ask.post(f"{address}/kernels", json={"name": "python3"}).json()["id"]
         channels = f"ws{address[4:]}/kernels/{kernel}/channels?token=T&session_id=s"
         said = asyncio.run(answer_of_kernel(channels))

@@ -6,6 +6,7 @@ course. Outputs are work too: a training may have taken an hour, and outputs und
 has changed would be wrong.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -16,6 +17,8 @@ from itertools import count
 from pathlib import Path
 
 import nbformat
+from jupyter_core.paths import jupyter_data_dir
+from nbformat.sign import NotebookNotary
 
 from helpers.basics import files
 from helpers.basics.errors import StorageError, wrapped
@@ -60,6 +63,8 @@ def renew(again: Collection[str] = ()) -> None:
                 write_given({name: given[name] for name in given.keys() & names})
         finally:
             lock.release()
+    with contextlib.suppress(OSError):
+        trust([MINE / name for name in names if name.endswith(".ipynb")])
     for outcome, words in SAID.items():
         if some := outcomes[outcome]:
             print(wrapped(words.format(names=", ".join(some), again=command(some))))
@@ -78,7 +83,7 @@ def renew_one(name: str, given: dict[str, str], again: bool) -> str:
     if is_now not in (None, mark, had):  # somebody worked in it
         if not again:
             return "as it was" if had == mark else "behind"
-        numbered = (copy.with_name(f"{copy.stem}_kept_{n}{copy.suffix}") for n in count(1))
+        numbered = (copy.with_name(f"kept_{n}_{name}") for n in count(1))
         kept = next(path for path in numbered if not os.path.lexists(path))
         write(kept, old)
         print(f"What you had is kept as my_lessons/{kept.name}.")
@@ -88,6 +93,21 @@ def renew_one(name: str, given: dict[str, str], again: bool) -> str:
         given[name] = mark
         write_given(given)
     return "new" if old is None else "as it was" if is_now == mark else "renewed"
+
+
+def trust(notebooks: list[Path]) -> None:
+    """Sign those whose outputs can do nothing, as JupyterLab itself does when it saves one.
+
+    It then does not show "not trusted" beside a lesson that has no output at all.
+    """
+    data = Path(jupyter_data_dir())
+    data.mkdir(parents=True, exist_ok=True)
+    with NotebookNotary(data_dir=str(data)) as notary:
+        for path in notebooks:
+            with contextlib.suppress(ValueError):  # damaged
+                notebook = nbformat.read(path, as_version=4)
+                if notary.check_cells(notebook):
+                    notary.sign(notebook)
 
 
 def lessons() -> list[str]:
