@@ -6,6 +6,8 @@ PYTHON_IN_VENV := .venv/bin/python
 
 # May be set on the command line: make lab LAB_ARGS="--no-browser --port 8890"
 LAB_ARGS ?=
+AGAIN ?=
+STORED ?=
 NOTEBOOKS ?=
 LESSONS ?=
 PINS_ARGS ?=
@@ -16,7 +18,9 @@ help: ## Show this list
 	@awk -F ' ## ' '/^[a-z0-9-]+:.* ## / { sub(/:.*/, "", $$1); printf "  make %-14s%s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo 'Settings (make TARGET NAME=value):'
-	@echo '  LAB_ARGS="--no-browser --port 8890"   passed on to JupyterLab'
+	@echo '  AGAIN="03 05"                         lab: put these lessons back, or all; yours are kept'
+	@echo '  STORED=yes                            lab: open notebooks/ itself, with the stored outputs'
+	@echo '  LAB_ARGS="--no-browser --port 8890"   lab: passed on to JupyterLab'
 	@echo '  PYTHON=/path/to/python3.12            the Python for .venv (3.11, 3.12 or 3.13)'
 	@echo '  TORCH=no                              leave PyTorch out; lesson 1 says how to add it'
 	@echo '  COURSE_DATASET=cifar10                run the lessons on the full-size dataset'
@@ -24,9 +28,9 @@ help: ## Show this list
 	@echo "On Linux, pip's own PyTorch carries GPU code, several GB. pip's settings"
 	@echo '(PIP_EXTRA_INDEX_URL, PIP_FIND_LINKS) are honoured: point them at a CPU build.'
 
-lab: ## Install what is missing and open the lessons in JupyterLab (LAB_ARGS=)
+lab: ## Install what is missing and open your copies of the lessons (AGAIN= STORED= LAB_ARGS=)
 	@tools/setup.sh lab
-	@$(PYTHON_IN_VENV) tools/lab.py $(LAB_ARGS)
+	@$(PYTHON_IN_VENV) tools/lab.py $(if $(AGAIN),--again $(AGAIN)) $(if $(filter yes,$(STORED)),--stored) $(LAB_ARGS)
 
 test: ## Check everything: lint, unit tests, then every cell of every lesson
 	@tools/setup.sh test

@@ -1,10 +1,11 @@
-"""The start of JupyterLab. tests/browser opens it in a browser."""
+"""The start of JupyterLab, which copies.py gives its lessons. tests/browser opens it."""
 
 import asyncio
 import importlib.util
 import json
 import logging
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -15,12 +16,12 @@ import pytest
 import requests
 from tornado.websocket import websocket_connect
 
-LAB = Path(__file__).parent.parent / "tools" / "lab.py"
+ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture
 def lab():
-    spec = importlib.util.spec_from_file_location("lab", LAB)
+    spec = importlib.util.spec_from_file_location("lab", ROOT / "tools" / "lab.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -85,15 +86,18 @@ async def answer_of_kernel(address: str) -> dict:
 
 
 def test_a_lesson_with_its_kernel_leaves_the_terminal_quiet(tmp_path):
-    """And the kernel is this very Python, under the name that the lessons tell to choose."""
-    port, lesson = free_port(), "notebooks/00_start_here.ipynb"
+    """It is a copy without outputs, and its kernel this very Python under its own name."""
+    port, lesson = free_port(), "my_lessons/00_start_here.ipynb"
+    for folder in ("tools", "notebooks"):
+        shutil.copytree(ROOT / folder, tmp_path / "course" / folder)
     folders = ("CONFIG_DIR", "DATA_DIR", "RUNTIME_DIR")
-    environment = os.environ | {f"JUPYTER_{name}": str(tmp_path) for name in folders}
+    environment = os.environ | {f"JUPYTER_{name}": str(tmp_path / "home") for name in folders}
     log = tmp_path / "terminal.txt"
     with log.open("w") as terminal:
         running = subprocess.Popen(
-            [sys.executable, LAB, "--no-browser", f"--ServerApp.port={port}",
-             "--ServerApp.port_retries=0", "--IdentityProvider.token=T"],
+            [sys.executable, tmp_path / "course" / "tools" / "lab.py", "--no-browser",
+             f"--ServerApp.port={port}", "--ServerApp.port_retries=0",
+             "--IdentityProvider.token=T"],
             env=environment, stdout=terminal, stderr=terminal,
         )  # fmt: skip
     address = f"http://127.0.0.1:{port}/api"
@@ -108,7 +112,10 @@ def test_a_lesson_with_its_kernel_leaves_the_terminal_quiet(tmp_path):
             except requests.ConnectionError:
                 time.sleep(0.1)
         assert kernels["python3"]["spec"]["display_name"] == "Python 3 (image classification)"
-        assert ask.get(f"{address}/contents/{lesson}").ok
+        cells = ask.get(f"{address}/contents/{lesson}").json()["content"]["cells"]
+        code = [cell for cell in cells if cell["cell_type"] == "code"]
+        assert not any(cell["outputs"] for cell in code)
+        assert all(cell["metadata"]["trusted"] for cell in code)
         kernel = ask.post(f"{address}/kernels", json={"name": "python3"}).json()["id"]
         channels = f"ws{address[4:]}/kernels/{kernel}/channels?token=T&session_id=s"
         said = asyncio.run(answer_of_kernel(channels))
@@ -119,4 +126,6 @@ def test_a_lesson_with_its_kernel_leaves_the_terminal_quiet(tmp_path):
     finally:
         running.kill()
         running.wait()
-    assert shown == "JupyterLab starts. To stop it, press Ctrl-C here and answer y.\n"
+    copies, rest = shown.split(".\n", maxsplit=1)
+    assert copies.startswith("New in my_lessons/, without outputs: 00_start_here.ipynb,")
+    assert rest == "JupyterLab starts. To stop it, press Ctrl-C here and answer y.\n"

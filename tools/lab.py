@@ -1,10 +1,11 @@
 """Open the course in JupyterLab: `make lab`, or `python tools/lab.py` without make.
 
-Further arguments go to JupyterLab (`--no-browser`, `--port 8890`, ...). JupyterLab keeps
-its safe defaults: it answers this machine only, and asks for its token. What would contact
-the network is off: the check for updates, the news, the list of extensions.
+It opens the learner's own copies of the lessons (see copies.py). JupyterLab keeps its safe
+defaults: it answers this machine only, and asks for its token. What would contact the network
+is off: the check for updates, the news, the list of extensions.
 """
 
+import argparse
 import logging
 import os
 import sys
@@ -13,10 +14,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 LAB_SETTINGS = ROOT / "tools" / "lab_settings"
-FIRST_LESSON = "notebooks/00_start_here.ipynb"
+FIRST_LESSON = "00_start_here.ipynb"
 SETTINGS = [
     f"--ServerApp.root_dir={ROOT}",
-    f"--LabApp.default_url=/lab/tree/{FIRST_LESSON}",
     "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     "--LabApp.extension_manager=readonly",
     # overrides.json answers the question whether to fetch news. A learner's own JupyterLab
@@ -52,17 +52,52 @@ def make_home_writable() -> None:
     os.environ["HOME"] = home
 
 
+def folder_to_open() -> str:
+    """The learner's copies, made and renewed; the stored lessons where that is not possible."""
+    import copies
+
+    from helpers.basics.errors import StorageError, wrapped
+
+    try:
+        copies.renew()
+    except StorageError as error:
+        print(wrapped(str(error)))
+    if (copies.MINE / FIRST_LESSON).is_file():
+        return copies.MINE.name
+    print("The lessons open as they are stored, with their outputs, for reading.")
+    return copies.LESSONS.name
+
+
 def main(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser(
+        description="Open your copies of the lessons, my_lessons/, in JupyterLab.",
+        epilog="Further arguments go to JupyterLab: --no-browser, --port 8890, ...",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--again",
+        nargs="+",
+        metavar="LESSON",
+        help="put lessons back as the "
+        "course has them, for example 03 05, or all; yours are kept beside them",
+    )
+    parser.add_argument("--stored", action="store_true", help="open the lessons of the course "
+                        "themselves, with their stored outputs")  # fmt: skip
+    chosen, arguments = parser.parse_known_args(arguments)
     make_home_writable()
     try:
+        import copies
         import zmq
         from jupyterlab.labapp import LabApp
     except ImportError:
-        sys.exit("JupyterLab is not installed here. Type: make lab    (or see README.md)")
+        sys.exit("The course is not installed here. Type: make lab    (or see README.md)")
+    if chosen.again:
+        return copies.put_back(chosen.again)
+    folder = copies.LESSONS.name if chosen.stored else folder_to_open()
     # The course's kernel, this Python under its own name, comes before any other of that kind.
     kernels = [str(LAB_SETTINGS), *filter(None, [os.environ.get("JUPYTER_PATH")])]
     os.environ["JUPYTER_PATH"] = os.pathsep.join(kernels)
-    settings = SETTINGS
+    settings = [*SETTINGS, f"--LabApp.default_url=/lab/tree/{folder}/{FIRST_LESSON}"]
     if zmq.has("curve"):
         # What the server and a kernel say to each other is encrypted. Else each kernel warns.
         settings = [*settings, "--KernelManager.transport_encryption=auto"]
@@ -72,6 +107,7 @@ def main(arguments: list[str]) -> None:
         settings = [*settings, "--allow-root"]
     for name in ("ServerApp", "tornado.general"):
         logging.getLogger(name).addFilter(is_news)
+    os.environ.pop("MAKELEVEL", None)  # so that make says nothing more in JupyterLab's terminal
     print("JupyterLab starts. To stop it, press Ctrl-C here and answer y.", flush=True)
     try:
         LabApp.launch_instance([*settings, *arguments])

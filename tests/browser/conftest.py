@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import nbformat
 import pytest
 import requests
 from playwright.sync_api import Browser, sync_playwright
@@ -63,13 +62,11 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def server(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Start tools/lab.py on a copy of the course whose lessons were never run."""
+    """Start tools/lab.py on a copy of the course, as a learner does the first time."""
     folder = tmp_path_factory.mktemp("server")
     course = folder / "course"
-    unneeded = shutil.ignore_patterns(".git", ".venv", "build", "cifar*", ".*_cache", "__pycache__")
-    shutil.copytree(ROOT, course, ignore=unneeded)
-    for path in course.glob("notebooks/*.ipynb"):
-        clear_outputs(path)
+    unneeded = (".git", ".venv", "build", "cifar*", ".*_cache", "__pycache__", "my_lessons")
+    shutil.copytree(ROOT, course, ignore=shutil.ignore_patterns(*unneeded))
 
     settings = folder / "settings" / "@jupyterlab" / "notebook-extension"
     settings.mkdir(parents=True)
@@ -94,15 +91,6 @@ def server(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     finally:
         process.terminate()
         process.wait(timeout=30)
-
-
-def clear_outputs(path: Path) -> None:
-    """Remove stored outputs: whatever a test sees then comes from its own run."""
-    notebook = nbformat.read(path, as_version=4)
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = [], None
-    nbformat.write(notebook, path)
 
 
 def free_port() -> int:

@@ -31,6 +31,7 @@ TIME_LIMIT = 15 * MINUTE
 NOTEBOOK = ".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook"
 SCROLLING = f"{NOTEBOOK} .jp-WindowedPanel-outer, {NOTEBOOK}.jp-WindowedPanel-outer"
 PROMPT = f"{NOTEBOOK} .jp-CodeCell .jp-InputPrompt"
+OUTPUTS = f"{NOTEBOOK} .jp-OutputArea-output"
 ERRORS = ", ".join(
     f"{NOTEBOOK} {selector}"
     for selector in (
@@ -55,7 +56,9 @@ def page(browser: Browser, server) -> Iterator[Page]:
 def test_lesson_runs_in_jupyterlab(lesson: str, page: Page, server) -> None:
     contacted = set()
     page.on("request", lambda request: contacted.add(request.url))
-    page.goto(f"{server.address}/lab/tree/notebooks/{lesson}?token={server.token}&reset")
+    page.goto(f"{server.address}/lab/tree/my_lessons/{lesson}?token={server.token}&reset")
+    page.locator(PROMPT).first.wait_for()
+    assert page.locator(OUTPUTS).count() == 0  # no answer stands on the page before its question
     run_all_cells(page)
     keep_screenshots(page, SCREENSHOTS / lesson.removesuffix(".ipynb"))
 
