@@ -107,6 +107,6 @@ pins: ## Pin the packages of requirements*.in (PINS_ARGS=--upgrade for newer ver
 clean: ## Remove .venv, build/ and caches; lessons and data stay
 	@rm -rf .venv build helpers.egg-info .pytest_cache .ruff_cache .coverage .coverage.*
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
-	@find notebooks -name .ipynb_checkpoints -type d -prune -exec rm -rf {} +
+	@find . -path ./.venv -prune -o -name .ipynb_checkpoints -type d -prune -exec rm -rf {} +
 	@! test -e data/cifar10 || echo 'Kept data/cifar10, which takes long to download again.'
 	@! test -e data/prepared || echo 'Kept data/prepared, decoded images of folders; delete it as you like.'

@@ -93,7 +93,7 @@ def _check_data() -> Check:
 def _check_writing() -> Check:
     """The lessons are saved, and write into scratch/; decoded images are kept in data/."""
     course = DATA_DIR.parent
-    for folder in (course / "notebooks", course / "scratch", DATA_DIR / PREPARED):
+    for folder in (course / "my_lessons", course / "scratch", DATA_DIR / PREPARED):
         there = next(place for place in (folder, *folder.parents) if place.exists())
         try:
             with tempfile.TemporaryFile(dir=there):
@@ -103,4 +103,4 @@ def _check_writing() -> Check:
                 "writing", f"not possible in {there}: {error.strerror}",
                 "copy the whole course into a folder that is yours, then run `make lab` there",
             )  # fmt: skip
-    return Check("writing", "possible in notebooks/, scratch/ and data/")
+    return Check("writing", "possible in my_lessons/, scratch/ and data/")

@@ -65,7 +65,7 @@ class TestTheReport:
             "  jupyterlab    1.2.3",
             "  processor     2 cores, x86_64",
             "  images        Fashion-MNIST sample, bundled",
-            "  writing       possible in notebooks/, scratch/ and data/",
+            "  writing       possible in my_lessons/, scratch/ and data/",
             "  CIFAR-10      not here, and not needed",
             "",
             "Everything is here. Go on to lesson 1.",
@@ -105,7 +105,7 @@ def test_cifar10_is_seen(data_dir):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="permissions of POSIX")
-@pytest.mark.parametrize("closed", [".", "notebooks", "scratch", "data", "data/prepared"])
+@pytest.mark.parametrize("closed", [".", "my_lessons", "scratch", "data", "data/prepared"])
 def test_a_course_that_may_only_be_read(monkeypatch, tmp_path, closed):
     for folder in (tmp_path, *tmp_path.parents[:2]):
         folder.chmod(0o755)
