@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import re
@@ -168,3 +169,52 @@ def test_the_network_is_trained_in_six_lines_of_plain_keras():
 
 def test_a_learner_names_a_picture_in_one_line():
     assert re.fullmatch(r'MY_PICTURE = ".*"', code("own-name").splitlines()[0])
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory) -> dict:
+    """All names that the page has defined when every cell was run."""
+    folder = tmp_path_factory.mktemp("course") / "notebooks"
+    folder.mkdir()
+    names = {}
+    with contextlib.chdir(folder):
+        for cell in nbformat.read(PAGE, as_version=4).cells:
+            if cell.cell_type == "code":
+                exec(cell.source, names)
+    return names
+
+
+def test_the_network_of_the_page_learns(page):
+    """nbval leaves out what differs between machines, so that nobody would see it fail."""
+    assert len(page["answers"]) == 2_000
+    assert page["correct"].mean() > 0.8
+
+
+def test_the_drawing_of_the_page_is_seen_like_the_images_it_was_trained_with(page):
+    small = np.array(page["small"])
+    assert small.shape == (28, 28)
+    assert small[14, 14] > 200
+    assert small[:5, 0].max() == small[-5:, 0].max() == 0  # the ground beside the sleeves
+    rows, columns = np.nonzero(small > 64)
+    assert (rows.min(), rows.max()) == (0, 27)
+    assert abs(columns.min() - (27 - columns.max())) <= 1
+
+
+def test_the_drawing_of_the_page_is_named(page):
+    assert page["dataset"].class_names[page["best"][0]] == "T-shirt/top"
+    assert page["sure"].sum() == pytest.approx(1, abs=1e-4)
+
+
+def test_any_picture_of_a_learner_gets_an_answer(page, tmp_path):
+    """Empty, dark, tiny or long: the cells below go on."""
+    cells = [code(name) for name in ("own-name", "own-prepare", "own-answer", "own-look")]
+    for number, (colour, size) in enumerate(
+        [("white", (50, 50)), ("black", (50, 50)), ("red", (1, 1)), ("blue", (900, 3))]
+    ):
+        path = tmp_path / f"{number}.png"
+        Image.new("RGB", size, colour).save(path)
+        names = dict(page)
+        for source in cells:
+            exec(re.sub('MY_PICTURE = ".*"', f"MY_PICTURE = {str(path)!r}", source), names)
+        assert names["small"].size == (28, 28)
+        assert len(names["best"]) == 3
