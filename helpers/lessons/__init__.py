@@ -6,6 +6,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "drawings": ["plot_descent", "plot_journey"],
+        "first_network": ["open_picture", "plot_answers"],
         "figures": ["lesson_figures"],
         "setup_check": ["check_setup"],
     },
