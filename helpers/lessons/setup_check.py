@@ -47,7 +47,7 @@ class SetupReport:
             wrapped(f"  {check.what:<14}{check.found}", indent=" " * 16) for check in self.checks
         ]
         if self.ready:
-            return "\n".join([*rows, "", "Everything is here. Go on to lesson 1."])
+            return "\n".join([*rows, "", "Everything is here."])
         to_do = [f"  {check.what}: {check.to_do}" for check in self.checks if check.to_do]
         return "\n".join([*rows, "", "To do:", *(wrapped(line, indent="    ") for line in to_do)])
 

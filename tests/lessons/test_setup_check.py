@@ -68,7 +68,7 @@ class TestTheReport:
             "  writing       possible in my_lessons/, scratch/ and data/",
             "  CIFAR-10      not here, and not needed",
             "",
-            "Everything is here. Go on to lesson 1.",
+            "Everything is here.",
         ]
 
     def test_what_is_missing_is_said_with_what_to_do(self, installed, data_dir):
