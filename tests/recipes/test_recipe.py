@@ -138,6 +138,35 @@ class TestFields:
         assert sum(name.startswith("norm_") for name in names(model)) == 3
         assert not any(layer.use_bias for layer in model.layers if "conv" in layer.name)
 
+    @pytest.mark.parametrize("recipe", [CLASSIC.but(batch_norm=True), FAST, ACCURATE])
+    def test_running_averages_follow_within_an_epoch_of_few_steps(self, dataset, recipe):
+        """With Keras' own momentum, 0.99, half of the first value is there after 69 steps."""
+        norm = recipe.build(dataset).get_layer("norm_1")
+        maps = np.ones((4, 3, 3, norm.gamma.shape[0]), np.float32)
+        for _ in range(20):
+            norm(maps, training=True)
+        assert float(np.mean(norm.moving_mean)) == pytest.approx(1 - 0.9**20, rel=1e-3)
+
+    def test_batch_norm_is_the_plain_keras_of_lesson_6(self, dataset):
+        """The same layers in the same order, so that the same seed gives the same weights."""
+        layers = keras.layers
+        keras.utils.set_random_seed(3)
+        plain = keras.Sequential([
+            keras.Input(dataset.image_shape), layers.Rescaling(1 / 255),
+            layers.Conv2D(32, 3, use_bias=False), layers.MaxPooling2D(2),
+            layers.BatchNormalization(momentum=0.9), layers.ReLU(),
+            layers.Conv2D(64, 3, use_bias=False), layers.MaxPooling2D(2),
+            layers.BatchNormalization(momentum=0.9), layers.ReLU(),
+            layers.Conv2D(64, 3, use_bias=False), layers.MaxPooling2D(1),
+            layers.BatchNormalization(momentum=0.9), layers.ReLU(),
+            layers.Flatten(), layers.Dense(64, activation="relu"),
+            layers.Dense(len(dataset.class_names)),
+        ])  # fmt: skip
+        model = CLASSIC.but(batch_norm=True).build(dataset, seed=3)
+        assert all(map(np.array_equal, plain.get_weights(), model.get_weights()))
+        images = dataset.test.images
+        np.testing.assert_allclose(plain(images), model(images), rtol=1e-4, atol=1e-5)
+
     def test_one_cycle_rises_then_falls_to_nothing(self, dataset):
         recipe = CLASSIC.but(epochs=5, batch_size=4, one_cycle=True, learning_rate=0.02)
         steps = 5 * -(-len(dataset.train) // 4)
@@ -148,6 +177,11 @@ class TestFields:
         assert values[0] == pytest.approx(0.002)
         assert values[-1] == pytest.approx(0, abs=1e-8)
         assert values.index(max(values)) == round(0.3 * steps)
+        rise = round(0.3 * steps)  # as lesson 6 writes it in plain Keras
+        plain = keras.optimizers.schedules.CosineDecay(
+            0.002, steps - rise, warmup_target=0.02, warmup_steps=rise
+        )
+        assert values == [float(plain(step)) for step in range(steps + 1)]
 
     def test_dropout_and_weight_decay(self, dataset):
         model = CLASSIC.but(dropout=0.4, weight_decay=0.01).build(dataset)
