@@ -6,9 +6,6 @@ from .lessons.setup_check import check_setup
 
 # lesson 1: choosing a library
 from .basics.quiet import quiet_tensorflow
-from .lessons.figures import lesson_figures
-from .pictures.bars import plot_bars
-from .pictures.lines import plot_lines
 
 # lesson 2: preparing the dataset
 from .basics.errors import CourseError
@@ -22,14 +19,17 @@ from .pictures.images import plot_images
 from .pictures.picture import Picture
 
 # lesson 3: building a CNN
+from .lessons.figures import lesson_figures
 from .models.cnn import build_cnn
 from .pictures.images import plot_feature_maps
+from .pictures.lines import plot_lines
 from .pictures.squares import plot_matrix
 from .results.explain import feature_maps
 
 # lesson 4: training
 from .model_files.load import load_model
 from .model_files.save import save_model
+from .pictures.bars import plot_bars
 from .training.fit import train
 from .training.run import TrainingRun, plot_runs
 

@@ -1,4 +1,4 @@
-"""The classic CNN in PyTorch, and the bridge from Keras to it. Introduced in lesson 1.
+"""The classic CNN in PyTorch, and the bridge from Keras to it. Introduced in lessons 1 and 4a.
 
 Two conventions differ between the frameworks, and everything here follows from them:
 
@@ -54,7 +54,7 @@ def build_torch_cnn(dataset: ImageDataset, *, seed: int = 0) -> torch.nn.Sequent
         UsageError: something else than a dataset is given, or the seed is none.
         MismatchError: the images are smaller than 18 x 18 pixels.
 
-    Introduced in lesson 1.
+    Introduced in lesson 4a.
     """
     torch = import_torch()
     from torch import nn
@@ -123,7 +123,7 @@ def to_torch(images: np.ndarray) -> torch.Tensor:
         UsageError: not a batch of images.
         MismatchError: the values are scaled already.
 
-    Introduced in lesson 1.
+    Introduced in lesson 4a.
     """
     torch = import_torch()
     if torch.is_tensor(images):

@@ -1,4 +1,4 @@
-"""Train the PyTorch twin, step by step. Introduced in lesson 1."""
+"""Train the PyTorch twin, step by step. Introduced in lesson 4a."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def train_torch(
         UsageError: something else is given as the model, the optimizer or the batches.
         MismatchError: a batch whose images or labels the model cannot take.
 
-    Introduced in lesson 1.
+    Introduced in lesson 4a.
     """
     torch = import_torch()
     fits = isinstance(model, torch.nn.Module) and isinstance(optimizer, torch.optim.Optimizer)
