@@ -19,9 +19,9 @@ LESSONS = sorted(ROOT.glob("notebooks/0[3-6]*.ipynb"))
 LISTS = tomllib.loads((ROOT / "tests/comparisons.toml").read_text(encoding="utf-8"))
 MEASURED, OTHERS = LISTS["measured"], LISTS.get("other", [])
 COMPARES = re.compile(
-    r"\b(higher|highest|lower|lowest|better|best|worse|worst|ahead|behind|helps?|helped|costs?|"
-    r"gains?|gained|largest|smallest|improves?|improved|raises?|raised|lowers|beats?|overtakes?|"
-    r"loses|lost|hurts?|more accurate|less accurate|step back|falls?|drops?|rises?)\b",
+    r"\b(higher|highest|lower|lowest|better|best|worse|worst|ahead|(?:far|further|stays?) behind|"
+    r"helps?|helped|costs?|gains?|gained|largest|smallest|improves?|improved|raises?|raised|lowers|"
+    r"beats?|overtakes?|hurts?|(?:more|less) accurate|steps? back|get further)\b",
     re.IGNORECASE,
 )
 END = re.compile(r"(?<=[.?:;])\s+|\n\s*\n|\n(?=\s*[-*|#\d])")
