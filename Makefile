@@ -12,7 +12,7 @@ NOTEBOOKS ?=
 LESSONS ?=
 PINS_ARGS ?=
 
-.PHONY: help lab test unit-tests lessons test-browser fuzz mutants outputs figures lesson-times bench bench-quick pins cifar10 format clean
+.PHONY: help lab test unit-tests lessons test-browser fuzz mutants lesson-faults outputs figures lesson-times bench bench-quick pins cifar10 format clean
 
 help: ## Show this list
 	@awk -F ' ## ' '/^[a-z0-9-]+:.* ## / { sub(/:.*/, "", $$1); printf "  make %-14s%s\n", $$1, $$2 }' Makefile
@@ -70,11 +70,15 @@ mutants: ## Put faults into helpers/, count what the tests catch (SAMPLE=200 SEE
 	@tools/setup.sh test
 	@$(PYTHON_IN_VENV) tools/mutants.py --sample=$(or $(SAMPLE),0) --seed=$(or $(SEED),0) $(MODULES)
 
+lesson-faults: ## Put faults into the course, see that the check of the lessons notices (FAULTS=); half an hour
+	@tools/setup.sh test
+	@$(PYTHON_IN_VENV) tools/lesson_faults.py $(FAULTS)
+
 outputs: ## Run the lessons anew and store their outputs (NOTEBOOKS="notebooks/03_...")
 	@tools/setup.sh test
 	@$(PYTHON_IN_VENV) tools/store_outputs.py $(NOTEBOOKS)
 
-figures: ## Measure what the lessons state, with several seeds (NOTEBOOKS=); half an hour
+figures: ## Measure what the lessons state, with ten seeds (NOTEBOOKS= JOBS=); an hour
 	@tools/setup.sh test
 	@$(PYTHON_IN_VENV) tools/measure_figures.py $(NOTEBOOKS)
 
