@@ -38,7 +38,8 @@ def test_every_named_test_is_there_and_is_not_skipped(file, name):
 
 def test_every_row_names_a_test():
     rows = re.findall(r"^\|(?! what goes wrong|-)(.*)\|$", PROMISES, re.MULTILINE)
-    assert len(rows) == len(NAMED) > 100
+    assert len(rows) == len(NAMED)
+    assert f"lists {len(rows)} cases" in README  # so that none is lost
     for row in rows:
         assert len(row.split(" | ")) == 3, row
 
