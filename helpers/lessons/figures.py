@@ -255,7 +255,8 @@ def _same_start(losses: Sequence[float], stored: Sequence[float]) -> bool:
 
 
 def _say(stored: str, own: str) -> None:
-    print(wrapped(stored, indent="  "))
+    no_break = "\N{NO-BREAK SPACE}"  # a percent sign stays with its number
+    print(wrapped(stored.replace(" %", f"{no_break}%"), indent="  ").replace(no_break, " "))
     print(LEARNER + own)
 
 

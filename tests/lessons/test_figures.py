@@ -199,6 +199,14 @@ def test_a_comparison_with_itself_is_above_in_no_seed(stated, capsys):
     ]
 
 
+def test_no_line_begins_with_a_percent_sign(stated, capsys):
+    for length in range(40, 90):
+        stated.seeds["n" * length] = stated.seeds["test accuracy"]
+        stated.state("n" * length, 0.81)
+    lines = capsys.readouterr().out.splitlines()
+    assert not [line for line in lines if line.strip().startswith("%")]
+
+
 def test_only_what_was_stated_can_be_compared(stated):
     stated.state("test accuracy", 0.81)
     with pytest.raises(UsageError, match="Received: 'loss'; stated are 'test accuracy'. Run the"):
