@@ -20,8 +20,8 @@ LISTS = tomllib.loads((ROOT / "tests/comparisons.toml").read_text(encoding="utf-
 MEASURED, OTHERS = LISTS["measured"], LISTS.get("other", [])
 COMPARES = re.compile(
     r"\b(higher|highest|lower|lowest|better|best|worse|worst|ahead|(?:far|further|stays?) behind|"
-    r"helps?|helped|costs?|gains?|gained|largest|smallest|improves?|improved|raises?|raised|lowers|"
-    r"beats?|overtakes?|hurts?|(?:more|less) accurate|steps? back|get further)\b",
+    r"helps?|helped|costs?|gains?|gained|larger|largest|smallest|improves?|improved|raises?|raised|lowers|"
+    r"beats?|overtakes?|hurts?|(?:more|less) accurate|steps? back|gets? further)\b",
     re.IGNORECASE,
 )
 END = re.compile(r"(?<=[.?:;])\s+|\n\s*\n|\n(?=\s*[-*|#\d])")

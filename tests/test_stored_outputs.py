@@ -36,7 +36,7 @@ def text_of(cell) -> str:
         output.get("text") or output.get("data", {}).get("text/plain", "")
         for output in cell.get("outputs", [])
     ]
-    return "".join(parts)
+    return "\n".join(part.removesuffix("\n") for part in parts)
 
 
 def wrong_values(notebook, seeds_of: dict) -> list[str]:
