@@ -62,7 +62,7 @@ def wrong(row: dict, sentence: str, agree: tuple[int, int]) -> str:
         return "is shown" if max(above, below) >= 9 else ""
     if above < row["seeds"]:
         return f"only {above} seeds"
-    if row["seeds"] < 10 and "usually" not in sentence:
+    if row["seeds"] < 10 and "usually" not in sentence.lower():
         return "needs the word usually"
     return "" if row["seeds"] in (9, 10) else "seeds is 10, 9 or 0"
 

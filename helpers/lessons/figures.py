@@ -35,8 +35,9 @@ SEED = 0  # of the lessons as they stand
 LEARNER = "This run: "  # begins what differs from run to run; the check of outputs leaves it out
 # Of Student's t with nine degrees of freedom: 99 in 100 lie within, and all but 1 in 10,000.
 EXPECTED, CHANCE = 3.25, 6.59
-# The loss after the first steps on two computers; the largest ratio that was measured is in
-# tests/lessons/test_figures.py. A setting that is another one moves it a hundred times as far.
+# How far the first losses of one training on two computers may lie apart. With other threads no
+# bit differed; without oneDNN, which adds in another order, up to 2 in 10,000 (figures.json).
+# Another setting moves them by 1 in 100 and more.
 SAME_LOSS = 1e-3
 
 
