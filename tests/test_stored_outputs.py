@@ -24,9 +24,12 @@ STATED = re.compile(
 )
 # Texts that show values which nothing states: cell -> what is read there, and the figure it is.
 SHOWN = {
-    "whole-run": [(r"validation +loss \S+, accuracy ([\d.]+) %", "validation accuracy, Adam")],
     "result-text": [(r"accuracy ([\d.]+) %, 95 %", "test accuracy")],
     "program-run": [(r"accuracy ([\d.]+) %, 95 %", "test accuracy of the program")],
+    "journey": [
+        (rf"{name} +[\d.]+ s +([\d.]+) %", f"{name}: validation accuracy")
+        for name in ("classic, two epochs", "batch norm", "one cycle", "flips", "compact network")
+    ],
 }
 
 
