@@ -116,7 +116,7 @@ def in_words(svg: bytes) -> list[str]:
         if tag == "image":
             said.append(pixels_in_words(element.get("{http://www.w3.org/1999/xlink}href")))
         text = (element.text or "").strip()
-        if said or text:
+        if (said or text) and tag != "description":
             lines.append(" ".join([tag, *said, text]).rstrip())
     return [re.sub(r"-?\d+\.\d+", lambda number: f"{float(number[0]):.1f}", line) for line in lines]
 

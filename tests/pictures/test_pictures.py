@@ -44,7 +44,7 @@ from helpers import (
     plot_runs,
 )
 from helpers.basics.errors import MismatchError, StorageError, UsageError
-from helpers.lessons import plot_descent, plot_journey
+from helpers.lessons import plot_answers, plot_descent, plot_journey
 from helpers.pictures import images as images_module
 from helpers.pictures import letters as letters_module
 from helpers.pictures import picture as picture_module
@@ -94,6 +94,9 @@ EVERY_PLOT = {
     "plot_heatmaps": lambda _: plot_heatmaps(GREY, RANDOM.random((3, 2, 2)), ["a", "b", "c"]),
     "plot_lines": lambda _: plot_lines([1, 2], {"a": [3, 4]}, x_label="x", y_label="y"),
     "plot_journey": lambda _: plot_journey({"a": (1, 2), "b": (2, 1)}, x_label="x", y_label="y"),
+    "plot_answers": lambda _: plot_answers(
+        RANDOM.integers(0, 256, (2, 8, 8, 1), dtype=np.uint8), [0, 1], [1, 1], "ab"
+    ),
     "plot_descent": lambda _: plot_descent(np.square, {"small": [1, 0.5], "large": [1, -2]}),
     "plot_bars": lambda _: plot_bars({"a": 1, "b": 2}, x_label="images"),
     "plot_class_counts": lambda _: plot_class_counts(SPLIT),
@@ -106,7 +109,8 @@ EVERY_PLOT = {
 }
 # Those that show images or squares of numbers: no axis to label, and so no ticks.
 WITHOUT_AXES = {
-    "plot_images", "plot_matrix", "plot_feature_maps", "plot_heatmaps", "plot_mistakes",
+    "plot_images", "plot_answers", "plot_matrix", "plot_feature_maps", "plot_heatmaps",
+    "plot_mistakes",
 }  # fmt: skip
 # Those that draw on Axes they are given.
 ON_GIVEN_AXES = {
@@ -379,13 +383,26 @@ class TestPicture:
         kind = "svg+xml" if side == 16 else "png"
         assert image["src"].startswith(f"data:image/{kind};base64,")
 
-    def test_nbval_leaves_every_picture_out(self):
-        sanitize = configparser.ConfigParser()
+    @pytest.mark.parametrize("ending", ["png", "svg"])
+    @pytest.mark.parametrize("letter", ["a", "\uffff", "\x07", "\ud800", "가"])
+    def test_a_file_carries_the_description(self, tmp_path, ending, letter):
+        picture = plot_bars({f"{letter} b": 1}, x_label="x")
+        picture.save(tmp_path / f"p.{ending}")
+        if ending == "png":
+            with Image.open(tmp_path / "p.png") as image:
+                said = image.text["Description"]
+        else:
+            said = " ".join(ElementTree.parse(tmp_path / "p.svg").getroot().itertext())
+        assert picture.description in said
+
+    def test_nbval_leaves_every_picture_out_but_for_its_description(self):
+        sanitize = configparser.RawConfigParser()
         sanitize.read(Path(__file__).parents[1] / "nbval_sanitize.cfg")
         rule = sanitize["pictures"]
         for side in (16, 400):
             shown = plot_images(np.zeros((1, side, side, 3), np.uint8)).to_html()
-            assert re.sub(rule["regex"], rule["replace"], shown) == '<img style="max-width: 100%">'
+            left = '<img alt="1 image, 1 in a row." src style="max-width: 100%">'
+            assert re.sub(rule["regex"], rule["replace"], shown) == left
 
     def test_its_name_is_wrapped_where_a_page_would_break_it(self):
         shown = repr(plot_bars({"a": 1}, x_label="x", title="word " * 40))
