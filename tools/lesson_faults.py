@@ -6,13 +6,16 @@
 
 A fault is a text of one file that is replaced by another: a setting of a helper, a line of a cell,
 a number of a stored output. It is put into a copy of the project. There the command that is to
-notice it runs: the lesson under nbval, as `make lessons` does it, or a file of tests.
+notice it runs: the lesson under nbval, as `make lessons` does it, or a file of tests. Each of these
+runs first without a fault, and must pass then.
 """
 
 import sys
 import tempfile
 import tomllib
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from queue import Queue
 
@@ -35,13 +38,18 @@ def put(fault: dict, root: Path) -> Path:
     return path
 
 
+def passes(copy: Copy, seen_by: str) -> bool:
+    """Whether a file of tests passes, or the check of a lesson."""
+    if seen_by.startswith("tests/"):
+        return copy.passes(seen_by)
+    return copy.passes(*NBVAL, f"notebooks/{seen_by}.ipynb")
+
+
 def notices(copy: Copy, fault: dict) -> bool:
-    """Whether the lesson's check, or the tests that are named instead, fail with the fault."""
+    """Whether the check that is named fails with the fault."""
     path = put(fault, copy.folder)
     try:
-        if fault["seen_by"].startswith("tests/"):
-            return not copy.passes(fault["seen_by"])
-        return not copy.passes(*NBVAL, f"notebooks/{fault['seen_by']}.ipynb")
+        return not passes(copy, fault["seen_by"])
     finally:
         path.write_bytes((PROJECT / fault["file"]).read_bytes())
 
@@ -51,23 +59,26 @@ def main(words: list[str]) -> None:
     faults = [fault for fault in every if all(word in fault["name"] for word in words)]
     free: Queue[Copy] = Queue()
 
-    def with_a_copy(fault: dict) -> bool:
+    def with_a_copy(method: Callable, value: dict | str) -> bool:
         copy = free.get()
         try:
-            return notices(copy, fault)
+            return method(copy, value)
         finally:
             free.put(copy)
 
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(COPIES) as pool:
         for number in range(COPIES):
             free.put(Copy(Path(folder, str(number)), {}))
+        checks = sorted({fault["seen_by"] for fault in faults})
+        untouched = zip(checks, pool.map(partial(with_a_copy, passes), checks), strict=True)
+        if failing := [check for check, passed in untouched if not passed]:
+            sys.exit(f"Without a fault these fail: {', '.join(failing)}.")
         outcomes = []
-        for fault, noticed in zip(faults, pool.map(with_a_copy, faults), strict=True):
+        results = pool.map(partial(with_a_copy, notices), faults)
+        for fault, noticed in zip(faults, results, strict=True):
             outcomes.append(noticed)
-            seen_by = fault["seen_by"]
-            print(
-                f"{'seen    ' if noticed else 'NOT SEEN'} {fault['name']} ({seen_by})", flush=True
-            )
+            outcome = "seen    " if noticed else "NOT SEEN"
+            print(f"{outcome} {fault['name']} ({fault['seen_by']})", flush=True)
     print(f"Seen: {sum(outcomes)} of {len(outcomes)}.")
     if not all(outcomes):
         sys.exit("Expected all of them.")
