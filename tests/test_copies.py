@@ -132,6 +132,21 @@ def test_so_do_notebooks_of_the_learner_s_own(course):
     assert course.work()["photos.ipynb"] == b"mine"
 
 
+@pytest.mark.parametrize(("asked", "given"), [("04", 0), ("4", 0), ("04a", 1), ("4a", 1)])
+def test_a_lesson_between_two_others_is_another_one(course, asked, given):
+    """Its number begins as that of the one before it."""
+    names = ["04_training.ipynb", "04a_adams.ipynb"]
+    for name in names:
+        shutil.copy(course.stored / SECOND, course.stored / name)
+    course.start()
+    for name in names:
+        course.change(course.mine / name, **EDITED)
+        course.change(course.stored / name, **UPDATED)
+    assert 'AGAIN="04 04a"' in course.start()
+    course.start(asked)
+    assert [course.is_as_given(name) for name in names] == [given == 0, given == 1]
+
+
 def test_the_lessons_find_one_another_and_the_other_folders(course):
     """From their place beside notebooks/, where git does not look."""
     real = tool("copies")

@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import sys
 from collections import defaultdict
 from collections.abc import Collection
@@ -158,7 +159,7 @@ def write(path: Path, content: bytes) -> None:
 
 def command(names: list[str]) -> str:
     """What to type to get these lessons again, the way that JupyterLab was started."""
-    numbers = " ".join(name[:2] if name[:2].isdigit() else name for name in names)
+    numbers = " ".join(name.partition("_")[0] if name[0].isdigit() else name for name in names)
     by_make = "MAKELEVEL" in os.environ
     return f'make lab AGAIN="{numbers}"' if by_make else f"python tools/lab.py --again {numbers}"
 
@@ -167,8 +168,11 @@ def put_back(wanted: list[str]) -> None:
     """Give lessons as the course has them: `03`, `3`, a file's name or path, or `all`."""
     again = set()
     for word in wanted:
-        start = "" if word == "all" else Path(word).name.zfill(2)
-        meant = {name for name in lessons() if name.startswith(start)}
+        start = Path(word).name
+        if re.match(r"\d\D|\d$", start):  # 3 is 03, 4a is 04a
+            start = f"0{start}"
+        start += "" if "_" in start else "_"  # 04 is not 04a
+        meant = {name for name in lessons() if word == "all" or name.startswith(start)}
         if not meant:
             sys.exit(wrapped(f"There is no lesson {word}. There are: {', '.join(lessons())}."))
         again |= meant
