@@ -1,0 +1,88 @@
+"""Run code of a learner: not for ever, and with its own errors shown as its own."""
+
+from __future__ import annotations
+
+import _thread
+import contextlib
+import linecache
+import signal
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+
+from helpers.checking.plain import Wrong
+
+SECONDS = 10.0  # that code of a learner may run
+LIBRARIES = ("site-packages", "dist-packages", "/helpers/", "\\helpers\\", "<frozen", "/lib/python")
+
+
+class _TooLong(BaseException):
+    """Raised inside code that runs too long. No Exception, so that `except Exception` lets it by."""
+
+
+def run(function: Callable, *arguments: object, seconds: float = SECONDS) -> object:
+    """What the function of a learner gives.
+
+    Raises:
+        Wrong: it raised an error, which is named with its line, or it ran too long.
+        KeyboardInterrupt: the learner pressed the stop button.
+    """
+    try:
+        with _alarm(seconds):
+            return function(*arguments)
+    except _TooLong:
+        raise Wrong(
+            f"Your code was still running after {seconds:.0f} s, and was stopped. Look for a loop "
+            "that never ends: does what its condition asks about change inside it?"
+        ) from None
+    except Wrong:
+        raise
+    except Exception as error:  # whatever a learner's code may do
+        raise Wrong(f"Your code stopped with {_named(error)}{_line(error)}") from None
+
+
+@contextlib.contextmanager
+def _alarm(seconds: float) -> Iterator[None]:
+    """Raise _TooLong in the code of the block after so long, where that can be done.
+
+    It works as the stop button does, by the signal SIGINT, which every system has. Only the main
+    thread gets signals; in another one nothing is stopped.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    rang = threading.Event()
+
+    def ring() -> None:
+        rang.set()
+        _thread.interrupt_main()
+
+    def stop(number: int, frame: object) -> None:
+        if rang.is_set():
+            raise _TooLong
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, stop)
+    timer = threading.Timer(seconds, ring)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        signal.signal(signal.SIGINT, before)
+
+
+def _named(error: Exception) -> str:
+    said = " ".join(str(error).split())
+    said = said if len(said) <= 300 else f"{said[:300]} ..."
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+
+
+def _line(error: Exception) -> str:
+    """Where in the learner's own code it happened."""
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if not any(part in frame.filename for part in LIBRARIES):
+            line = (frame.line or linecache.getline(frame.filename, frame.lineno)).strip()
+            return f", in line {frame.lineno} of the cell: {line}" if line else "."
+    return "."

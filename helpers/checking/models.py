@@ -1,0 +1,189 @@
+"""Checks of networks that a learner built: by what they do, and by what is public of them.
+
+A model is called with made-up images, so Sequential, functional and subclassed ones are held to the
+same, and one in PyTorch where the exercise says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from helpers.basics.own_words import in_its_own_words
+from helpers.checking.limits import run
+from helpers.checking.plain import Wrong, as_array, plain, received
+from helpers.checking.values import Check, close
+
+if TYPE_CHECKING:
+    import keras
+
+IMAGES = 4
+# What is asked of a model, given the images that it got and what it made of them.
+Property = Callable[[Any, np.ndarray, np.ndarray], None]
+
+
+def network(
+    image_shape: tuple[int, int, int], classes: int, *properties: Property, torch: bool = False
+) -> Check:
+    """A check of a model that takes images and gives a number for each class.
+
+    Args:
+        image_shape: height, width and channels of its images, with pixels from 0 to 255.
+        classes: how many numbers it gives for an image.
+        properties: what else is asked of it, in this order.
+        torch: whether a module of PyTorch is taken too. It gets float32, channels first.
+    """
+
+    def check(answer: object) -> None:
+        images = np.random.default_rng(0).integers(0, 256, (IMAGES, *image_shape)).astype("uint8")
+        given = as_array(run(_called, answer, images, torch))
+        if given.shape != (IMAGES, classes):
+            raise Wrong(
+                f"Expected {classes} numbers for each image, so ({IMAGES}, {classes}) for "
+                f"{IMAGES} images. Your model gives {given.shape}."
+            )
+        for each in properties:
+            each(answer, images, given)
+
+    return check
+
+
+def _called(model: object, images: np.ndarray, torch: bool) -> object:
+    import keras
+
+    if isinstance(model, type):
+        raise Wrong(f"Expected a model. Received the class {model.__name__}: call it, with ().")
+    if torch and hasattr(model, "parameters") and hasattr(model, "state_dict"):
+        return _called_torch(model, images)
+    if not isinstance(model, keras.Model):
+        raise Wrong(f"Expected a model of Keras. Received: {received(plain(model))}.")
+    try:
+        return model(images, training=False)
+    except Exception as error:
+        raise Wrong(
+            f"The model does not take images of the shape {images.shape[1:]}: "
+            f"{in_its_own_words(error, 200)}."
+        ) from None
+
+
+def _called_torch(model: Any, images: np.ndarray) -> object:
+    import torch
+
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            return model(torch.from_numpy(images.transpose(0, 3, 1, 2).astype("float32")))
+    except Exception as error:
+        raise Wrong(
+            f"The model does not take images of the shape {images.shape[:0:-1]}, channels first: "
+            f"{in_its_own_words(error, 200)}."
+        ) from None
+    finally:
+        model.train(was_training)
+
+
+def layers_of(model: keras.Model) -> Iterator[keras.layers.Layer]:
+    """All layers of a model, those of models inside it too."""
+    for layer in getattr(model, "layers", ()):
+        if getattr(layer, "layers", None):
+            yield from layers_of(layer)
+        else:
+            yield layer
+
+
+def has(kind: str, least: int = 1, **settings: object) -> Property:
+    """Asks for layers of this kind, such as "Conv2D", that have these settings."""
+
+    def check(model: Any, images: np.ndarray, given: np.ndarray) -> None:
+        found = [layer for layer in layers_of(model) if type(layer).__name__ == kind]
+        if len(found) < least:
+            raise Wrong(f"Expected {least} of the layer {kind}. Your model has {len(found)}.")
+        for name, wanted in settings.items():
+            fitting = [layer for layer in found if getattr(layer, name, None) == wanted]
+            if len(fitting) < least:
+                raise Wrong(f"Expected {name}={wanted!r} in {least} of its layers {kind}.")
+
+    return check
+
+
+def parameters(count: int) -> Property:
+    """Asks for so many numbers that the model can learn or holds."""
+
+    def check(model: Any, images: np.ndarray, given: np.ndarray) -> None:
+        if model.count_params() != count:
+            raise Wrong(
+                f"Your model has {model.count_params():,} parameters, and that is not as many as "
+                "the network that is asked for. Compare the layers one by one with `summary()`."
+            )
+
+    return check
+
+
+def gives_logits(model: Any, images: np.ndarray, given: np.ndarray) -> None:
+    """Asks for logits: numbers of any size, that no softmax has changed."""
+    if np.allclose(given.sum(axis=1), 1, atol=1e-3) and (given >= 0).all():
+        raise Wrong(
+            "The numbers of each image add up to 1: these are probabilities. Logits are asked "
+            "for, so the last layer has no activation."
+        )
+    # Exactly 0, and nothing below: by chance no number that a linear layer gives is 0.
+    if (given >= 0).all() and (given == 0).any():
+        raise Wrong(
+            f"{(given == 0).sum()} of {given.size} numbers are exactly 0, and none is negative. "
+            "Something cuts off what lies below 0: look at the activation of the last layer."
+        )
+
+
+def gives_probabilities(model: Any, images: np.ndarray, given: np.ndarray) -> None:
+    """Asks for probabilities: for each image numbers from 0 to 1 whose sum is 1."""
+    if not np.allclose(given.sum(axis=1), 1, atol=1e-3) or not ((given >= 0) & (given <= 1)).all():
+        raise Wrong(
+            "Expected probabilities. The numbers of an image add up to "
+            f"{given[0].sum():.3g}, not to 1."
+        )
+
+
+def scales(model: Any, images: np.ndarray, given: np.ndarray) -> None:
+    """Asks for a model that takes pixels from 0 to 255 and brings them to 0..1 itself, once."""
+    factors = [
+        float(np.max(getattr(layer, "scale", 1.0)))
+        for layer in layers_of(model)
+        if type(layer).__name__ == "Rescaling"
+    ]
+    if not factors:
+        raise Wrong("Nothing in the model scales the pixels. Expected a Rescaling layer, as first.")
+    if not close(float(np.prod(factors)), 1 / 255):
+        raise Wrong(
+            f"The pixels are multiplied by {np.prod(factors):.3g} in all. Expected 1/255, once."
+        )
+
+
+def loss_fits(model: Any, images: np.ndarray, given: np.ndarray) -> None:
+    """Asks for a compiled model whose loss is the cross-entropy of what it gives, counted once."""
+    if getattr(model, "loss", None) is None:
+        raise Wrong("The model has no loss yet. Expected a model that was compiled.")
+    classes = given.shape[1]
+    labels = np.arange(len(images)) % classes
+    given = given.astype(float)
+    if np.allclose(given.sum(axis=1), 1, atol=1e-3) and (given >= 0).all():
+        chances = given
+    else:
+        raised = np.exp(given - given.max(axis=1, keepdims=True))
+        chances = raised / raised.sum(axis=1, keepdims=True)
+    expected = -np.log(chances[np.arange(len(images)), labels]).mean()
+    try:
+        found = model.evaluate(images, labels, batch_size=len(images), verbose=0)
+    except Exception as error:
+        raise Wrong(
+            "The loss does not take labels that are numbers of classes, such as 3: "
+            f"{in_its_own_words(error, 200)}."
+        ) from None
+    found = found[0] if isinstance(found, list) else found
+    if not close(float(found), expected, 1e-2 * max(1.0, expected)):
+        raise Wrong(
+            "The loss is not the cross-entropy of what the model gives. Either softmax is taken "
+            "twice, in the last layer and in the loss, or in neither of them."
+        )
