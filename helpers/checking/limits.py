@@ -17,7 +17,7 @@ LIBRARIES = ("site-packages", "dist-packages", "/helpers/", "\\helpers\\", "<fro
 
 
 class _TooLong(BaseException):
-    """Raised inside code that runs too long. No Exception, so that `except Exception` lets it by."""
+    """Raised inside code that runs too long. `except Exception` does not stop it."""
 
 
 def run(function: Callable, *arguments: object, seconds: float = SECONDS) -> object:

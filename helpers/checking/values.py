@@ -108,9 +108,9 @@ def compare_arrays(given: np.ndarray, right: np.ndarray, within: float) -> None:
     fits = np.isclose(given.astype(float), right.astype(float), rtol=NEARLY, atol=within)
     if fits.all():
         return
-    if given.ndim == 2 and given.shape == given.T.shape:
-        if np.allclose(given.T, right, rtol=NEARLY, atol=within):
-            raise Wrong("Rows and columns are exchanged.")
+    turned = given.T if given.shape == given.T.shape else given
+    if given.ndim == 2 and np.allclose(turned, right, rtol=NEARLY, atol=within):
+        raise Wrong("Rows and columns are exchanged.")
     place = np.argwhere(~fits)[0].tolist()
     number = given[tuple(place)]
     many = f"{(~fits).sum()} of {right.size} numbers are not correct"
@@ -133,8 +133,8 @@ def choice(right: str, told: Mapping[str, str]) -> Check:
         letter = given.strip().strip(".)(").lower() if isinstance(given, str) else given
         if letter not in letters:
             raise Wrong(
-                f'Expected one of the letters {", ".join(letters)} in quotes, such as "{letters[0]}"'
-                f". Received: {received(given)}."
+                f"Expected one of the letters {', '.join(letters)} in quotes, such as "
+                f'"{letters[0]}". Received: {received(given)}.'
             )
         if letter != right:
             raise Wrong(told[letter])

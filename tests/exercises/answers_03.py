@@ -136,7 +136,7 @@ ANSWERS = {
     "parameters": Answers(
         right=[1216, 1216.0, np.int32(1216), tf.Variable(1216), (1216,)],
         wrong=[
-            (1200, "What else"), (416, "grey"), (400, "without bias"), (1203, "not for each channel"),
+            (1200, "What else"), (416, "grey"), (400, "without bias"), (1203, "not for each"),
             (1201, "each of the 16"), (448, "5 by 5"), (4_915_216, "does not come into it"),
             ("1,216", "leave out the quotes"), (1248, "one bias for a kernel"),
         ],
@@ -145,7 +145,7 @@ ANSWERS = {
         right=[loops, windows, by_tensorflow, by_torch,
                lambda image, kernel, stride: windows(image, kernel, stride).astype("float16")],
         wrong=[
-            (lambda image, kernel, stride: windows(image, kernel[::-1, ::-1], stride), "half a turn"),
+            (lambda image, kernel, stride: windows(image, kernel[::-1, ::-1], stride), "half a"),
             (lambda image, kernel, stride: windows(image, kernel.T, stride), "exchanged"),
             (lambda image, kernel, stride: windows(image, kernel, 1), "whatever the stride"),
             (lambda image, kernel, stride: correlate2d(image, kernel, "same")[::stride, ::stride],
@@ -180,7 +180,8 @@ ANSWERS = {
     ),
     "any_size": Answers(
         right=[
-            small(L.GlobalAveragePooling2D(), L.Dense(3)), small(L.GlobalMaxPooling2D(), L.Dense(3)),
+            small(L.GlobalAveragePooling2D(), L.Dense(3)),
+            small(L.GlobalMaxPooling2D(), L.Dense(3)),
             strided(), Pooled(), small(L.GlobalAveragePooling2D(), L.Dense(3), size=48),
         ],
         wrong=[
