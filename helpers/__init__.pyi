@@ -3,6 +3,8 @@
 
 # lesson 0: the course is ready
 from .lessons.setup_check import check_setup
+from .practice.load import load_exercises
+from .practice.overview import progress
 
 # lesson 1: choosing a library
 from .basics.quiet import quiet_tensorflow
@@ -63,6 +65,7 @@ __all__ = [
     "grad_cam",
     "lesson_figures",
     "load_dataset",
+    "load_exercises",
     "load_model",
     "make_batches",
     "make_dataset",
@@ -75,6 +78,7 @@ __all__ = [
     "plot_lines",
     "plot_matrix",
     "plot_runs",
+    "progress",
     "quiet_tensorflow",
     "save_model",
     "train",

@@ -12,7 +12,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from helpers.checking.exercise import Exercise, Sheet
-from helpers.exercises.load import load_exercises, numbers_of_lessons
+from helpers.practice.load import load_exercises, numbers_of_lessons
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"

@@ -48,7 +48,10 @@ def plain(value: object) -> object:
         value = value.float() if value.dtype.is_floating_point else value
     if isinstance(value, Number) or not hasattr(value, "__array__"):
         return value
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value.numpy() if hasattr(value, "numpy") else value)
+    except (ValueError, TypeError, RuntimeError, NotImplementedError):  # it has no numbers yet
+        return value
     return array.reshape(()).item() if array.size == 1 and array.ndim <= 1 else array
 
 
@@ -59,7 +62,8 @@ def as_number(value: object) -> float:
         Wrong: it is none.
     """
     value = plain(value)
-    value = value[0] if isinstance(value, tuple) and len(value) == 1 else value
+    while isinstance(value, tuple) and len(value) == 1:
+        value = value[0]
     if isinstance(value, str):
         raise Wrong(
             f"Expected a number. Received the text {received(value)}: leave out the quotes."

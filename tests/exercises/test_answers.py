@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from helpers.checking.exercise import CORRECT, KINDS, OPEN, WRONG
-from helpers.exercises.load import load_exercises, numbers_of_lessons
+from helpers.practice.load import load_exercises, numbers_of_lessons
 
 sys.path.append(str(Path(__file__).parent))
 from answers import NEVER

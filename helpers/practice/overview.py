@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from helpers.checking import marks
-from helpers.exercises.load import load_exercises, numbers_of_lessons
+from helpers.practice.load import load_exercises, numbers_of_lessons
 from helpers.pictures.letters import fitted
 from helpers.pictures.picture import COLOURS, FRAME, Picture, finished, new_axes
 from helpers.pictures.words import sentences
