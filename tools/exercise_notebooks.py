@@ -87,9 +87,7 @@ def _question(number: int, each: Exercise) -> list[NotebookNode]:
 
 
 def _setup(sheet: Sheet) -> str:
-    load = f'exercises = load_exercises("{sheet.lesson.partition("_")[0]}")'
-    import_it = "from helpers import load_exercises"
-    return "\n\n".join(filter(None, [import_it, sheet.setup, load]))
+    return f'{sheet.setup}\n\nexercises = load_exercises("{sheet.lesson.partition("_")[0]}")'
 
 
 def _text(name: str, source: str) -> NotebookNode:

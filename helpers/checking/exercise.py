@@ -141,7 +141,7 @@ class Sheet:
         exercises: Sequence[Exercise],
         *,
         minutes: int,
-        setup: str = "",
+        setup: str = "from helpers import load_exercises",
     ):
         """Put exercises together.
 
@@ -150,7 +150,7 @@ class Sheet:
             title: of the lesson.
             exercises: in rising order.
             minutes: to plan for all of them.
-            setup: code that comes before the first exercise, such as imports.
+            setup: code that comes before the first exercise: imports, `load_exercises` among them.
         """
         self._by_name = {each.name: each for each in exercises}
         if len(self._by_name) < len(exercises):

@@ -296,7 +296,7 @@ SHEET = Sheet(
     setup="""
     import numpy as np
 
-    from helpers import quiet_tensorflow
+    from helpers import load_exercises, quiet_tensorflow
 
     with quiet_tensorflow():
         import keras

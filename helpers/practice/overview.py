@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from helpers.checking import marks
-from helpers.practice.load import load_exercises, numbers_of_lessons
 from helpers.pictures.letters import fitted
 from helpers.pictures.picture import COLOURS, FRAME, Picture, finished, new_axes
 from helpers.pictures.words import sentences
+from helpers.practice.load import load_exercises, numbers_of_lessons
 
 SIDE, NAMES = 0.34, 2.9  # inches, of a square and of the names beside it
 

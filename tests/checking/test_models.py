@@ -26,7 +26,8 @@ class OwnModel(keras.Model):
 
 
 def compiled(activation, from_logits):
-    model = sequential(L.Dense(CLASSES, activation=activation))
+    # Keras itself sees through a softmax that stands last; behind another layer it does not.
+    model = sequential(L.Dense(CLASSES, activation=activation), L.Rescaling(1.0))
     model.compile(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=from_logits))
     return model
 

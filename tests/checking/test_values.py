@@ -46,7 +46,8 @@ class TestPlain:
             ("3", "leave out the quotes"), (None, "Received: None"), (True, "Received: True"),
             (float("nan"), "divided by 0"), (10**400, "without limit"), ((1, 2), "one number"),
             (np.zeros((2, 2)), "an array of the shape (2, 2)"), (1j, "one number"),
-            ({"a": 3}, "one number"), (keras.Input(()), "KerasTensor"), (np.bool_(True), "one number"),
+            ({"a": 3}, "one number"), (keras.Input(()), "KerasTensor"),
+            (np.bool_(True), "one number"),
         ],
     )  # fmt: skip
     def test_what_is_no_number_is_said(self, value, words):
