@@ -12,7 +12,7 @@ NOTEBOOKS ?=
 LESSONS ?=
 PINS_ARGS ?=
 
-.PHONY: help lab test unit-tests lessons test-browser fuzz mutants lesson-faults outputs figures lesson-times bench bench-quick pins cifar10 format clean
+.PHONY: help lab test unit-tests lessons test-browser fuzz mutants lesson-faults exercises outputs figures lesson-times bench bench-quick pins cifar10 format clean
 
 help: ## Show this list
 	@awk -F ' ## ' '/^[a-z0-9-]+:.* ## / { sub(/:.*/, "", $$1); printf "  make %-14s%s\n", $$1, $$2 }' Makefile
@@ -53,7 +53,7 @@ lessons: ## Run every cell of the lessons alone, and compare the outputs (NOTEBO
 	@mkdir -p build
 	@$(PYTHON_IN_VENV) -m pytest --nbval --nbval-current-env --nbval-cell-timeout=600 \
 	    --nbval-sanitize-with tests/nbval_sanitize.cfg -p no:cacheprovider \
-	    $(or $(NOTEBOOKS),notebooks/0*.ipynb) >build/lessons.txt 2>&1; \
+	    $(or $(NOTEBOOKS),notebooks/0*.ipynb notebooks/solutions/*.ipynb) >build/lessons.txt 2>&1; \
 	    outcome=$$?; cat build/lessons.txt; exit $$outcome
 
 # Warnings are shown only: a browser that ends badly must not hide what the lessons did.
@@ -73,6 +73,11 @@ mutants: ## Put faults into helpers/, count what the tests catch (SAMPLE=200 SEE
 lesson-faults: ## Put faults into the course, see that the check of the lessons notices (FAULTS=); half an hour
 	@tools/setup.sh test
 	@$(PYTHON_IN_VENV) tools/lesson_faults.py $(FAULTS)
+
+exercises: ## Make the notebooks of exercises and solutions from helpers/exercises/
+	@tools/setup.sh test
+	@$(PYTHON_IN_VENV) tools/exercise_notebooks.py
+	@$(PYTHON_IN_VENV) tools/store_outputs.py notebooks/solutions/*.ipynb
 
 outputs: ## Run the lessons anew and store their outputs (NOTEBOOKS="notebooks/03_...")
 	@tools/setup.sh test

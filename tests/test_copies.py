@@ -80,6 +80,7 @@ def course(tmp_path, monkeypatch):
 
 
 EDITED = {"source": "6 * 8"}
+BOTH = ["03_a_lesson.ipynb", "exercises/03_a_lesson.ipynb"]
 RUN = {"outputs": [OUTPUT], "execution_count": 1}
 UPDATED = {"source": "6 * 9"}
 
@@ -145,6 +146,23 @@ def test_a_lesson_between_two_others_is_another_one(course, asked, given):
     assert 'AGAIN="04 04a"' in course.start()
     course.start(asked)
     assert [course.is_as_given(name) for name in names] == [given == 0, given == 1]
+
+
+@pytest.mark.parametrize(
+    ("asked", "given"), [("03", BOTH[0]), ("exercises/03", BOTH[1]),
+                         ("my_lessons/exercises/3", BOTH[1])],
+)  # fmt: skip
+def test_exercises_are_put_back_by_themselves(course, asked, given):
+    (course.stored / "exercises").mkdir()
+    for name in BOTH:
+        shutil.copy(course.stored / SECOND, course.stored / name)
+    course.start()
+    for name in BOTH:
+        course.change(course.mine / name, **EDITED)
+        course.change(course.stored / name, **UPDATED)
+    assert 'AGAIN="03 exercises/03"' in course.start()
+    assert f"my_lessons/{given.replace('03_', 'kept_1_03_')}." in course.start(asked)
+    assert [course.is_as_given(name) for name in BOTH] == [name == given for name in BOTH]
 
 
 def test_the_lessons_find_one_another_and_the_other_folders(course):

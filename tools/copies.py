@@ -28,6 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LESSONS = ROOT / "notebooks"
 # Beside notebooks/, because the lessons name ../scratch, and each other, from where they lie.
 MINE = ROOT / "my_lessons"
+EXERCISES = "exercises"  # a folder in both
 GIVEN = ".given.json"  # in MINE: the fingerprint that each copy had when the course gave it
 SAID = {
     "new": "New in my_lessons/, without outputs: {names}.",
@@ -74,6 +75,7 @@ def renew(again: Collection[str] = ()) -> None:
 def renew_one(name: str, given: dict[str, str], again: bool) -> str:
     """Do so for one lesson. Returns what came of it: a key of SAID, or "as it was"."""
     copy = MINE / name
+    copy.parent.mkdir(exist_ok=True)
     try:
         fresh = without_outputs(LESSONS / name)
     except ValueError:  # no notebook, as after a merge with conflicts
@@ -84,10 +86,10 @@ def renew_one(name: str, given: dict[str, str], again: bool) -> str:
     if is_now not in (None, mark, had):  # somebody worked in it
         if not again:
             return "as it was" if had == mark else "behind"
-        numbered = (copy.with_name(f"kept_{n}_{name}") for n in count(1))
+        numbered = (copy.with_name(f"kept_{n}_{copy.name}") for n in count(1))
         kept = next(path for path in numbered if not os.path.lexists(path))
         write(kept, old)
-        print(f"What you had is kept as my_lessons/{kept.name}.")
+        print(f"What you had is kept as my_lessons/{kept.relative_to(MINE).as_posix()}.")
     if is_now != mark:
         write(copy, fresh)
     if had != mark:
@@ -112,8 +114,10 @@ def trust(notebooks: list[Path]) -> None:
 
 
 def lessons() -> list[str]:
-    """The names of the lessons, and of the program that lesson 5 runs."""
-    return sorted(path.name for path in LESSONS.glob("[!.]*") if path.is_file())
+    """The names of the lessons, of their exercises, and of the program that lesson 5 runs."""
+    folders = LESSONS, LESSONS / EXERCISES
+    files = (path for folder in folders for path in folder.glob("[!.]*") if path.is_file())
+    return sorted(path.relative_to(LESSONS).as_posix() for path in files)
 
 
 def without_outputs(lesson: Path) -> bytes:
@@ -159,19 +163,21 @@ def write(path: Path, content: bytes) -> None:
 
 def command(names: list[str]) -> str:
     """What to type to get these lessons again, the way that JupyterLab was started."""
-    numbers = " ".join(name.partition("_")[0] if name[0].isdigit() else name for name in names)
+    numbers = " ".join(re.sub(r"(^|/)(\d+[a-z]?)_.*", r"\1\2", name) for name in names)
     by_make = "MAKELEVEL" in os.environ
     return f'make lab AGAIN="{numbers}"' if by_make else f"python tools/lab.py --again {numbers}"
 
 
 def put_back(wanted: list[str]) -> None:
-    """Give lessons as the course has them: `03`, `3`, a file's name or path, or `all`."""
+    """Give lessons as the course has them: `03`, `3`, `exercises/03`, a file's path, or `all`."""
     again = set()
     for word in wanted:
         start = Path(word).name
         if re.match(r"\d\D|\d$", start):  # 3 is 03, 4a is 04a
             start = f"0{start}"
         start += "" if "_" in start else "_"  # 04 is not 04a
+        if Path(word).parent.name == EXERCISES:
+            start = f"{EXERCISES}/{start}"
         meant = {name for name in lessons() if word == "all" or name.startswith(start)}
         if not meant:
             sys.exit(wrapped(f"There is no lesson {word}. There are: {', '.join(lessons())}."))

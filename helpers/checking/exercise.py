@@ -23,7 +23,7 @@ KINDS = ("recall", "predict", "by hand", "code", "fault", "explain")
 CORRECT, WRONG, OPEN = "Correct", "Not yet", "Not answered yet"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Verdict:
     """What a check says about an answer.
 
@@ -38,7 +38,7 @@ class Verdict:
     def __bool__(self) -> bool:
         return self.state == CORRECT
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         mark = {CORRECT: "\N{CHECK MARK}", WRONG: "\N{BALLOT X}", OPEN: "\N{HORIZONTAL ELLIPSIS}"}
         return wrapped(f"{mark[self.state]} {self.state}. {self.words}".strip())
 

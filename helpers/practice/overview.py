@@ -26,7 +26,7 @@ def progress(*, wipe: bool = False) -> Picture:
     solved = marks.solved()
     sheets = [load_exercises(number) for number in numbers_of_lessons()]
     most = max(len(sheet) for sheet in sheets)
-    ax = new_axes((NAMES + SIDE * most, SIDE * (len(sheets) + 1)))
+    ax = new_axes(size=(NAMES + SIDE * most, SIDE * (len(sheets) + 1.6)))[0]
     counts = []
     for row, sheet in enumerate(sheets):
         done = np.array([(sheet.lesson, each.name) in solved for each in sheet])
