@@ -12,7 +12,7 @@ NOTEBOOKS ?=
 LESSONS ?=
 PINS_ARGS ?=
 
-.PHONY: help lab test unit-tests lessons test-browser fuzz mutants lesson-faults exercises outputs figures lesson-times bench bench-quick pins cifar10 format clean
+.PHONY: help lab test unit-tests lessons test-browser fuzz mutants lesson-faults exercises outputs figures baseline lesson-times bench bench-quick pins cifar10 format clean
 
 help: ## Show this list
 	@awk -F ' ## ' '/^[a-z0-9-]+:.* ## / { sub(/:.*/, "", $$1); printf "  make %-14s%s\n", $$1, $$2 }' Makefile
@@ -86,6 +86,10 @@ outputs: ## Run the lessons anew and store their outputs (NOTEBOOKS="notebooks/0
 figures: ## Measure what the lessons state, with ten seeds (NOTEBOOKS= JOBS=); an hour
 	@tools/setup.sh test
 	@$(PYTHON_IN_VENV) tools/measure_figures.py $(NOTEBOOKS)
+
+baseline: ## Train the baseline of the experiments with ten seeds, and store the runs
+	@tools/setup.sh test
+	@$(PYTHON_IN_VENV) tools/measure_baseline.py
 
 lesson-times: ## Measure how long each lesson runs, for the README (NOTEBOOKS=)
 	@tools/setup.sh test

@@ -32,6 +32,8 @@ from .results.explain import feature_maps
 from .model_files.load import load_model
 from .model_files.save import save_model
 from .pictures.bars import plot_bars
+from .practice.experiment import compare_variant
+from .practice.log import experiments, forget_experiments
 from .training.fit import train
 from .training.run import TrainingRun, plot_runs
 
@@ -60,8 +62,11 @@ __all__ = [
     "build_cnn",
     "check_folder",
     "check_setup",
+    "compare_variant",
     "evaluate",
+    "experiments",
     "feature_maps",
+    "forget_experiments",
     "grad_cam",
     "lesson_figures",
     "load_dataset",

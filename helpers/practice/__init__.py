@@ -1,8 +1,14 @@
-"""What learners do on their own: exercises, and which of them are solved."""
+"""What learners do on their own: exercises, and experiments beside a baseline."""
 
 import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submod_attrs={"load": ["load_exercises"], "overview": ["progress"]},
+    submod_attrs={
+        "comparison": ["Comparison"],
+        "experiment": ["compare_variant"],
+        "load": ["load_exercises"],
+        "log": ["experiments", "forget_experiments"],
+        "overview": ["progress"],
+    },
 )

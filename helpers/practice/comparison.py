@@ -1,0 +1,167 @@
+"""Two ways to train, compared by pairs: the same seeds, the same images.
+
+A difference of one seed says little, because seeds differ among themselves. So the differences
+of the pairs are looked at, with the interval in which their mean lies (Student's t, 95 %).
+"""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from helpers.basics.errors import wrapped
+from helpers.pictures.lines import label_axes
+from helpers.pictures.picture import COLOURS, Picture, finished, new_axes
+from helpers.pictures.words import sentences
+
+CONFIDENCE = 0.95
+MOST_SEEDS = 200  # more than anybody trains
+
+
+@dataclass(frozen=True)
+class Result:
+    """One training of one seed.
+
+    Attributes:
+        accuracies: on the validation images after each epoch, shares from 0 to 1.
+        learned: on the training images, the same.
+        seconds: of the training.
+        parameters: of the model.
+    """
+
+    accuracies: tuple[float, ...]
+    learned: tuple[float, ...]
+    seconds: float
+    parameters: int
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """A variant beside the baseline. Shows itself in a notebook.
+
+    Attributes:
+        name: of the variant.
+        variant, baseline: seed -> Result, of the same seeds.
+    """
+
+    name: str
+    variant: Mapping[int, Result]
+    baseline: Mapping[int, Result]
+
+    @property
+    def differences(self) -> tuple[float, ...]:
+        """Variant less baseline, in accuracy on the validation images, a seed each; shares."""
+        return tuple(
+            result.accuracies[-1] - self.baseline[seed].accuracies[-1]
+            for seed, result in self.variant.items()
+        )
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Where the mean difference of all seeds lies, with 95 % confidence; shares."""
+        return interval_of_mean(self.differences)
+
+    def sentence(self) -> str:
+        """What these seeds show, in plain words."""
+        count, mean = len(self.differences), 100 * float(np.mean(self.differences))
+        said = f"{mean:+.1f} points in {count} seed{'s' if count > 1 else ''}"
+        if count == 1:
+            return f"{said}: one seed shows nothing. Give it three or more."
+        low, high = (100 * end for end in self.interval)
+        said += f", between {low:+.1f} and {high:+.1f}"
+        if low > 0 or high < 0:
+            return f"{said}: the variant is {'better' if low > 0 else 'worse'}."
+        needed = seeds_needed(self.differences)
+        more = (
+            f"{needed - count} more seeds would tell, if the difference is as large as it looks"
+            if needed <= MOST_SEEDS
+            else f"even {MOST_SEEDS} seeds would hardly tell: the two are about alike"
+        )
+        return f"{said}: too little to believe yet; {more}."
+
+    def __repr__(self) -> str:
+        return f"{self.name}: {wrapped(self.sentence())}\n{self._table()}"
+
+    def _table(self) -> str:
+        """Both sides in numbers: means of the seeds."""
+        mine, theirs = list(self.variant.values()), list(self.baseline.values())
+        rows = [f"{'':11} {self.name:>14} {'baseline':>14}"]
+        for what, shown in (
+            (
+                "accuracy",
+                lambda some: f"{100 * np.mean([each.accuracies[-1] for each in some]):.1f} %",
+            ),
+            ("seconds", lambda some: f"{np.mean([each.seconds for each in some]):.1f}"),
+            ("parameters", lambda some: f"{some[0].parameters:,}"),
+        ):
+            rows.append(f"{what:11} {shown(mine):>14} {shown(theirs):>14}")
+        return "\n".join(rows)
+
+    def plot(self) -> Picture:
+        """Draw the accuracy of every seed, and the learning curves of both."""
+        dots, curves = new_axes(1, 2, size=(9.6, 3.4))
+        looks = (
+            ("baseline", self.baseline, COLOURS[0], "o"),
+            (self.name, self.variant, COLOURS[1], "D"),
+        )
+        for row, (name, results, colour, marker) in enumerate(looks):
+            ends = [100 * result.accuracies[-1] for result in results.values()]
+            dots.scatter(ends, [row] * len(ends), marker=marker, facecolor="none", edgecolor=colour)
+            for part, style in (("accuracies", "-"), ("learned", ":")):
+                mean = _mean_curve([getattr(result, part) for result in results.values()])
+                where = "validation" if part == "accuracies" else "training"
+                epochs = range(1, len(mean) + 1)
+                curves.plot(
+                    epochs, 100 * mean, style, marker=marker, color=colour, label=f"{name}, {where}"
+                )
+        for seed, result in self.variant.items():
+            pair = [100 * self.baseline[seed].accuracies[-1], 100 * result.accuracies[-1]]
+            dots.plot(pair, [0, 1], color="#bbbbbb", linewidth=0.8, zorder=0)
+        dots.set_yticks([0, 1], ["baseline", self.name])
+        dots.set_ylim(-0.5, 1.5)
+        label_axes(dots, "validation accuracy (%)", "", "each seed a pair")
+        label_axes(curves, "epoch", "accuracy (%)", "mean of the seeds")
+        curves.legend(frameon=False, fontsize="small")
+        return finished(
+            [dots, curves], f"{self.name} beside the baseline",
+            sentences(f"{self.name} beside the baseline", self.sentence()),
+        )  # fmt: skip
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, str]:
+        # The sentence was printed, and is in the description of the picture.
+        shown = f"<pre>{html.escape(self._table())}</pre>{self.plot().to_html()}"
+        return {"text/plain": f"{self.name} beside the baseline", "text/html": shown}
+
+
+def interval_of_mean(differences: Sequence[float]) -> tuple[float, float]:
+    """Where the mean lies with 95 % confidence, by Student's t; without end for one value."""
+    count = len(differences)
+    if count < 2:
+        return -math.inf, math.inf
+    around = stats.t.ppf((1 + CONFIDENCE) / 2, count - 1) * np.std(differences, ddof=1)
+    mean, around = float(np.mean(differences)), float(around) / math.sqrt(count)
+    return mean - around, mean + around
+
+
+def seeds_needed(differences: Sequence[float]) -> int:
+    """With how many seeds a mean as large as this one would be told from 0.
+
+    Returns:
+        The number of seeds; MOST_SEEDS + 1 where so many are not enough.
+    """
+    mean, spread = abs(float(np.mean(differences))), float(np.std(differences, ddof=1))
+    for count in range(2, MOST_SEEDS + 1):
+        if stats.t.ppf((1 + CONFIDENCE) / 2, count - 1) * spread < mean * math.sqrt(count):
+            return count
+    return MOST_SEEDS + 1
+
+
+def _mean_curve(curves: Sequence[Sequence[float]]) -> np.ndarray:
+    """The mean of each epoch; of runs that stopped early as far as all of them go."""
+    shortest = min(map(len, curves))
+    return np.mean([curve[:shortest] for curve in curves], axis=0)

@@ -1,0 +1,120 @@
+"""Change one thing, and see whether it helped: a variant trained with some seeds, by pairs.
+
+The baseline is the same in all lessons: the classic CNN, two epochs, Adam. On the bundled images
+its trainings with ten seeds are stored, so only the variant is trained.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from helpers.basics.arguments import check_whole
+from helpers.basics.errors import CourseError, UsageError, kind_of, wrapped
+from helpers.datasets.dataset import ImageDataset
+from helpers.lessons.figures import LEARNER
+from helpers.practice import log
+from helpers.practice.comparison import MOST_SEEDS, Comparison, Result
+from helpers.recipes.recipe import CLASSIC, Recipe
+from helpers.training.run import TrainingRun
+
+if TYPE_CHECKING:
+    import keras
+
+BASELINE = CLASSIC.but(epochs=2)
+STORE = Path(__file__).with_name("baseline.json")
+Variant = Recipe | Callable[[ImageDataset, int], "tuple[keras.Model, TrainingRun]"]
+
+
+def compare_variant(
+    name: str, variant: Variant, dataset: ImageDataset, *, seeds: int = 3
+) -> Comparison:
+    """Train a variant with several seeds, and compare each with the baseline of the same seed.
+
+    Every training goes into the log (`experiments()`) as soon as it is over, so one that is
+    stopped later costs only itself.
+
+    Args:
+        name: of the variant, for the log and the picture.
+        variant: a recipe, or a function of a dataset and a seed that trains a model and gives
+            it with its `TrainingRun`.
+        dataset: from `load_dataset`. On one without stored trainings the baseline is trained too.
+        seeds: how many; the first is 0.
+
+    Returns:
+        A Comparison: the differences of the pairs, their interval, a sentence, a picture.
+
+    Raises:
+        UsageError: the variant is none, or gives something else.
+
+    Introduced in lesson 4.
+    """
+    if not isinstance(dataset, ImageDataset):
+        raise UsageError(f"Expected a dataset, from load_dataset. Received: {kind_of(dataset)}.")
+    if not isinstance(variant, Recipe) and not callable(variant):
+        raise UsageError(
+            "Expected a recipe, or a function of a dataset and a seed that gives a model and its "
+            f"TrainingRun. Received: {kind_of(variant)}."
+        )
+    seeds = check_whole("seeds", seeds, 1, MOST_SEEDS)
+    stored = stored_baseline(dataset)
+    baseline = {}
+    for seed in range(seeds):
+        if seed not in stored:
+            print(f"baseline, seed {seed}: is trained, since none is stored")
+        baseline[seed] = stored.get(seed) or train_once(BASELINE, dataset, seed)
+    tried = {}
+    for seed in range(seeds):
+        tried[seed] = train_once(variant, dataset, seed)
+        print(f"{LEARNER}{name}, seed {seed}: {100 * tried[seed].accuracies[-1]:.1f} %", flush=True)
+        try:
+            log.add(name, dataset.name, seed, tried[seed])
+        except CourseError as error:  # the comparison goes on
+            print(wrapped(str(error)))
+    comparison = Comparison(name, tried, baseline)
+    print(LEARNER + wrapped(comparison.sentence()).replace("\n", f"\n{LEARNER}"))
+    return comparison
+
+
+def train_once(variant: Variant, dataset: ImageDataset, seed: int) -> Result:
+    """Train with one seed.
+
+    Raises:
+        UsageError: a function gives something else than a model and its run.
+    """
+    if isinstance(variant, Recipe):
+        given = variant.train(dataset, seed=seed, progress=False)
+    else:
+        given = variant(dataset, seed)
+    if not (isinstance(given, tuple) and len(given) == 2 and isinstance(given[1], TrainingRun)):
+        raise UsageError(
+            "Expected a function that gives a model and its TrainingRun: "
+            f"`return model, run`. Received: {kind_of(given)}."
+        )
+    model, run = given
+    run.validation_accuracy  # noqa: B018  which says in words where it was not measured
+    history = run.history
+    return Result(
+        tuple(history["val_accuracy"]),
+        tuple(history["accuracy"]),
+        run.seconds,
+        model.count_params(),
+    )
+
+
+def stored_baseline(dataset: ImageDataset) -> dict[int, Result]:
+    """Seed -> Result of the stored trainings on these images; {} where there are none."""
+    stored = json.loads(STORE.read_text(encoding="utf-8")).get(key_of(dataset), {})
+    return {int(seed): Result(**result) for seed, result in stored.items()}
+
+
+def key_of(dataset: ImageDataset) -> str:
+    """What tells one set of training and validation images from another."""
+    digest = hashlib.sha256()
+    for split in (dataset.train, dataset.validation):
+        digest.update(split.labels.tobytes())
+        digest.update(split.images[:: max(len(split) // 50, 1)].tobytes())
+    return f"{dataset.name} {digest.hexdigest()[:16]}"

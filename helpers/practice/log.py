@@ -1,0 +1,149 @@
+"""What was tried: a table that stays between kernels, in one file of the learner's own folder.
+
+SQLite writes each row whole or not at all, and lets two kernels write in turn.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import sqlite3
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from helpers.basics.errors import DamagedFileError, StorageError, UsageError
+from helpers.basics.files import as_path, written_whole
+from helpers.pictures.lines import label_axes
+from helpers.pictures.picture import COLOURS, Picture, finished, new_axes
+from helpers.pictures.words import sentences
+from helpers.practice.comparison import Result
+
+if TYPE_CHECKING:
+    import os
+
+FILE = Path(__file__).resolve().parents[2] / "my_lessons" / "experiments.sqlite"
+COLUMNS = (
+    "name",
+    "dataset",
+    "seed",
+    "accuracy",
+    "learned",
+    "epochs",
+    "seconds",
+    "parameters",
+    "time",
+)
+WAITS = 30.0  # seconds, for another kernel that writes
+
+
+@dataclass(frozen=True, eq=False)
+class Experiments:
+    """The rows of the log. Shows itself as a table.
+
+    Attributes:
+        rows: one a training: name, dataset, seed, accuracy (validation, a share), learned
+            (training accuracy, a share), epochs, seconds, parameters, time (of day, ISO 8601).
+    """
+
+    rows: tuple[dict, ...]
+
+    def sorted_by(self, column: str, *, falling: bool = True) -> Experiments:
+        """The same rows in the order of a column."""
+        if column not in COLUMNS:
+            raise UsageError(f"Expected a column: {', '.join(COLUMNS)}. Received: {column!r}.")
+        return Experiments(tuple(sorted(self.rows, key=lambda row: row[column], reverse=falling)))
+
+    def save_csv(self, path: str | os.PathLike) -> None:
+        """Write the rows to a CSV file."""
+        with written_whole(as_path(path)) as temporary, temporary.open("w", newline="") as file:
+            writer = csv.DictWriter(file, COLUMNS)
+            writer.writeheader()
+            writer.writerows(self.rows)
+
+    def plot(self) -> Picture:
+        """Draw accuracy over seconds: a mark a training, a look a name."""
+        if not self.rows:
+            raise UsageError("Expected experiments. The log is empty: run one first.")
+        ax = new_axes(size=(6.4, 3.6))[0]
+        names = list(dict.fromkeys(row["name"] for row in self.rows))
+        for number, name in enumerate(names):
+            rows = [row for row in self.rows if row["name"] == name]
+            ax.scatter(
+                [row["seconds"] for row in rows], [100 * row["accuracy"] for row in rows],
+                marker="oDs^vP*X"[number % 8], color=COLOURS[number % len(COLOURS)], label=name,
+            )  # fmt: skip
+        label_axes(ax, "seconds", "validation accuracy (%)", "What was tried")
+        ax.legend(frameon=False, fontsize="small")
+        best = max(self.rows, key=lambda row: row["accuracy"])
+        spoken = (
+            f"{len(self.rows)} trainings of {', '.join(names)}. The highest accuracy is "
+            f"{100 * best['accuracy']:.1f} %, of {best['name']}, in {best['seconds']:.0f} seconds"
+        )
+        return finished(ax, "What was tried", sentences("What was tried", spoken))
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __repr__(self) -> str:
+        if not self.rows:
+            return "No experiments yet."
+        lines = [f"{'accuracy':>9} {'seconds':>8} {'parameters':>11} {'seed':>5}  name, dataset"]
+        lines += [
+            f"{100 * row['accuracy']:7.1f} % {row['seconds']:8.1f} {row['parameters']:11,} "
+            f"{row['seed']:5}  {row['name']}, {row['dataset']}"
+            for row in self.rows
+        ]
+        return "\n".join(lines)
+
+
+def experiments() -> Experiments:
+    """What was tried so far, the newest first.
+
+    Raises:
+        DamagedFileError: the file of the log cannot be read.
+
+    Introduced in lesson 4.
+    """
+    if not FILE.exists():
+        return Experiments(())
+    with _opened() as log:
+        rows = log.execute(f"SELECT {', '.join(COLUMNS)} FROM tried ORDER BY rowid DESC").fetchall()
+    return Experiments(tuple(dict(zip(COLUMNS, row, strict=True)) for row in rows))
+
+
+def forget_experiments() -> None:
+    """Delete the log. Introduced in lesson 4."""
+    for path in FILE.parent.glob(f"{FILE.name}*"):
+        path.unlink(missing_ok=True)
+
+
+def add(name: str, dataset: str, seed: int, result: Result) -> None:
+    """Add a training that has come to its end."""
+    row = (
+        name, dataset, seed, result.accuracies[-1], result.learned[-1], len(result.accuracies),
+        result.seconds, result.parameters, time.strftime("%Y-%m-%dT%H:%M:%S"),
+    )  # fmt: skip
+    with _opened() as log:
+        log.execute(f"INSERT INTO tried VALUES ({', '.join('?' * len(row))})", row)
+
+
+@contextlib.contextmanager
+def _opened() -> Iterator[sqlite3.Connection]:
+    try:
+        FILE.parent.mkdir(exist_ok=True)
+        with contextlib.closing(sqlite3.connect(FILE, timeout=WAITS)) as log, log:
+            log.execute(f"CREATE TABLE IF NOT EXISTS tried ({', '.join(COLUMNS)})")
+            yield log
+    except (sqlite3.OperationalError, OSError) as error:
+        raise StorageError(
+            f"Expected to write the log of experiments, {FILE}. That was not possible: {error}. "
+            "Is the disk full, or the folder read-only?"
+        ) from None
+    except sqlite3.DatabaseError as error:
+        raise DamagedFileError(
+            f"Expected the log of experiments in {FILE}. It cannot be read: {error}. Give it "
+            "another name, or delete it with forget_experiments(); then go on."
+        ) from None

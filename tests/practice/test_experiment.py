@@ -1,0 +1,240 @@
+"""Variants beside the baseline, and the log of what was tried."""
+
+from __future__ import annotations
+
+import csv
+import math
+import multiprocessing
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from helpers import compare_variant, experiments, forget_experiments
+from helpers.basics.errors import DamagedFileError, UsageError
+from helpers.practice import experiment, log
+from helpers.practice.comparison import (
+    MOST_SEEDS,
+    Comparison,
+    Result,
+    interval_of_mean,
+    seeds_needed,
+)
+from helpers.recipes.recipe import CLASSIC
+
+TINY = CLASSIC.but(epochs=1, batch_size=8)
+
+
+@pytest.fixture(autouse=True)
+def own_log(tmp_path, monkeypatch):
+    monkeypatch.setattr(log, "FILE", tmp_path / "mine" / "experiments.sqlite")
+    monkeypatch.setattr(experiment, "BASELINE", TINY)
+
+
+def result(accuracy, epochs=2, seconds=1.0, parameters=100):
+    return Result((0.1,) * (epochs - 1) + (accuracy,), (0.2,) * epochs, seconds, parameters)
+
+
+def comparison(*differences):
+    baseline = {seed: result(0.5) for seed in range(len(differences))}
+    variant = {seed: result(0.5 + moved) for seed, moved in enumerate(differences)}
+    return Comparison("wider", variant, baseline)
+
+
+class TestComparison:
+    def test_the_interval_is_that_of_a_paired_t_test(self):
+        first, second = np.array([0.71, 0.73, 0.72, 0.75]), np.array([0.70, 0.70, 0.71, 0.71])
+        expected = stats.ttest_rel(first, second).confidence_interval(0.95)
+        assert np.allclose(interval_of_mean(first - second), expected)
+        assert interval_of_mean([0.5]) == (-math.inf, math.inf)
+
+    def test_so_many_seeds_would_tell(self):
+        rng = np.random.default_rng(0)
+        moved = rng.normal(0.01, 0.02, 5)
+        needed = seeds_needed(moved)
+        mean, spread = moved.mean(), moved.std(ddof=1)
+
+        def half_width(count):
+            return stats.t.ppf(0.975, count - 1) * spread / math.sqrt(count)
+
+        assert half_width(needed) < abs(mean) <= half_width(needed - 1)
+        assert seeds_needed([1e-9, -1.1e-9]) == MOST_SEEDS + 1
+
+    def test_too_little_is_said_to_be_too_little(self):
+        said = comparison(0.012, -0.002, 0.008).sentence()
+        assert said.startswith("+0.6 points in 3 seeds, between -1.2 and +2.4: too little")
+        assert "more seeds would tell" in said
+        assert "hardly tell" in comparison(0.01, -0.0100001).sentence()
+
+    def test_what_is_clear_is_said(self):
+        assert comparison(0.02, 0.021, 0.022).sentence().endswith("+2.2: the variant is better.")
+        assert comparison(-0.02, -0.021, -0.022).sentence().endswith("the variant is worse.")
+        assert "one seed shows nothing" in comparison(0.05).sentence()
+        assert comparison(0.0, 0.0, 0.0).sentence().startswith("+0.0 points in 3 seeds")
+
+    def test_it_shows_itself_with_a_picture_in_words(self):
+        shown = comparison(0.02, 0.03, 0.01)._repr_mimebundle_()
+        assert shown["text/plain"] == "wider beside the baseline"
+        assert 'alt="wider beside the baseline. +2.0 points in 3 seeds' in shown["text/html"]
+        assert "accuracy            52.0 %         50.0 %" in shown["text/html"]
+        assert repr(comparison(0.02)).splitlines()[-1].split() == ["parameters", "100", "100"]
+
+    def test_runs_that_stopped_early_are_drawn_too(self):
+        both = Comparison("early", {0: result(0.6, epochs=1)}, {0: result(0.5, epochs=3)})
+        assert both.plot().description.startswith("early beside the baseline")
+
+
+class TestLog:
+    def test_rows_come_back_the_newest_first_and_sort(self, tmp_path):
+        for seed, accuracy in enumerate((0.3, 0.9, 0.6)):
+            log.add("a", "bands", seed, result(accuracy))
+        rows = experiments()
+        assert [row["seed"] for row in rows.rows] == [2, 1, 0]
+        assert [row["seed"] for row in rows.sorted_by("accuracy").rows] == [1, 2, 0]
+        rows.save_csv(tmp_path / "rows.csv")
+        with (tmp_path / "rows.csv").open(newline="") as file:
+            assert [row["accuracy"] for row in csv.DictReader(file)] == ["0.6", "0.9", "0.3"]
+        assert "90.0 %, of a" in rows.plot().description
+        assert repr(rows).count("bands") == 3
+        forget_experiments()
+        assert len(experiments()) == 0
+        assert repr(experiments()) == "No experiments yet."
+
+    def test_what_is_no_column_is_said(self):
+        with pytest.raises(UsageError, match="Expected a column: name"):
+            experiments().sorted_by("speed")
+        with pytest.raises(UsageError, match="The log is empty"):
+            experiments().plot()
+
+    def test_two_kernels_at_once_lose_nothing(self):
+        context = multiprocessing.get_context("spawn")
+        writers = [context.Process(target=_write_twenty, args=(str(log.FILE),)) for _ in range(2)]
+        for writer in writers:
+            writer.start()
+        for writer in writers:
+            writer.join()
+        assert len(experiments()) == 40
+
+    def test_a_damaged_log_is_said_and_costs_no_training(self, make_dataset, capsys):
+        log.FILE.parent.mkdir()
+        log.FILE.write_bytes(b"no database at all" * 100)
+        with pytest.raises(DamagedFileError, match="forget_experiments"):
+            experiments()
+        given = compare_variant("again", TINY, make_dataset(), seeds=1)
+        assert len(given.variant) == 1
+        assert "cannot be read" in " ".join(capsys.readouterr().out.split())
+
+    def test_a_log_that_cannot_be_written_costs_no_training(self, make_dataset, capsys, tmp_path):
+        (tmp_path / "mine").write_text("a file in the way")
+        assert len(compare_variant("again", TINY, make_dataset(), seeds=1).variant) == 1
+        assert "not possible" in " ".join(capsys.readouterr().out.split())
+
+
+def _write_twenty(file: str) -> None:
+    from pathlib import Path
+
+    log.FILE = Path(file)
+    for seed in range(20):
+        log.add("a", "bands", seed, Result((0.5,), (0.5,), 1.0, 10))
+
+
+class TestCompareVariant:
+    def test_ten_variants_are_trained_and_kept(self, make_dataset):
+        from helpers import train
+        from helpers.models.cnn import build_cnn
+
+        dataset = make_dataset()
+
+        def plain_keras(dataset, seed):
+            model = build_cnn(dataset, seed=seed)
+            model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
+            import keras
+
+            loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+            model.compile("sgd", loss, metrics=["accuracy"])
+            return model, train(model, dataset, epochs=1, seed=seed, progress=False)
+
+        variants = {
+            "the same": TINY, "plain Keras": plain_keras, "batches of 4": TINY.but(batch_size=4),
+            "faster": TINY.but(learning_rate=0.01), "slower": TINY.but(learning_rate=1e-5),
+            "dropout": TINY.but(dropout=0.5), "smoothing": TINY.but(label_smoothing=0.1),
+            "norm": TINY.but(batch_norm=True), "decay": TINY.but(weight_decay=0.01),
+            "standardised": TINY.but(standardise=True),
+        }  # fmt: skip
+        given = {name: compare_variant(name, v, dataset, seeds=2) for name, v in variants.items()}
+        assert given["the same"].differences == (0.0, 0.0)
+        assert len(experiments()) == 20
+        assert {row["name"] for row in experiments().rows} == set(variants)
+        assert all(row["parameters"] > 0 for row in experiments().rows)
+
+    def test_a_stored_baseline_is_not_trained_again(self, make_dataset, monkeypatch, tmp_path):
+        import json
+        from dataclasses import asdict
+
+        dataset = make_dataset()
+        store = tmp_path / "baseline.json"
+        runs = {seed: asdict(result(0.25)) for seed in range(2)}
+        store.write_text(json.dumps({experiment.key_of(dataset): runs}))
+        monkeypatch.setattr(experiment, "STORE", store)
+        monkeypatch.setattr(experiment, "BASELINE", None)
+        given = compare_variant("a", TINY, dataset, seeds=2)
+        assert given.baseline[1].accuracies[-1] == 0.25
+        other = make_dataset(train=30)
+        assert experiment.stored_baseline(other) == {}
+
+    @pytest.mark.parametrize(
+        ("variant", "words"),
+        [
+            ("classic", "Expected a recipe"), (lambda dataset, seed: None, "return model, run"),
+            (lambda dataset, seed: (1, 2), "return model, run"),
+        ],
+    )  # fmt: skip
+    def test_what_is_no_variant_is_said(self, make_dataset, variant, words):
+        with pytest.raises(UsageError, match=words):
+            compare_variant("a", variant, make_dataset(), seeds=1)
+
+    def test_what_is_no_dataset_or_number_is_said(self, make_dataset):
+        with pytest.raises(UsageError, match="from load_dataset"):
+            compare_variant("a", TINY, "fashion_mnist")
+        with pytest.raises(UsageError, match="seeds as a whole number"):
+            compare_variant("a", TINY, make_dataset(), seeds=0)
+
+    def test_a_killed_variant_costs_only_itself(self, tmp_path):
+        program = f"""
+from pathlib import Path
+from helpers.practice import log
+from helpers.practice.comparison import Result
+log.FILE = Path({str(log.FILE)!r})
+log.add("first", "bands", 0, Result((0.5,), (0.5,), 1.0, 10))
+with log._opened() as opened:
+    opened.execute("INSERT INTO tried VALUES (" + ", ".join("?" * 9) + ")", ("half",) * 9)
+    print("now", flush=True)
+    import time
+    time.sleep(60)
+"""
+        killed = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
+        assert killed.stdout.readline().strip() == b"now"
+        os.kill(killed.pid, signal.SIGKILL)
+        killed.wait()
+        killed.stdout.close()
+        assert [row["name"] for row in experiments().rows] == ["first"]
+        log.add("next", "bands", 0, result(0.7))
+        assert len(experiments()) == 2
+
+
+def test_another_program_that_keeps_the_log_is_waited_for_and_then_said(monkeypatch, make_dataset):
+    monkeypatch.setattr(log, "WAITS", 0.2)
+    log.add("a", "bands", 0, result(0.5))
+    other = sqlite3.connect(log.FILE)
+    other.execute("BEGIN EXCLUSIVE")
+    started = time.monotonic()
+    with pytest.raises(OSError, match="not possible"):
+        log.add("b", "bands", 0, result(0.5))
+    assert time.monotonic() - started < 30
+    other.close()
