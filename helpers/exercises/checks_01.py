@@ -1,0 +1,222 @@
+"""What the exercises of lesson 1 are held against: a small network and a loss, in plain NumPy."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from helpers.checking.limits import run
+from helpers.checking.plain import Wrong, as_array
+from helpers.checking.values import Check
+
+HEIGHT, WIDTH, CHANNELS = 20, 30, 3
+KERNELS, CLASSES = 8, 5
+ROWS, COLUMNS = (HEIGHT - 2) // 2, (WIDTH - 2) // 2  # behind the convolution and the pooling
+SHAPES = [
+    (3, 3, CHANNELS, KERNELS), (KERNELS,), (ROWS * COLUMNS * KERNELS, CLASSES), (CLASSES,)
+]  # fmt: skip
+
+
+def _count(row: int, *, conv_bias: bool = True, bias: bool = True, channels: int = CHANNELS) -> int:
+    """How many parameters the network has if `Flatten` makes a row of so many numbers."""
+    return (9 * channels + conv_bias) * KERNELS + (row + bias) * CLASSES
+
+
+ALL = _count(ROWS * COLUMNS * KERNELS)
+COUNTS_TOLD = {
+    _count((HEIGHT // 2) * (WIDTH // 2) * KERNELS): "The image keeps its size in your convolution. "
+    "Without padding it becomes two pixels lower and narrower.",
+    _count((HEIGHT - 2) * (WIDTH - 2) * KERNELS): "The dense layer gets all numbers of the "
+    "convolution: there is no pooling between them, or it does not make the image smaller.",
+    _count(KERNELS): "The dense layer gets one number a map. Expected all of them, by `Flatten`.",
+    _count(ROWS * COLUMNS * KERNELS, bias=False): "The dense layer has no bias.",
+    _count(ROWS * COLUMNS * KERNELS, conv_bias=False): "The convolution has no bias.",
+}  # fmt: skip
+
+
+def calculates_as_asked(model: Any, images: np.ndarray, given: np.ndarray) -> None:
+    """Asks that it gives what NumPy makes of the same weights; also of numbers below 0."""
+    in_torch = hasattr(model, "state_dict")
+    # Keras takes the images all the same, because Flatten makes a row of the same length.
+    if getattr(model, "input_shape", None) == (None, WIDTH, HEIGHT, CHANNELS):
+        raise Wrong("`Input` says that the images are higher than wide. The height stands first.")
+    weights = _weights(model, in_torch)
+    signed = images.astype("float32") - 128
+    found = as_array(run(_answers, model, signed, in_torch)).astype(float)
+    scales = [1.0, 1 / 255] if in_torch else [1 / 255]
+    for scale in scales:
+        if _same(found, [_by_numpy(signed * scale, weights, flat) for flat in (_last, _first)]):
+            return
+    for words, changes in DEVIATIONS.items():
+        for scale in (1.0, 1 / 255):
+            if _same(found, [_by_numpy(signed * scale, weights, flat, **changes)
+                             for flat in (_last, _first)]):  # fmt: skip
+                raise Wrong(words)
+    if _same(found, [_by_numpy(signed, weights, flat) for flat in (_last, _first)]):
+        raise Wrong("Nothing in the network divides the pixels, which go from 0 to 255, by 255.")
+    raise Wrong(
+        "The network has the right number of parameters, and calculates something else than is "
+        "asked for. Which step stands where? And by what are the pixels divided, and how often?"
+    )
+
+
+def _weights(model: Any, in_torch: bool) -> list[np.ndarray]:
+    """Of the convolution and of the dense layer, each with its bias, in the order of Keras."""
+    if in_torch:
+        found = [each.detach().cpu().numpy().T for each in model.parameters()]
+        found = [each.swapaxes(0, 1) if each.ndim == 4 else each for each in found]
+    else:
+        found = model.get_weights()
+    count = sum(each.size for each in found)
+    if count != ALL:
+        raise Wrong(COUNTS_TOLD.get(
+            count, f"Your network has {count:,} parameters, and that is not as many as the one "
+            "that is asked for. How many kernels are there, of what size?"
+        ))  # fmt: skip
+    by_shape = {each.shape: each for each in found}
+    if len(found) != len(SHAPES) or set(by_shape) != set(SHAPES):
+        raise Wrong("Expected one convolution and one dense layer, each with weights and a bias.")
+    return [by_shape[each] for each in SHAPES]
+
+
+def _answers(model: Any, images: np.ndarray, in_torch: bool) -> object:
+    if not in_torch:
+        return model(images, training=False)
+    import torch
+
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            return model(torch.from_numpy(images.transpose(0, 3, 1, 2).copy()))
+    finally:
+        model.train(was_training)
+
+
+def _last(maps: np.ndarray) -> np.ndarray:
+    """One row an image, as Keras lays it out: maps last."""
+    return maps.reshape(len(maps), -1)
+
+
+def _first(maps: np.ndarray) -> np.ndarray:
+    """One row an image, as PyTorch lays it out: maps first."""
+    return maps.transpose(0, 3, 1, 2).reshape(len(maps), -1)
+
+
+def _relu(numbers: np.ndarray) -> np.ndarray:
+    return np.maximum(numbers, 0)
+
+
+def _by_numpy(
+    images: np.ndarray,
+    weights: list[np.ndarray],
+    flat: Callable,
+    *,
+    activation: Callable = _relu,
+    pooling: Callable = np.max,
+    end: Callable = np.asarray,
+) -> np.ndarray:
+    kernel, bias, dense, dense_bias = weights
+    windows = np.lib.stride_tricks.sliding_window_view(images, (3, 3), axis=(1, 2))
+    maps = activation(np.einsum("nrcdhw,hwdk->nrck", windows, kernel, optimize=True) + bias)
+    squares = maps.reshape(len(images), ROWS, 2, COLUMNS, 2, KERNELS)
+    return end(flat(pooling(squares, axis=(2, 4))) @ dense + dense_bias)
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    from scipy.special import softmax
+
+    return softmax(logits, axis=-1)
+
+
+def _sigmoid(numbers: np.ndarray) -> np.ndarray:
+    from scipy.special import expit
+
+    return expit(numbers)
+
+
+DEVIATIONS = {
+    "There is no ReLU behind your convolution.": {"activation": np.asarray},
+    "There is a ReLU behind the last layer too: it cuts off all logits below 0.": {"end": _relu},
+    "ReLU stands behind the last layer, and not behind the convolution.":
+        {"activation": np.asarray, "end": _relu},
+    "Softmax stands behind the last layer. Logits are asked for.": {"end": _softmax},
+    "A sigmoid stands behind the last layer. Logits are asked for.": {"end": _sigmoid},
+    "Your pooling takes the mean of each square. Expected the largest number.":
+        {"pooling": np.mean},
+}  # fmt: skip
+
+
+def _same(found: np.ndarray, others: list[np.ndarray]) -> bool:
+    """Whether it is one of them, but for what float32 rounds."""
+    return any(np.allclose(found, one, rtol=0, atol=1e-3 * np.abs(one).max()) for one in others)
+
+
+def right_loss(logits: np.ndarray, labels: np.ndarray) -> float:
+    """The mean cross-entropy of a batch."""
+    from scipy.special import log_softmax
+
+    return float(-log_softmax(logits.astype(float), axis=1)[np.arange(len(labels)), labels].mean())
+
+
+def softmax_twice(logits: np.ndarray, labels: np.ndarray) -> float:
+    """What comes out where a loss for logits is given probabilities."""
+    return right_loss(_softmax(logits.astype(float)), labels)
+
+
+def loss_without_softmax(logits: np.ndarray, labels: np.ndarray) -> float:
+    """What Keras gives where a loss for probabilities is given logits."""
+    import keras
+
+    return float(keras.losses.SparseCategoricalCrossentropy(from_logits=False)(labels, logits))
+
+
+def softmax_once(check: Check) -> Check:
+    """The check of a loss, which also holds where Keras repairs a softmax that is taken twice.
+
+    Keras does so, with a warning, where the softmax is one of its own. That helps only in Keras.
+    """
+
+    def strict(answer: object) -> str | None:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", message=".*does not represent logits")
+            try:
+                return check(answer)
+            except Wrong as wrong:
+                if "does not represent logits" not in str(wrong):
+                    raise
+                raise Wrong(
+                    "Softmax is still taken twice. Keras noticed it here and warned, because the "
+                    "softmax was one of its own. In PyTorch nobody would warn."
+                ) from None
+
+    return strict
+
+
+def loss_cases() -> list[tuple]:
+    """Batches of logits with their labels, small ones first."""
+    random = np.random.default_rng(2)
+    cases = []
+    for images, classes in [(1, 2), (2, 3), (5, 10), (32, 4)]:
+        logits = random.uniform(-4, 4, (images, classes)).astype("float32")
+        cases.append((logits, random.integers(0, classes, images)))
+    return cases
+
+
+def dense_for_pytorch(kernel: np.ndarray, map_shape: tuple[int, int, int]) -> np.ndarray:
+    """The weights of a dense layer behind `Flatten`, by the place that each number had."""
+    places = np.arange(len(kernel)).reshape(map_shape)
+    return kernel[np.moveaxis(places, -1, 0).ravel()].T
+
+
+def dense_cases() -> list[tuple]:
+    """Weights of dense layers with the shape of what `Flatten` got, small ones first."""
+    random = np.random.default_rng(1)
+    sizes = [(1, 1, 3, 2), (1, 1, 4, 4), (2, 2, 1, 3), (2, 1, 2, 4), (2, 3, 2, 5), (4, 3, 5, 2)]
+    return [
+        (random.integers(-9, 10, (rows * columns * maps, out)), (rows, columns, maps))
+        for rows, columns, maps, out in sizes
+    ]

@@ -1,0 +1,448 @@
+"""Checks of lesson 2: functions that read a folder of images, and functions that split files."""
+
+from __future__ import annotations
+
+import functools
+import tempfile
+import zlib
+from collections import UserList
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from helpers.checking.functions import function
+from helpers.checking.plain import Wrong, as_array, as_number, plain, received
+from helpers.checking.values import Check
+
+
+class Files(UserList):
+    """A list of files that a message shows by its length. Functions get it as a list."""
+
+    def __repr__(self) -> str:
+        return f"a list of {len(self)} files"
+
+
+def held_against(judge: Callable, cases: Sequence[tuple]) -> Check:
+    """A check of a function by a judge, which raises `Wrong` where a result is not correct.
+
+    Args:
+        judge: gets the function, its result, and the arguments that gave it.
+        cases: the arguments of each call, the smallest first.
+    """
+    check_function = function(lambda *_: True, cases)
+
+    def check(answer: object) -> None:
+        if not callable(answer) or isinstance(answer, type):
+            return check_function(answer)
+
+        @functools.wraps(answer)
+        def judged(*arguments: object) -> bool | None:
+            handed = [list(each) if isinstance(each, Files) else each for each in arguments]
+            result = answer(*handed)
+            if result is None or result is ...:
+                return None
+            judge(answer, result, *arguments)
+            if handed != [*arguments]:
+                raise Wrong(
+                    "Your function changes the list that it is given. Whoever calls it may need "
+                    "that unchanged: work on a copy."
+                )
+            return True
+
+        return check_function(judged)
+
+    return check
+
+
+def _several(result: object, *names: str) -> list:
+    """What a function gives, one by one: as a tuple, a list, a dictionary or by `yield`."""
+    if isinstance(result, Mapping) and set(result) == set(names):
+        return [result[name] for name in names]
+    row = None
+    is_one_thing = isinstance(result, str | Mapping) or len(getattr(result, "shape", ())) > 1
+    if not is_one_thing and hasattr(result, "__iter__"):
+        row = list(result)
+    if row is None or len(row) != len(names):
+        raise Wrong(
+            f"Expected {len(names)} things: {', '.join(names)}. "
+            f"Received: {received(plain(result)) if row is None else f'{len(row)} things'}."
+        )
+    return row
+
+
+# A folder of images. Each one shows four colours that follow from its name, so that it is known
+# again after it was read, in whatever way it was brought to its size.
+
+PLAIN = {"cat/1.png": "RGB", "dog/1.png": "RGB", "dog/2.png": "RGB"}
+ODD = {
+    "wolf/1.jpg": "RGB",
+    "wolf/2.JPG": "L",
+    "ant/ant 1.png": "RGB",
+    "ant/ant 2.PNG": "L",
+    "wolf/3.JPEG": "RGB",
+    "wolf/4.jpeg": "RGB",
+    "wolf/5.PNG": "RGB",
+    "big dog/1.png": "RGBA",
+    "big dog/2.png": "P",
+}
+NOT_ASKED_FOR = {
+    ".ipynb_checkpoints/ant 1-checkpoint.png": "lies in a hidden folder",
+    "ant/.ipynb_checkpoints/ant 1-checkpoint.png": "lies in a hidden folder",
+    "wolf/.1.jpg": "is hidden",
+    "overview.png": "lies in no class",
+}
+NO_IMAGES = ("notes.txt", "cat/notes.txt", "wolf/Thumbs.db", ".DS_Store", "ant/._ant 1.png")
+NEAR = 35  # levels: what JPEG and a change of size make of a colour; colours differ by 80 or more
+
+
+def _colours(name: str) -> np.ndarray:
+    """Above left, above right, below left, below right, each as red, green and blue."""
+    mode = {**PLAIN, **ODD}.get(name, "RGB")
+    random = np.random.default_rng(zlib.crc32(name.encode()))
+    colours = random.choice([40, 120, 200], (4, 3))
+    return np.repeat(colours[:, :1], 3, axis=1) if mode == "L" else colours
+
+
+def _write(folder: Path, name: str, mode: str) -> None:
+    side = 40 + 2 * (len(name) % 4)
+    quarters = _colours(name).astype(np.uint8).reshape(2, 2, 3)
+    image = Image.fromarray(quarters.repeat(20, axis=0).repeat(side // 2, axis=1))
+    image = image.quantize(4) if mode == "P" else image.convert(mode)
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    image.save(folder / name, **({"quality": 95} if image.mode in ("RGB", "L") else {}))
+
+
+def _make_folders(root: Path) -> tuple[Path, Path]:
+    """A plain one, and one with what real folders hold."""
+    for name, mode in PLAIN.items():
+        _write(root / "plain", name, mode)
+    for name, mode in {**ODD, **dict.fromkeys(NOT_ASKED_FOR, "RGB")}.items():
+        _write(root / "odd", name, mode)
+    (root / "odd" / "cat").mkdir()
+    for name in NO_IMAGES:
+        (root / "odd" / name).write_bytes(b"\x00\x05\x16\x07 no image")
+    return root / "plain", root / "odd"
+
+
+def _listing(folder: Path) -> list[tuple[str, int]]:
+    return sorted((str(path), path.stat().st_size) for path in folder.rglob("*") if path.is_file())
+
+
+def reads_a_folder(answer: object) -> None:
+    """Asks for a function of (folder, height, width) that gives images, labels and counts."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as made:
+        cases = [(folder, 32, 48) for folder in _make_folders(Path(made))]
+        before = _listing(Path(made))
+        held_against(_judge_folder, cases)(answer)
+        if _listing(Path(made)) != before:
+            raise Wrong("Your function changes the files of the folder. It shall only read them.")
+
+
+def _judge_folder(answer: Callable, result: object, folder: Path, height: int, width: int) -> None:
+    names = PLAIN if folder.name == "plain" else ODD
+    classes = ["cat", "dog"] if names is PLAIN else ["ant", "big dog", "cat", "wolf"]
+    images, labels, counts = _several(result, "images", "labels", "counts")
+    _judge_counts(counts, names, classes)
+    found = _names_of_images(images, names, height, width)
+    _judge_labels(labels, found, classes)
+
+
+def _judge_counts(counts: object, names: Mapping, classes: Sequence[str]) -> None:
+    if not isinstance(counts, Mapping):
+        raise Wrong(
+            "Expected counts as a dictionary, with the names of the classes as keys. "
+            f"Received: {received(plain(counts))}."
+        )
+    for name in counts:
+        if name not in classes:
+            hidden = str(name).startswith(".")
+            raise Wrong(
+                f"counts has the key {received(name)}, which is "
+                f"{'a hidden folder' if hidden else 'not the name of a class'}."
+            )
+    for name in classes:
+        number = sum(file.startswith(f"{name}/") for file in names)
+        if name not in counts:
+            empty = " It has no image yet, and it is a class all the same." if not number else ""
+            raise Wrong(f"In counts the class {name!r} is missing.{empty}")
+        given = as_number(counts[name])
+        if given != number:
+            few = (
+                "Endings may be written in capitals, and there are several." if names is ODD else ""
+            )
+            many = "Hidden files and files of text are no images."
+            hint = few if given < number else many
+            raise Wrong(f"The count of the class {name!r} is not correct: {given:.6g}. {hint}")
+
+
+def _names_of_images(images: object, names: Mapping, height: int, width: int) -> list[str]:
+    """From which file each image comes."""
+    images = as_array(images)
+    if images.shape[1:] != (height, width, 3):
+        hints = {
+            (width, height, 3): " Pillow takes the width first, NumPy gives the height first.",
+            (3, height, width): " Channels come last here.",
+            (height, width): " Where are the channels?",
+            (height, width, 4): " The fourth channel of a PNG file says what is transparent.",
+        }
+        raise Wrong(
+            f"Expected images of the shape (images, {height}, {width}, 3). "
+            f"Received: {images.shape}.{hints.get(images.shape[1:], '')}"
+        )
+    if images.dtype != np.uint8:
+        raise Wrong(
+            f"Expected pixels of the type uint8, as they are in the file. Received: {images.dtype}."
+        )
+    # three eighths from the left and from above lie inside the quarter, even with a border round it
+    rows, columns = [3 * height // 8, 5 * height // 8], [3 * width // 8, 5 * width // 8]
+    shown = images[:, rows][:, :, columns].astype(int).reshape(-1, 4, 3)
+    known = {name: _colours(name) for name in (*names, *NOT_ASKED_FOR)}
+    found = [_named(image, known, place) for place, image in enumerate(shown)]
+    for name in found:
+        if name in NOT_ASKED_FOR:
+            raise Wrong(f"You have read {name!r}, which {NOT_ASKED_FOR[name]}.")
+        if found.count(name) > 1:
+            raise Wrong(f"The image {name!r} is there {found.count(name)} times.")
+    for name in names:
+        if name not in found:
+            raise Wrong(f"The image {name!r} is missing.")
+    return found
+
+
+def _named(image: np.ndarray, known: Mapping[str, np.ndarray], place: int) -> str:
+    ways = {
+        "": lambda colours: colours,
+        " Red and blue are exchanged.": lambda colours: colours[:, ::-1],
+        " Rows and columns are exchanged.": lambda colours: colours[[0, 2, 1, 3]],
+        " It has lost its colours.": lambda colours: np.repeat(
+            (colours @ [[299], [587], [114]]) // 1000, 3, axis=1
+        ),
+        " It is much darker.": lambda colours: colours // 255,
+    }
+    for words, way in ways.items():
+        for name, colours in known.items():
+            if np.abs(image - way(colours)).max() <= NEAR:
+                if words:
+                    raise Wrong(f"Image {place} does not look like its file {name!r}.{words}")
+                return name
+    raise Wrong(f"Image {place} does not look like any file of the folder.")
+
+
+def _judge_labels(labels: object, found: Sequence[str], classes: Sequence[str]) -> None:
+    right = np.array([classes.index(name.partition("/")[0]) for name in found])
+    given = plain(labels)
+    if isinstance(given, tuple) and any(isinstance(each, str) for each in given):
+        raise Wrong("Expected labels as numbers. Received names of classes.")
+    given = as_array(given)
+    if given.shape != right.shape:
+        one_hot = given.shape == (len(right), len(classes))
+        hint = " One number says the class of an image." if one_hot else ""
+        raise Wrong(f"Expected {len(right)} labels. Received the shape {given.shape}.{hint}")
+    if (given == right).all():
+        return
+    if (given == right + 1).all():
+        raise Wrong("The first class has the number 0, not 1.")
+    if (given == np.unique(right, return_inverse=True)[1]).all():
+        raise Wrong("A class without images keeps its number: the others do not move up.")
+    pairs = set(zip(right.tolist(), given.tolist(), strict=True))
+    if len(pairs) == len(set(right.tolist())) == len(set(given.tolist())):
+        raise Wrong(
+            "The images are together with their classes, but the classes are not numbered in the "
+            "order of the alphabet. The disk lists them in any order."
+        )
+    place = int(np.argmax(given != right))
+    raise Wrong(f"Image {place} comes from {found[place]!r}, and its label is {given[place]:.6g}.")
+
+
+# Splits of files. Their names say the class and the place, so nothing has to lie on the disk.
+
+
+def _shuffled(files: list[Path], seed: int) -> Files:
+    order = np.random.default_rng(seed).permutation(len(files))
+    return Files(files[place] for place in order)
+
+
+def _files_of_classes(seed: int, **counts: int) -> Files:
+    files = [
+        Path("photos", name, f"{number:03}.png")
+        for name, count in counts.items()
+        for number in range(count)
+    ]
+    return _shuffled(files, seed)
+
+
+def _files_of_places(count: int, seed: int) -> Files:
+    """Many a name of a place begins as another one does: p1, p100, p2, p200 and so on."""
+    random = np.random.default_rng(seed)
+    places = [number * factor for number in range(1, count) for factor in (1, 100)][:count]
+    files = [
+        Path("photos", ("cat", "dog")[number % 2], f"p{place}_{number}.jpg")
+        for place in places
+        for number in range(random.integers(2, 9))
+    ]
+    return _shuffled(files, seed)
+
+
+SPLIT_CASES = [
+    (_files_of_classes(0, cat=5, dog=10), 0),
+    (_files_of_classes(1, cat=7, dog=12, bird=31), 1),
+    *((_files_of_classes(2, cat=100, dog=60, bird=25), seed) for seed in (0, 1, 2)),
+]
+PLACE_CASES = [(_files_of_places(count, count), seed) for count, seed in ((5, 0), (40, 1), (43, 2))]
+
+
+def _as_files(part: object, name: str) -> list[Path]:
+    try:
+        return [Path(each) for each in part]
+    except TypeError:
+        raise Wrong(
+            f"Expected {name} as a list of files, each as it was given. "
+            f"Received: {received(plain(part))}."
+        ) from None
+
+
+def _parts(result: object, files: Sequence[Path], *names: str) -> list[list[Path]]:
+    """The parts of a split, in which each file must be once."""
+    parts = [
+        _as_files(part, name) for part, name in zip(_several(result, *names), names, strict=True)
+    ]
+    together = [file for part in parts for file in part]
+    if unknown := set(together) - set(files):
+        raise Wrong(f"{received(str(min(unknown)))} is none of the files that it was called with.")
+    for one, name in zip(parts, names, strict=True):
+        for other, its_name in zip(parts, names, strict=True):
+            if one is not other and (twice := set(one) & set(other)):
+                raise Wrong(f"{len(twice)} files are in {name} and in {its_name}.")
+    if len(together) > len(set(together)):
+        raise Wrong("A file is in one part twice.")
+    if missing := set(files) - set(together):
+        raise Wrong(f"Of {len(files)} files {len(missing)} are in no part.")
+    return parts
+
+
+def _judge_seed(answer: Callable, parts: list, files: Sequence[Path], seed: int) -> None:
+    """The same files and the same seed give the same parts, another seed others."""
+    names = ("train", "validation", "test") if len(parts) == 3 else ("train", "test")
+    first = [set(part) for part in parts]
+
+    def again(files: Sequence[Path], seed: int) -> list[set]:
+        return [set(part) for part in _parts(answer(list(files), seed), files, *names)]
+
+    if again(files, seed) != first:
+        raise Wrong(
+            f"Called twice with the seed {seed}, it gives two different splits. By what is the "
+            "order of the files drawn?"
+        )
+    if again(files[::-1], seed) != first:
+        raise Wrong(
+            "The same files in another order give another split. The disk lists files in any "
+            "order: put them in an order of your own first."
+        )
+    if all(again(files, other) == first for other in range(10, 15)):
+        raise Wrong("Five other seeds give the same split. Files are to be drawn by the seed.")
+
+
+def _judge_split(answer: Callable, result: object, files: Sequence[Path], seed: int) -> None:
+    parts = _parts(result, files, "train", "validation", "test")
+    sizes = [len(part) for part in parts]
+    if sizes[2] > sum(sizes[:2]):
+        raise Wrong("The largest part comes last. Expected the order train, validation, test.")
+    if sizes[1] > sizes[0] + sizes[2]:
+        raise Wrong("The largest part is in the middle. Expected train, validation, test.")
+    for name in sorted({file.parent.name for file in files}):
+        of_class = sum(file.parent.name == name for file in files)
+        for part, part_name in ((parts[2], "test"), (parts[1], "validation")):
+            number = sum(file.parent.name == name for file in part)
+            if abs(number - of_class / 5) > 1 or not number:
+                raise Wrong(
+                    f"Of the {of_class} files of the class {name!r} {number} are in {part_name}. "
+                    "A fifth of each class is asked for."
+                )
+    _judge_seed(answer, parts, files, seed)
+
+
+def _place(file: Path) -> str:
+    return file.stem.split("_")[0]
+
+
+def _judge_places(answer: Callable, result: object, files: Sequence[Path], seed: int) -> None:
+    train, test = _parts(result, files, "train", "test")
+    places, of_test = {_place(file) for file in files}, {_place(file) for file in test}
+    if both := {_place(file) for file in train} & of_test:
+        seen = sum(_place(file) in both for file in test)
+        raise Wrong(
+            f"{seen} of {len(test)} test photos show a place that the training photos show too. "
+            f"For example the place {min(both)}."
+        )
+    # whoever keeps places together and looks for a fifth of the photos has done it too
+    far = abs(len(of_test) - len(places) / 5) > 1 and abs(len(test) / len(files) - 0.2) > 0.03
+    if far or not of_test:
+        raise Wrong(f"{len(of_test)} of {len(places)} places are in test. A fifth is asked for.")
+    if len(places) > 5:  # of five places another seed may well draw the same one
+        _judge_seed(answer, [train, test], files, seed)
+
+
+splits_by_class = held_against(_judge_split, SPLIT_CASES)
+splits_by_place = held_against(_judge_places, PLACE_CASES)
+
+
+# A network whose classes are told by their brightness: dark, middle and bright.
+
+MIDDLES = np.array([0.1, 0.5, 0.9])
+
+
+def _photos(count: int) -> np.ndarray:
+    """Every brightness, and no photo that lies between two classes."""
+    levels = np.resize([230, 20, 130, 250, 5, 120, 140, 225, 40], count)
+    noise = np.random.default_rng(count).integers(-5, 6, (count, 8, 6, 1))
+    return (levels[:, np.newaxis, np.newaxis, np.newaxis] + noise).astype(np.uint8)
+
+
+def _class_by_brightness(photos: np.ndarray) -> np.ndarray:
+    return np.abs(photos.mean(axis=(1, 2, 3))[:, np.newaxis] / 255 - MIDDLES).argmin(axis=1)
+
+
+def _logits(photos: np.ndarray) -> np.ndarray:
+    return 2 * photos.mean(axis=(1, 2, 3))[:, np.newaxis] / 255 * MIDDLES - MIDDLES**2
+
+
+@functools.cache
+def _network_by_brightness() -> Any:
+    import keras
+
+    class Network(keras.Sequential):
+        __name__ = "model"  # as messages call it
+
+        def __deepcopy__(self, memo: dict) -> Network:  # each call gets this one
+            return self
+
+    return Network(
+        [
+            keras.Input((8, 6, 1)),
+            keras.layers.Rescaling(1 / 255),
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dense(len(MIDDLES)),
+        ]
+    )
+
+
+def names_photos(answer: object) -> None:
+    """Asks for a function of (model, photos) that gives the number of the class of each photo."""
+    network = _network_by_brightness()
+    network.set_weights([2 * MIDDLES[np.newaxis], -(MIDDLES**2)])
+    told = [
+        (lambda model, photos: _class_by_brightness(photos / 255),
+         "It gives class 0 to every photo, the bright ones too. Try it: give the model "
+         "`photos[:1]` and then `photos[:1] / 255.0`, and compare the logits. In which layer are "
+         "the pixels scaled?"),
+        (lambda model, photos: _logits(photos).argmax(axis=0),
+         "It looks for the largest number among the photos. It is asked for among the classes, "
+         "for each photo."),
+        (lambda model, photos: _logits(photos),
+         "These are the logits. Asked for is the number of the class, for each photo."),
+    ]  # fmt: skip
+    cases = [(network, _photos(count)) for count in (2, 35)]
+    function(lambda model, photos: _class_by_brightness(photos), cases, told=told)(answer)
