@@ -7,8 +7,10 @@ wrong is shown. It gets copies, so that what it does to them is seen.
 from __future__ import annotations
 
 import copy
+import functools
 import inspect
-from collections.abc import Callable, Sequence
+from collections import UserList
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -35,7 +37,8 @@ def function(
     def check(answer: object) -> None:
         _check_callable(answer, len(cases[0]))
         given = [_result(answer, case) for case in cases]
-        if all(result is None or result is ... for result in given):
+        given_nothing = all(result is None for result in given)
+        if all(result is ... for result in given) or (given_nothing and _does_nothing(answer)):
             raise NotAnswered
         for wrong, words in told:
             if _same_everywhere(given, [wrong(*copy.deepcopy(case)) for case in cases], within):
@@ -49,9 +52,72 @@ def function(
     return check
 
 
+def held_against(judge: Callable, cases: Sequence[tuple]) -> Check:
+    """A check of a function by a judge, which raises `Wrong` where a result is not correct.
+
+    Args:
+        judge: gets the function, its result, and the arguments that gave it.
+        cases: the arguments of each call, the smallest first.
+    """
+    check_function = function(lambda *_: True, cases)
+
+    def check(answer: object) -> None:
+        if not callable(answer) or isinstance(answer, type):
+            return check_function(answer)
+
+        @functools.wraps(answer)
+        def judged(*arguments: object) -> bool | None:
+            handed = [list(each) if isinstance(each, UserList) else each for each in arguments]
+            result = answer(*handed)
+            if result is None or result is ...:
+                return None
+            judge(answer, result, *arguments)
+            if handed != [*arguments]:
+                raise Wrong(
+                    "Your function changes the list that it is given. Whoever calls it may need "
+                    "that unchanged: work on a copy."
+                )
+            return True
+
+        return check_function(judged)
+
+    return check
+
+
+def things_of(result: object, *names: str) -> list:
+    """What a function gives, one by one: as a tuple, a list, a dictionary or by `yield`."""
+    if isinstance(result, Mapping) and set(result) == set(names):
+        return [result[name] for name in names]
+    row = None
+    is_one_thing = isinstance(result, str | Mapping) or len(getattr(result, "shape", ())) > 1
+    if not is_one_thing and hasattr(result, "__iter__"):
+        row = list(result)
+    if row is None or len(row) != len(names):
+        raise Wrong(
+            f"Expected {len(names)} things: {', '.join(names)}. "
+            f"Received: {received(plain(result)) if row is None else f'{len(row)} things'}."
+        )
+    return row
+
+
+def _nothing() -> None: ...
+
+
+def _nothing_but_words() -> None:
+    """A docstring."""
+
+
+def _does_nothing(answer: Callable) -> bool:
+    """Whether it is still as empty as an exercise gives it."""
+    code = getattr(inspect.unwrap(answer), "__code__", None)
+    empty = (_nothing, _nothing_but_words)
+    return code is not None and code.co_code in [each.__code__.co_code for each in empty]
+
+
 def _check_callable(answer: object, count: int) -> None:
     if not callable(answer):
-        hint = " Leave out the brackets behind its name." if plain(answer) is not None else ""
+        called = isinstance(plain(answer), int | float | np.ndarray | tuple)
+        hint = " Leave out the brackets behind its name." if called else ""
         raise Wrong(f"Expected your function. Received: {received(plain(answer))}.{hint}")
     if isinstance(answer, type) and issubclass(answer, BaseException):
         raise Wrong(f"Expected your function. Received: {answer.__name__}.")

@@ -7,8 +7,7 @@ import numpy as np
 from helpers.checking.exercise import Exercise, Sheet
 from helpers.checking.functions import function
 from helpers.checking.plain import Wrong, plain, received
-from helpers.checking.values import choice, every, number
-from helpers.exercises.shapes import shape
+from helpers.checking.values import choice, every, number, shape
 
 HELD_BACK = Exercise(
     "held_back", "recall", "Which pictures are asked about?",
@@ -330,5 +329,5 @@ SHEET = Sheet(
     "0. Start here",
     [HELD_BACK, SHAPES, ANSWER, ACCURACY, PREPARE, UNKNOWN],
     minutes=30,
-    setup="import numpy as np",
+    setup="import numpy as np\n\nfrom helpers import load_exercises",
 )

@@ -7,8 +7,8 @@ import numpy as np
 from helpers.checking.exercise import Exercise, Sheet
 from helpers.checking.functions import function
 from helpers.checking.models import gives_logits, network
-from helpers.checking.values import choice, every, number
-from helpers.exercises.checks_01 import (
+from helpers.checking.values import choice, every, number, shape
+from helpers.grading.libraries import (
     CHANNELS,
     CLASSES,
     HEIGHT,
@@ -23,7 +23,6 @@ from helpers.exercises.checks_01 import (
     softmax_once,
     softmax_twice,
 )
-from helpers.exercises.shapes import shape
 
 ENGINE = Exercise(
     "engine", "recall", "Files of Keras, and a team that uses PyTorch",
@@ -336,7 +335,7 @@ SHEET = Sheet(
     except ModuleNotFoundError:
         torch = None
 
-    from helpers import quiet_tensorflow
+    from helpers import load_exercises, quiet_tensorflow
     from helpers.torch_twin import INSTALL_TORCH
 
     with quiet_tensorflow():

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from helpers.checking.exercise import Exercise, Sheet
 from helpers.checking.values import choice, every, number
-from helpers.exercises.checks_02 import (
-    names_photos,
-    reads_a_folder,
-    splits_by_class,
-    splits_by_place,
-)
+from helpers.grading.folders import reads_a_folder
+from helpers.grading.scaling import names_photos
+from helpers.grading.splits import splits_by_class, splits_by_place
 
 CARD = Exercise(
     "card", "recall", "What a card says",
@@ -269,7 +266,7 @@ SHEET = Sheet(
     import numpy as np
     from PIL import Image
 
-    from helpers import quiet_tensorflow
+    from helpers import load_exercises, quiet_tensorflow
 
     with quiet_tensorflow():
         import keras

@@ -66,11 +66,21 @@ def test_a_known_wrong_way_has_words_of_its_own():
 
 
 def test_nothing_written_yet_is_no_mistake():
-    with pytest.raises(NotAnswered):
-        sorted_check(lambda row: ...)
+    def empty(row): ...
+
+    def described(row):
+        """Sorts a row."""
+
+    for answer in (empty, described, lambda row: ...):
+        with pytest.raises(NotAnswered):
+            sorted_check(answer)
 
 
 def test_a_forgotten_return_is_said():
+    def never(row):
+        sorted(row)
+
+    assert "`return`" in wrong(sorted_check, never)
     assert "`return`" in wrong(sorted_check, lambda row: row[::-1] if len(row) == 2 else None)
 
 

@@ -1,0 +1,1 @@
+"""What single exercises ask for, beyond the common checks."""
