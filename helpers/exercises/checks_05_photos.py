@@ -20,7 +20,7 @@ from helpers.checking.limits import run
 from helpers.checking.plain import NotAnswered, Wrong, plain, received
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
-GREY, CYAN, BLACK = (200, 200, 200), (0, 255, 255), (0, 0, 0)
+GREY, CYAN, MAGENTA, BLACK = (200, 200, 200), (0, 255, 255), (255, 0, 255), (0, 0, 0)
 # What the eight EXIF orientations do to a photo: 1 is upright.
 TURNED = {
     1: "upright", 2: "mirrored", 3: "upside down", 4: "mirrored and upside down",
@@ -39,7 +39,10 @@ SAID = {
     "first, OpenCV blue first.",
     "dark": "The model got pixels near 0. It scales them from 0..255 itself: are they divided "
     "before?",
+    "grey": "Does the name stand at the place of the largest number, in the order in which the "
+    "names are given?",
     "a corner of it": "The model saw only a corner of the photo. Resize it instead of cutting.",
+    "the middle of it": "The model saw only the middle of the photo. Resize it instead of cutting.",
 }
 
 
@@ -78,11 +81,15 @@ def _plain(height: int, width: int, colour: tuple[int, int, int]) -> np.ndarray:
 
 
 def _quarters(height: int, width: int) -> np.ndarray:
-    """Another colour in each corner, so that each way of turning it looks different."""
+    """Another colour in each corner, so that each way of turning it looks different.
+
+    The middle has a colour of its own, so that it shows where only the middle is left.
+    """
     pixels = _plain(height, width, RED)
     pixels[:, width // 2 :] = GREEN
     pixels[height // 2 :, : width // 2] = BLUE
     pixels[height // 2 :, width // 2 :] = WHITE
+    pixels[height // 3 : -height // 3, width // 3 : -width // 3] = MAGENTA
     return pixels
 
 
@@ -141,15 +148,15 @@ def _check_batch(given: tuple, wanted: tuple[int, int, int]) -> None:
         raise Wrong(f"{got} It takes a batch, of one photo too: which axis is missing?")
     if given[-3:] == (channels, height, width):
         raise Wrong(f"{got} The channels come last in Keras.")
+    if given[1:3] == (height, width):
+        raise Wrong(
+            f"{got} The channels do not fit. A file may be grey, or have a palette or a fourth "
+            "channel: make what the model wants of it, colour or grey."
+        )
     if given[1:3] == (width, height):
         raise Wrong(
             f"{got} Height and width are exchanged. Pillow's `resize` takes the width first. And "
             "a photo that is turned after it was resized has another shape again."
-        )
-    if given[1:3] == (height, width) or given[:2] == (height, width):
-        raise Wrong(
-            f"{got} The channels do not fit. A file may be grey, or have a palette or a fourth "
-            "channel: make what the model wants of it, colour or grey."
         )
     raise Wrong(f"{got} Was the photo resized to the height and the width that the model wants?")
 
@@ -159,8 +166,8 @@ def _tasks() -> list[tuple[Any, list[str], list[_Photo]]]:
     """Networks, the names of their classes, and photos to ask them about; simple ones first."""
     side = (32, 32)
     colours = {
-        "red": _plain(*side, RED), "blue": _plain(*side, BLUE), "dark": _plain(*side, BLACK),
-        "grey": _plain(*side, GREY),
+        "grey": _plain(*side, GREY), "blue": _plain(*side, BLUE), "red": _plain(*side, RED),
+        "dark": _plain(*side, BLACK),
     }  # fmt: skip
     wide = (24, 40)
     turned = {
@@ -168,6 +175,7 @@ def _tasks() -> list[tuple[Any, list[str], list[_Photo]]]:
         for each, words in reversed(TURNED.items())
     }
     turned["a corner of it"] = _plain(*wide, RED)
+    turned["the middle of it"] = _plain(*wide, MAGENTA)
     half = _half(28, 28)[:, :, :1]
     greys = {
         "dark": np.zeros_like(half), "bright": np.full_like(half, 255), "bright above": half,
@@ -183,7 +191,7 @@ def _tasks() -> list[tuple[Any, list[str], list[_Photo]]]:
             _Photo(_plain(*side, RED), "red", "A red PNG photo, as large as the model wants it"),
         ]),
         (_model(turned), list(turned), [
-            _Photo(_quarters(60, 90), "upright", "A PNG photo, 90 pixels wide and 60 high"),
+            _Photo(_quarters(120, 180), "upright", "A PNG photo, 180 pixels wide and 120 high"),
             _Photo(_quarters(100, 64), "upright", "A JPEG photo that lies on its side in the "
                    "file", orientation=6, told=lying),
             _Photo(_quarters(60, 80), "upright", "A JPEG photo that is upside down in the file",
@@ -265,4 +273,4 @@ def _compare_name(given: object, photo: _Photo, names: list[str]) -> None:
     )
     if given not in names:
         look = "That is none of the names that it was given."
-    raise Wrong(f"{photo.words}, was called {received(given)}. {look}")
+    raise Wrong(f"{photo.words}: the answer was {received(given)}. {look}")
