@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from helpers.basics.quiet import quiet_tensorflow
 from helpers.checking.limits import run
 from helpers.checking.plain import NotAnswered, Wrong, plain, received
 
@@ -106,7 +107,8 @@ def _model(templates: dict[str, np.ndarray]) -> Any:
     The nearest picture T to x has the largest 2 x T - T T: that is a dense layer, with weights
     that nobody had to train.
     """
-    import keras
+    with quiet_tensorflow():
+        import keras
 
     shape = next(iter(templates.values())).shape
 

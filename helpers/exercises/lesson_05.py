@@ -108,7 +108,7 @@ PAIRED = Exercise(
 ACCURACY = Exercise(
     "accuracy_with_interval", "code", "An accuracy with its interval",
     """
-    Write `accuracy_with_interval(scores, labels)`. It gets the logits or the probabilities of a network, of the shape (images, classes), and the labels, whole numbers. It gives three numbers from 0 to 1: the accuracy, and the lower and the upper end of its 95 % interval, by Wilson's formula. Write the formula yourself, with z = 1.96. It must also work for a single image, and where all answers are right or none is.
+    Write `accuracy_with_interval(scores, labels)`. It gets the logits or the probabilities of a network, of the shape (images, classes), and the labels, whole numbers. It gives three numbers from 0 to 1: the accuracy, and the lower and the upper end of its 95 % interval, by Wilson's formula. Write the formula yourself (the lesson has it), with z = 1.96. It must also work for a single image, and where all answers are right or none is.
     """,
     gives_interval,
     ["The answer for an image is the class with the largest number: `argmax`, along the axis of the classes.",
@@ -174,7 +174,7 @@ REPORT = Exercise(
 )  # fmt: skip
 
 BEST = Exercise(
-    "best_network", "fault", "The best of ten networks",
+    "best_network", "fault", "The best of several networks",
     """
     Several networks were trained, and the best one is to be kept. `best_network` gets their answers on the validation images and on the test images, of the shape (networks, images), and the labels of both. It gives the number of the best network, and the accuracy that others may be told. It runs, and the accuracy that it gives is too good. Mend it.
     """,
@@ -230,7 +230,7 @@ PHOTO = Exercise(
         return class_names[int(logits.argmax())]
     """,
     """
-    None of the usual slips gives an error: a photo that lies on its side, pixels that are divided twice, or blue in the place of red still give a name, and a wrong one. So test such a function with photos whose answer you know, one for each step. Do with a new photo what was done with the training photos: if those were cut and not squeezed, cut here as well.
+    None of the usual slips gives an error: a photo that lies on its side, pixels that are divided twice, or blue in the place of red still give a name, and a wrong one. So test such a function with photos whose answer you know, one for each step. Do with a new photo what was done with the training photos: if those were cropped and not squeezed, crop here as well.
     """,
     stub="""
     def predict_photo(path, model, class_names):
@@ -250,8 +250,8 @@ HEAT = Exercise(
     - d) Cover the water, then a place of the same size without water, and ask again each time.
     """,
     choice("d", {
-        "a": "A heat map shows where the logit would rise, not why the answer was given. Make the "
-        "experiment: change the photo there, and see whether the answer changes.",
+        "a": "That a heat map is the reason is a common belief. It shows where a change of the maps would "
+        "raise the logit, not what the answer needs. Which experiment shows whether the water is needed?",
         "b": "These would show where it looks in other photos. What would show that the water is needed?",
         "c": "That shows more exactly where it looks. What would show that the water is needed?",
     }),
@@ -281,10 +281,5 @@ SHEET = Sheet(
     setup="""
     import numpy as np
     from PIL import Image, ImageOps
-
-    from helpers import quiet_tensorflow
-
-    with quiet_tensorflow():
-        import keras
     """,
 )

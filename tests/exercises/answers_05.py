@@ -655,7 +655,7 @@ ANSWERS = {
     "heat": Answers(
         right=["d", "D", "d.", "(d)"],
         wrong=[
-            ("a", "whether the answer changes"), ("b", "in other photos"),
+            ("a", "Which experiment"), ("b", "in other photos"),
             ("c", "more exactly where"), ("e", "one of the letters"), (4, "one of the letters"),
             ("cover it", "one of the letters"),
         ],
