@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from helpers.checking.exercise import Exercise, Sheet
 from helpers.checking.values import choice, every, number
-from helpers.exercises.checks_05 import (
+from helpers.grading.figures import (
     chooses_on_validation,
     gives_figures_of_classes,
     gives_interval,
 )
-from helpers.exercises.checks_05_photos import names_photos
+from helpers.grading.photos import names_photos
 
 SURE = Exercise(
     "sure", "predict", "A network that is surer",
@@ -281,5 +281,7 @@ SHEET = Sheet(
     setup="""
     import numpy as np
     from PIL import Image, ImageOps
+
+    from helpers import load_exercises
     """,
 )
