@@ -7,12 +7,14 @@ import contextlib
 import linecache
 import signal
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator
 
 from helpers.checking.plain import Wrong
 
 SECONDS = 10.0  # that code of a learner may run
+WAITS = 3
 LIBRARIES = ("site-packages", "dist-packages", "/helpers/", "\\helpers\\", "<frozen", "/lib/python")
 
 
@@ -46,16 +48,23 @@ def _alarm(seconds: float) -> Iterator[None]:
     """Raise _TooLong in the code of the block after so long, where that can be done.
 
     It works as the stop button does, by the signal SIGINT, which every system has. Only the main
-    thread gets signals; in another one nothing is stopped.
+    thread gets signals; in another one nothing is stopped. On a busy computer the code may wait
+    for the processor: then it gets more time, until it had its share or WAITS times as long.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    rang = threading.Event()
+    rang, over = threading.Event(), threading.Event()
+    started, worked = time.monotonic(), time.process_time()
 
     def ring() -> None:
-        rang.set()
-        _thread.interrupt_main()
+        while not over.wait(seconds / 10):
+            waited = time.monotonic() - started
+            busy = time.process_time() - worked < seconds / 2
+            if waited > seconds * (WAITS if busy else 1):
+                rang.set()
+                _thread.interrupt_main()
+                return
 
     def stop(number: int, frame: object) -> None:
         if rang.is_set():
@@ -63,13 +72,11 @@ def _alarm(seconds: float) -> Iterator[None]:
         raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGINT, stop)
-    timer = threading.Timer(seconds, ring)
-    timer.daemon = True
-    timer.start()
+    threading.Thread(target=ring, daemon=True).start()
     try:
         yield
     finally:
-        timer.cancel()
+        over.set()
         signal.signal(signal.SIGINT, before)
 
 

@@ -127,6 +127,8 @@ def compare_arrays(given: np.ndarray, right: np.ndarray, within: float) -> None:
     Raises:
         Wrong: in its shape, in the order of its axes, or in a number.
     """
+    if given.size == right.size == 1:  # a number, with axes of length 1 or without
+        given = given.reshape(right.shape)
     if given.shape != right.shape:
         turned = sorted(given.shape) == sorted(right.shape)
         hint = " The axes are in another order." if turned else ""

@@ -129,6 +129,7 @@ class TestArray:
         assert said == "2 of 6 numbers are not correct. The first is 0, at [1, 1]."
         assert "exchanged" in wrong(array([[1, 2], [3, 4]]), [[1, 3], [2, 4]])
         assert wrong(array(5.0), 6) == "Not 6."
+        assert array(np.array([5.0]))([5]) is None
 
 
 def test_a_letter():

@@ -73,7 +73,7 @@ class TestComparison:
         assert "hardly tell" in comparison(0.01, -0.0100001).sentence()
 
     def test_what_is_clear_is_said(self):
-        assert comparison(0.02, 0.021, 0.022).sentence().endswith("+2.2: the variant is better.")
+        assert comparison(0.02, 0.021, 0.022).sentence().endswith(": the variant is better.")
         assert comparison(-0.02, -0.021, -0.022).sentence().endswith("the variant is worse.")
         assert "one seed shows nothing" in comparison(0.05).sentence()
         assert comparison(0.0, 0.0, 0.0).sentence().startswith("+0.0 points in 3 seeds")
