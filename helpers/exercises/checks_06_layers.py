@@ -37,6 +37,7 @@ def _variant(
     uses=lambda training: training,
     updates=lambda training: training,
     unbiased=0,
+    unbiased_running=0,
     divisor=lambda variance: np.sqrt(variance + EPSILON),
     normalise=True,
 ):
@@ -47,11 +48,12 @@ def _variant(
         count = np.prod([maps.shape[axis] for axis in axes])
         mean = maps.mean(axis=axes)
         variance = maps.var(axis=axes) * count / max(count - unbiased, 1)
+        moved = maps.var(axis=axes) * count / max(count - unbiased_running, 1)
         new_mean, new_variance = running_mean, running_variance
         if updates(training):
             kept = momentum_of(momentum)
             new_mean = kept * running_mean + (1 - kept) * mean
-            new_variance = kept * running_variance + (1 - kept) * variance
+            new_variance = kept * running_variance + (1 - kept) * moved
         if not uses(training):
             mean, variance = running_mean, running_variance
         return (maps - mean) / divisor(variance) if normalise else maps, new_mean, new_variance
@@ -63,7 +65,7 @@ def _batches() -> list[tuple]:
     random = np.random.default_rng(6)
     means = np.array([3.0, -1.0, 0.5], "float32")
     shapes = [  # the maps, the momentum, whether in training
-        ((2, 1, 1, 2), 0.9, True), ((1, 1, 1, 2), 0.9, False), ((4, 2, 3, 1), 0.75, True),
+        ((2, 1, 1, 2), 0.9, True), ((1, 1, 1, 2), 0.9, False), ((4, 2, 3, 2), 0.75, True),
         ((4, 2, 3, 3), 0.99, True), ((2, 3, 2, 3), 0.9, False), ((3, 3, 3, 3), 0.9, True),
     ]  # fmt: skip
     cases = []
@@ -73,7 +75,7 @@ def _batches() -> list[tuple]:
         maps = random.normal(means[:channels], spread, shape).round(2).astype("float32")
         variance = random.uniform(0.5, 4, channels).astype("float32")
         cases.append((maps, means[:channels] / 2, variance, momentum, training))
-    cases[-1][0][..., 1] = 2  # a channel that is the same everywhere
+    cases[-1][0][..., 1] /= 16  # hardly any spread: here the 0.001 counts
     return cases
 
 
@@ -87,12 +89,19 @@ normalises = function(_by_keras, _batches(), within=1e-4, told=[
     (_variant(updates=lambda training: True),
      "In use your running averages move too. Then each prediction changes the network."),
     (_variant(updates=lambda training: False), "Your running averages never move."),
+    (_variant(uses=lambda training: True, updates=lambda training: True),
+     "With training=False your function does the same as with training=True."),
+    (_variant(uses=lambda training: False, updates=lambda training: False),
+     "With training=True your function does the same as with training=False."),
     (_variant(momentum_of=lambda momentum: 1 - momentum),
      "Your momentum is turned round, as PyTorch counts it: Keras' momentum is the part that "
      "is kept."),
-    (_variant(unbiased=1),
+    (_variant(unbiased=1, unbiased_running=1),
      "You divide by one less than the count in the variance. Keras divides by the count."),
-    (_variant(divisor=lambda variance: np.sqrt(np.maximum(variance, 1e-12))),
+    (_variant(unbiased_running=1),
+     "In the running variance you divide by one less than the count, as PyTorch does. Keras "
+     "divides by the count."),
+    (_variant(divisor=np.sqrt),
      "The 0.001 is missing: what becomes of a channel whose pixels are all the same?"),
     (_variant(divisor=lambda variance: np.sqrt(variance) + EPSILON),
      "The 0.001 belongs under the square root."),
@@ -187,8 +196,12 @@ def layers_fit(model: Any, images: np.ndarray, given: np.ndarray) -> None:
     """Asks for a normalisation behind each convolution, and for dropout between weights."""
     layers = _called_layers(model, images)
     weighted = [place for place, each in enumerate(layers) if _has_weights(each)]
-    if len(weighted) < 2:
-        raise Wrong("Expected convolutions and a last layer that gives the logits.")
+    convolutions = [place for place in weighted[:-1] if "Conv" in type(layers[place]).__name__]
+    if len(convolutions) < 2:
+        raise Wrong(
+            f"Expected two convolutions or more before the layer that gives the logits. Your "
+            f"network has {len(convolutions)}."
+        )
     norms = [place for place, each in enumerate(layers) if each in _norms(layers)]
     if any(place > weighted[-1] for place in norms):
         raise Wrong(
@@ -196,7 +209,6 @@ def layers_fit(model: Any, images: np.ndarray, given: np.ndarray) -> None:
             "all logits of a class to the same mean, whatever the images show."
         )
     joins = any(type(each).__name__ in ("Add", "Concatenate") for each in layers)
-    convolutions = [place for place in weighted[:-1] if "Conv" in type(layers[place]).__name__]
     behind = [
         any(place < norm < later for norm in norms)
         for place, later in zip(convolutions, weighted[1:], strict=False)

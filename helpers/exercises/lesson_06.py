@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from helpers.checking.exercise import Exercise, Sheet
 from helpers.checking.models import gives_logits, has, network, scales
 from helpers.checking.values import choice
@@ -238,7 +236,7 @@ COMPLETE = Exercise(
     Your photos have 64x64 pixels in colour and show one of five things. The training will have 400 steps. Build a network in plain Keras with two convolutions or more, a batch normalisation behind each convolution, and dropout at a fitting place, with a rate from 0.1 to 0.5. It gives logits. Compile it with an optimizer whose learning rate makes one cycle: up to 0.01 over the first 30 % of the 400 steps, down to nearly 0 at the end. The loss is up to you.
     """,
     network(
-        (64, 64, 3), 5, has("Conv2D", 2), layers_fit, gives_logits, norm_for_each_place,
+        (64, 64, 3), 5, layers_fit, gives_logits, norm_for_each_place,
         answers_alone, follows_one_cycle(400, 0.01),
     ),
     ["In which order do the layers of `convolution` stand in the lesson?",
