@@ -248,7 +248,7 @@ def _is_one_cycle(rates: np.ndarray, places: np.ndarray, steps: int, highest: fl
         raise Wrong(f"The rate is negative at step {places[rates.argmin()]}: {rates.min():.3g}.")
     if np.ptp(rates) <= little:
         raise Wrong(f"The rate is the same at all steps: {rates[0]:.3g}.")
-    if not (1 - max(0.02, 2 / steps)) * highest <= top <= highest + little:
+    if not 1 - max(0.02, 2 / steps) <= top / highest <= 1.001:
         raise Wrong(f"Expected {highest:.3g} as the highest rate. Received: {top:.4g}.")
     if rates[0] > FIRST * highest:
         raise Wrong(

@@ -137,18 +137,34 @@ def _called_layers(model: Any, images: np.ndarray) -> list[keras.layers.Layer]:
     return order or list(layers_of(model))
 
 
-def _norms(layers: list) -> list:
-    return [each for each in layers if type(each).__name__ == "BatchNormalization"]
+def _places(layers: list, *kinds: str) -> list[int]:
+    """Where layers of these kinds stand, or of kinds that somebody derived from them."""
+    import keras
+
+    classes = tuple(getattr(keras.layers, kind) for kind in kinds)
+    return [place for place, each in enumerate(layers) if isinstance(each, classes)]
 
 
-def _has_weights(layer: Any) -> bool:
-    return "Conv" in type(layer).__name__ or "Dense" in type(layer).__name__
+def uses(kind: str, least: int, **settings: object) -> Property:
+    """Asks for layers of this kind with these settings, those inside own layers too."""
+
+    def check(model: Any, images: np.ndarray, given: np.ndarray) -> None:
+        layers = _called_layers(model, images)
+        found = {id(layers[place]): layers[place] for place in _places(layers, kind)}.values()
+        if len(found) < least:
+            raise Wrong(f"Expected {least} of the layer {kind}. Your network has {len(found)}.")
+        for name, wanted in settings.items():
+            if sum(getattr(each, name) == wanted for each in found) < least:
+                raise Wrong(f"Expected {name}={wanted!r} in {least} of its layers {kind}.")
+
+    return check
 
 
 def norm_for_each_place(model: Any, images: np.ndarray, given: np.ndarray) -> None:
     """Asks for a batch normalisation of its own wherever one stands."""
-    norms = _norms(_called_layers(model, images))
-    if len({id(each) for each in norms}) < len(norms):
+    layers = _called_layers(model, images)
+    norms = [id(layers[place]) for place in _places(layers, "BatchNormalization")]
+    if len(set(norms)) < len(norms):
         raise Wrong(
             "One batch normalisation stands at two places. In training that is not seen, because "
             "each batch brings its own mean. But it keeps one running mean and one running "
@@ -160,7 +176,9 @@ def averages_arrive(steps: int) -> Property:
     """Asks for running averages that have arrived after so many steps, and still are averages."""
 
     def check(model: Any, images: np.ndarray, given: np.ndarray) -> None:
-        for momentum in (float(each.momentum) for each in _norms(list(layers_of(model)))):
+        layers = _called_layers(model, images)
+        for place in _places(layers, "BatchNormalization"):
+            momentum = float(layers[place].momentum)
             left = momentum**steps
             if left > 0.1:
                 raise Wrong(
@@ -192,33 +210,41 @@ def answers_alone(model: Any, images: np.ndarray, given: np.ndarray) -> None:
         )
 
 
+CONVOLUTIONS = ("Conv2D", "SeparableConv2D", "DepthwiseConv2D", "Conv2DTranspose")
+
+
 def layers_fit(model: Any, images: np.ndarray, given: np.ndarray) -> None:
     """Asks for a normalisation behind each convolution, and for dropout between weights."""
     layers = _called_layers(model, images)
-    weighted = [place for place, each in enumerate(layers) if _has_weights(each)]
-    convolutions = [place for place in weighted[:-1] if "Conv" in type(layers[place]).__name__]
+    weighted = _places(layers, "Dense", *CONVOLUTIONS)
+    convolutions = [place for place in _places(layers, *CONVOLUTIONS) if place < weighted[-1]]
     if len(convolutions) < 2:
         raise Wrong(
-            f"Expected two convolutions or more before the layer that gives the logits. Your "
+            "Expected two convolutions or more before the layer that gives the logits. Your "
             f"network has {len(convolutions)}."
         )
-    norms = [place for place, each in enumerate(layers) if each in _norms(layers)]
+    norms = _places(layers, "BatchNormalization")
     if any(place > weighted[-1] for place in norms):
         raise Wrong(
             "A batch normalisation stands behind the layer that gives the logits. It would move "
             "all logits of a class to the same mean, whatever the images show."
         )
-    joins = any(type(each).__name__ in ("Add", "Concatenate") for each in layers)
-    behind = [
-        any(place < norm < later for norm in norms)
-        for place, later in zip(convolutions, weighted[1:], strict=False)
-    ]
-    if not joins and not all(behind):
-        raise Wrong(
-            f"Convolution {behind.index(False) + 1} has no batch normalisation between it and the "
-            "next layer with weights."
-        )
+    for number, place in enumerate(convolutions, 1):
+        following = min(each for each in weighted if each > place)
+        if not any(place < norm < following for norm in norms) and not _has_ways(model, layers):
+            raise Wrong(
+                f"Convolution {number} has no batch normalisation between it and the next layer "
+                "with weights."
+            )
+    if sum(norm > convolutions[0] for norm in norms) < len(convolutions):
+        raise Wrong("There are fewer batch normalisations than convolutions.")
     _dropout_fits(layers, weighted)
+
+
+def _has_ways(model: Any, layers: list) -> bool:
+    """Whether ways run beside each other and join: then the order of the calls says little."""
+    steps = [*layers, *getattr(model, "operations", ())]
+    return any(type(each).__name__ in ("Add", "Concatenate") for each in steps)
 
 
 def _dropout_fits(layers: list, weighted: list[int]) -> None:
@@ -226,7 +252,7 @@ def _dropout_fits(layers: list, weighted: list[int]) -> None:
     if not dropouts:
         raise Wrong("Expected a layer that drops features in training. Your network has none.")
     for place in dropouts:
-        rate = float(layers[place].rate)
+        rate = float(getattr(layers[place], "rate", 0.1))  # an own layer may call it otherwise
         if place < weighted[0]:
             raise Wrong(
                 "A dropout stands before the first convolution. There it deletes pixels, which no "

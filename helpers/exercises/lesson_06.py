@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from helpers.checking.exercise import Exercise, Sheet
-from helpers.checking.models import gives_logits, has, network, scales
+from helpers.checking.models import gives_logits, network, scales
 from helpers.checking.values import choice
 from helpers.exercises.checks_06 import augments, follows_one_cycle, one_cycle_rates
 from helpers.exercises.checks_06_layers import (
@@ -12,6 +12,7 @@ from helpers.exercises.checks_06_layers import (
     layers_fit,
     norm_for_each_place,
     normalises,
+    uses,
 )
 
 WHICH_IMAGES = Exercise(
@@ -173,11 +174,13 @@ LATE_STEPS = 50
 LATE = Exercise(
     "late", "fault", "90 % in training, 10 % in validation",
     """
-    A colleague trains this network for 50 steps. The training accuracy rises to 90 %, the validation accuracy is 10 %, with ten classes. Two things are wrong, and both concern the batch normalisations. In training neither is seen. Run the cell and look at its line: the second accuracy was asked with `training=True`. Mend both things, and leave the rest. No answer may need `training=True` in use.
+    A colleague reports about this network: after 50 steps the training accuracy is 90 %, the validation accuracy is 10 %, with ten classes. Two things are wrong, and both concern the batch normalisations. In training neither is seen.
+
+    The cell trains the network for 50 steps on the clothes of this course. Its line says how many of the validation images it answers correctly, as it is used and with `training=True`. Mend both things, and leave the rest. In use it must do without `training=True`.
     """,
     network(
-        (28, 28, 1), 10, scales, has("Conv2D", 2, filters=16), norm_for_each_place,
-        has("BatchNormalization", 2), averages_arrive(LATE_STEPS), answers_alone, gives_logits,
+        (28, 28, 1), 10, scales, uses("Conv2D", 2, filters=16), norm_for_each_place,
+        uses("BatchNormalization", 2), averages_arrive(LATE_STEPS), answers_alone, gives_logits,
     ),
     ["With `training=True` the batch's own mean counts. The accuracy jumps up, so the weights are good. What else is used at prediction?",
      "How many batch normalisations has the network, and at how many places do they stand? `late.summary()` helps.",

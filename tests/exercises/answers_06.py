@@ -302,6 +302,29 @@ class Colleague(keras.Model):
         return self.head(keras.ops.relu(self.norm_2(self.conv_2(x), training=training)))
 
 
+class ConvBlock(L.Layer):
+    """A layer of one's own with layers in it."""
+
+    def __init__(self, channels, momentum=0.9, **conv):
+        super().__init__()
+        self.conv = L.Conv2D(channels, 3, **conv)
+        self.norm = L.BatchNormalization(momentum=momentum)
+
+    def build(self, shape):
+        self.conv.build(shape)
+        self.norm.build(self.conv.compute_output_shape(shape))
+
+    def call(self, images, training=None):
+        return keras.ops.relu(self.norm(self.conv(images), training=training))
+
+
+def own_blocks(**momentum):
+    return keras.Sequential([
+        keras.Input((28, 28, 1)), L.Rescaling(1 / 255), ConvBlock(16, **momentum),
+        ConvBlock(16, strides=2, **momentum), L.Flatten(), L.Dense(10)
+    ])  # fmt: skip
+
+
 class WithoutMomentum(L.GroupNormalization):
     def __init__(self, momentum):
         super().__init__(groups=4)
@@ -391,6 +414,20 @@ def residual():
     return ready(keras.Model(image, L.Dense(5)(L.GlobalAveragePooling2D()(x))), MyCycle())
 
 
+def plus(norms=True):
+    """Two ways, joined by +."""
+    norm = L.BatchNormalization if norms else L.ReLU
+    image = keras.Input((64, 64, 3))
+    x = norm()(L.Conv2D(8, 3, strides=4)(image))
+    x = L.ReLU()(norm()(L.Conv2D(16, 1)(x)) + norm()(L.Conv2D(16, 3, padding="same")(x)))
+    x = L.Dropout(0.5)(L.GlobalAveragePooling2D()(x))
+    return ready(keras.Model(image, L.Dense(5)(x)))
+
+
+def own_blocks_for_photos():
+    return photos(ConvBlock(8), ConvBlock(8), L.GlobalMaxPooling2D(), L.Dropout(0.2), L.Dense(5))
+
+
 def all_convolutions():
     return photos(L.RandomFlip(), L.Normalization(mean=120.0, variance=3600.0), *norm(8), *norm(8),
                   L.Dropout(0.2), L.Conv2D(5, 1), L.GlobalAveragePooling2D())  # fmt: skip
@@ -430,7 +467,8 @@ ANSWERS = {
             (functools.partial(normalised, epsilon=1e-5), "not correct"),
             (lambda maps, mean, variance, momentum, training: normalised(
                 maps, mean, variance, momentum, True), "the same as with training=True"),
-            (batch_in_use, "depends on the others"), (averages_in_training, "There the batch counts"),
+            (batch_in_use, "depends on the others"),
+            (averages_in_training, "There the batch counts"),
             (lambda maps, mean, variance, momentum, training: normalised(
                 maps, mean, variance, momentum, False), "the same as with training=False"),
             (lambda *given: (normalised(*given)[0], *given[1:3]), "never move"),
@@ -438,6 +476,9 @@ ANSWERS = {
             (lambda *given: normalised(*given)[0], "expected 3 values"),
             (lambda *given: normalised(*given)[::-1], "value 1"),
             (moves_in_use, "running averages move too"), (moves_first, "value 1"),
+            (functools.partial(normalised, axes=(0, 2, 3)), "ValueError"),
+            (lambda maps, mean, variance, *rest: normalised(maps, mean, variance**0.5, *rest),
+             "value"),
             (no_return_in_use, "return"), (changes_its_averages, "work on a copy"),
             (lambda maps, mean, variance, momentum: maps, "called with 5 values"),
             (normalised(np.ones((2, 2, 2, 1)), 0, 1, 0.9, True), "Expected your function"),
@@ -475,6 +516,9 @@ ANSWERS = {
             (lambda images, random: augmented(images, random).swapaxes(1, 2), "another order"),
             (lambda images, random: (augmented(images, random), 3), "array"),
             (lambda images, random: 255 - augmented(images, random), "whole pixels"),
+            (lambda images, random: np.fliplr(augmented(images, random)), "on its head"),
+            (lambda images, random: images.copy(), "none of them"),
+            (lambda images, random: [augmented(images, random)], "same shape"),
             (lambda images: images, "called with 2 values"),
             (augmented(np.ones((1, 6, 6, 1), "uint8"), np.random.default_rng(0)), "your function"),
         ],
@@ -513,14 +557,16 @@ ANSWERS = {
     ),
     "late": Answers(
         right=[
-            colleague(), colleague((0.95, 0.5)), nested(), Colleague(),
+            colleague(), colleague((0.95, 0.5)), nested(), Colleague(), own_blocks(),
             keras.Sequential([keras.Input((28, 28, 1)), colleague()]),
         ],
         wrong=[
             (colleague((0.99, 0.99)), "61% of the value"), (colleague((0.9, 0.99)), "61%"),
+            (own_blocks(momentum=0.99), "61% of the value"),
             (colleague(shared=True), "two places"),
             (colleague((0.99, 0.99), shared=True), "two places"),
-            (Colleague(shared=True), "two places"), (Colleague(always=True), "else is in its batch"),
+            (Colleague(shared=True), "two places"),
+            (Colleague(always=True), "else is in its batch"),
             (colleague((0.1, 0.1)), "opposite directions"), (colleague((0.0, 0.0)), "last batch"),
             (colleague(norm=WithoutMomentum), "Expected 2 of the layer BatchNormalization"),
             (colleague(last="softmax"), "add up to 1"), (colleague(filters=8), "filters=16"),
@@ -533,6 +579,7 @@ ANSWERS = {
             usual(), usual(L.Dense(16, activation="relu"), L.Dropout(0.1), L.Dense(5)),
             usual(rate=MyCycle()), usual(first=[L.BatchNormalization(), L.RandomRotation(0.1)]),
             ready(Photos()), residual(), all_convolutions(), blocks_of_blocks(),
+            plus(), own_blocks_for_photos(),
             usual(rate=cosine(0.0, 280)), usual(rate=cosine(), optimizer=keras.optimizers.AdamW),
         ],
         wrong=[
@@ -549,7 +596,7 @@ ANSWERS = {
              "Convolution 1"),
             (photos(*norm(4), L.Conv2D(4, 3), L.Flatten(), L.Dropout(0.3), L.Dense(5)),
              "Convolution 2"),
-            (photos(*norm(4), L.Flatten(), L.Dropout(0.3), L.Dense(5)), "Your network has 1"),
+            (photos(*norm(4), L.Flatten(), L.Dropout(0.3), L.Dense(5)), "Your network has 1."),
             (keras.Sequential([keras.Input((64, 64, 3)), *norm(4), *norm(4), L.Flatten(),
                                L.Dropout(0.3), L.Dense(5)]), "not compiled"),
             (usual(rate=0.01), "same at all steps"), (usual(rate=cosine(fall=400)), "nearly 0"),
@@ -558,6 +605,7 @@ ANSWERS = {
             (usual(rate=cosine(rise=110, fall=290)), "after 30 %"),
             (usual(rate=keras.optimizers.schedules.CosineDecay(0.01, 400)), "much lower"),
             (usual(rate=keras.optimizers.schedules.ExponentialDecay(0.01, 100, 0.1)), "much lower"),
+            (plus(norms=False), "fewer batch normalisations"),
             (usual, "Expected a model of Keras"),
         ],
     ),
