@@ -5,8 +5,7 @@ from __future__ import annotations
 from helpers.checking.exercise import Exercise, Sheet
 from helpers.checking.models import gives_logits, network, scales
 from helpers.checking.values import choice
-from helpers.exercises.checks_06 import augments, follows_one_cycle, one_cycle_rates
-from helpers.exercises.checks_06_layers import (
+from helpers.grading.layers import (
     answers_alone,
     averages_arrive,
     layers_fit,
@@ -14,6 +13,7 @@ from helpers.exercises.checks_06_layers import (
     normalises,
     uses,
 )
+from helpers.grading.recipes import augments, follows_one_cycle, one_cycle_rates
 
 WHICH_IMAGES = Exercise(
     "which_images", "recall", "Which images are augmented?",
@@ -326,7 +326,7 @@ SHEET = Sheet(
     setup="""
     import numpy as np
 
-    from helpers import load_dataset, quiet_tensorflow
+    from helpers import load_dataset, load_exercises, quiet_tensorflow
     from helpers.datasets import flip_sideways, shift
 
     with quiet_tensorflow():

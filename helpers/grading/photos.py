@@ -163,60 +163,74 @@ def _check_batch(given: tuple, wanted: tuple[int, int, int]) -> None:
     raise Wrong(f"{got} Was the photo resized to the height and the width that the model wants?")
 
 
-@functools.cache
-def _tasks() -> list[tuple[Any, list[str], list[_Photo]]]:
-    """Networks, the names of their classes, and photos to ask them about; simple ones first."""
+IN_COLOUR = "The model wants colour. The file need not have three channels of it."
+IN_GREY = "The model wants one channel: grey, made of all three colours."
+LYING = "A note in the file (EXIF) says how the photo lies. It was not followed, or wrongly."
+
+
+def _colours() -> dict[str, np.ndarray]:
     side = (32, 32)
-    colours = {
+    return {
         "grey": _plain(*side, GREY), "blue": _plain(*side, BLUE), "red": _plain(*side, RED),
         "dark": _plain(*side, BLACK),
     }  # fmt: skip
+
+
+def _turned() -> dict[str, np.ndarray]:
+    """A photo in each way that it can lie, and what is seen where it was cut and not squeezed."""
     wide = (24, 40)
     turned = {
         words: np.asarray(Image.fromarray(_lying(_quarters(80, 80), each)).resize(wide[::-1]))
         for each, words in reversed(TURNED.items())
     }
-    turned["a corner of it"] = _plain(*wide, RED)
-    turned["the middle of it"] = _plain(*wide, MAGENTA)
+    return turned | {
+        "a corner of it": _plain(*wide, RED), "the middle of it": _plain(*wide, MAGENTA)
+    }  # fmt: skip
+
+
+def _greys() -> dict[str, np.ndarray]:
     half = _half(28, 28)[:, :, :1]
-    greys = {
+    return {
         "dark": np.zeros_like(half), "bright": np.full_like(half, 255), "bright above": half,
         "bright below": half[::-1], "bright at the left": half.swapaxes(0, 1),
         "bright at the right": half.swapaxes(0, 1)[:, ::-1],
     }  # fmt: skip
-    in_colour = "The model wants colour. The file need not have three channels of it."
-    in_grey = "The model wants one channel: grey, made of all three colours."
-    lying = "A note in the file (EXIF) says how the photo lies. It was not followed, or wrongly."
+
+
+@functools.cache
+def _tasks() -> list[tuple[Any, list[str], list[_Photo]]]:
+    """Networks, the names of their classes, and photos to ask them about; simple ones first."""
+    colours, turned, greys = _colours(), _turned(), _greys()
     of_colours, of_greys = _model(colours), _model(greys)
     return [
         (of_colours, list(colours), [
-            _Photo(_plain(*side, RED), "red", "A red PNG photo, as large as the model wants it"),
+            _Photo(_plain(32, 32, RED), "red", "A red PNG photo, as large as the model wants it"),
         ]),
         (_model(turned), list(turned), [
             _Photo(_quarters(120, 180), "upright", "A PNG photo, 180 pixels wide and 120 high"),
             _Photo(_quarters(100, 64), "upright", "A JPEG photo that lies on its side in the "
-                   "file", orientation=6, told=lying),
+                   "file", orientation=6, told=LYING),
             _Photo(_quarters(60, 80), "upright", "A JPEG photo that is upside down in the file",
-                   orientation=3, told=lying),
+                   orientation=3, told=LYING),
             _Photo(_quarters(90, 70), "upright", "A JPEG photo that lies on its other side in "
-                   "the file", orientation=8, told=lying),
+                   "the file", orientation=8, told=LYING),
             _Photo(_quarters(70, 90), "upright", "A JPEG photo that is mirrored in the file",
-                   orientation=2, told=lying),
+                   orientation=2, told=LYING),
             _Photo(_quarters(72, 88), "upright", "A JPEG photo that is mirrored and lies on its "
-                   "side in the file", orientation=5, told=lying),
+                   "side in the file", orientation=5, told=LYING),
         ]),
         (of_colours, list(colours), [
-            _Photo(_plain(50, 40, GREY), "grey", "A PNG photo in grey", "L", told=in_colour),
+            _Photo(_plain(50, 40, GREY), "grey", "A PNG photo in grey", "L", told=IN_COLOUR),
             _Photo(_plain(50, 40, RED), "red", "A red PNG photo with four channels", "RGBA",
-                   told=in_colour),
+                   told=IN_COLOUR),
             _Photo(_plain(50, 40, RED), "red", "A red PNG photo with a palette", "P",
-                   told=in_colour),
+                   told=IN_COLOUR),
         ]),
         (of_greys, list(greys), [
             _Photo(_plain(40, 50, CYAN), "bright", "A blue-green PNG photo, for a model that "
-                   "wants grey", told=in_grey),
+                   "wants grey", told=IN_GREY),
             _Photo(_half(50, 40), "bright above", "A grey JPEG photo that lies on its side, for "
-                   "a model that wants grey", "L", 8, told=lying),
+                   "a model that wants grey", "L", 8, told=LYING),
         ]),
     ]  # fmt: skip
 
