@@ -129,7 +129,7 @@ ADAM = Exercise(
     """
     Write Adam for one weight in plain Python or NumPy: `adam(gradients, epsilon, library)`. The weight begins at 0, the learning rate is 1, the two shares that are kept are 0.9 and 0.999. `gradients` holds the gradient of each step, `library` is `"PyTorch"` or `"Keras"`. Give the weight after the last step. Do not look at the lesson.
     """,
-    function(_adam, _gradients(), told=[
+    function(_adam, _gradients(), within=1e-4, told=[
         (_always("PyTorch"), "In both cases you do what PyTorch does. In Keras epsilon is added before the correction."),
         (_always("Keras"), "In both cases you do what Keras does. In PyTorch epsilon is added after the correction."),
         (_other, "The two libraries are exchanged. Which of them corrects first and adds epsilon then?"),
@@ -195,7 +195,7 @@ def _draws() -> list[tuple]:
         first = random.uniform(0.5, 2, (draws, steps)).round(2)
         apart = random.choice([-1, 1], (draws, steps)) * 0.001
         for draw in range(0, draws, 2):  # one step goes far away, another one for each draw
-            apart[draw, draw % steps] *= 30
+            apart[draw, draw % steps - 1] *= 30
         cases.append((first, first + apart, 0.01))
     return cases
 

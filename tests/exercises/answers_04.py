@@ -12,6 +12,8 @@ from answers import Answers
 
 BY_KERAS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 C = keras.callbacks
+# The first optimizer loads much of PyTorch, and no exercise should wait for that.
+torch.optim.SGD([torch.zeros(1)])
 
 # ------------------------------------------------------------------------------- cross-entropy
 
@@ -556,7 +558,8 @@ ANSWERS = {
             (drawn(keys=("accuracy", "val_accuracy")), "stopped with KeyError"),
             (lambda history, ax: drawn()({n: v[:3] for n, v in history.items()}, ax), "value by"),
             (takes_the_last_off, "changes the history"),
-            (lambda history: history, "stopped with TypeError"), (plt.plot, "stopped with TypeError"),
+            (lambda history: history, "stopped with TypeError"),
+            (plt.plot, "stopped with TypeError"),
         ],
     ),
     "friends": Answers(
