@@ -88,7 +88,7 @@ LEARN = Exercise(
     """
     The smallest network for classes has no hidden layer: `logits = features @ weights`, without bias. Train it with plain gradient descent. `learn(weights, features, labels, rate, batch_size, epochs)` gets the first weights (features, classes), one row of features for each image, and the true classes. Go through the images in the order in which they stand, batch by batch; the last batch may be smaller. After each batch take one step. Give the weights at the end, and leave the first ones as they are.
 
-    You may use `tf.GradientTape`, or work out the gradient: the slope of the cross-entropy of an image along its logits is its probabilities, with 1 taken off at the true class.
+    You may use `tf.GradientTape`, after `import tensorflow as tf`, or work out the gradient: the slope of the cross-entropy of an image along its logits is its probabilities, with 1 taken off at the true class.
     """,
     weights_after_training,
     ["Two loops: over the epochs, and inside over the places at which a batch begins, `range(0, len(features), batch_size)`.",
@@ -115,8 +115,10 @@ LEARN = Exercise(
     start = np.zeros((20, 3))
     of_8 = cross_entropy(features @ learn(start, features, labels, 0.3, 8, 1), labels)
     rates = (0.01, 0.1, 0.3, 1, 2, 3, 5, 10, 30, 100)
-    of_all = [cross_entropy(features @ learn(start, features, labels, rate, 2_000, 1), labels)
-              for rate in rates]
+    of_all = [
+        cross_entropy(features @ learn(start, features, labels, rate, 2_000, 1), labels)
+        for rate in rates
+    ]
     print("batches of 8 reach a lower loss, whatever the rate of the other:", of_8 < min(of_all))
     """,
     """
@@ -194,12 +196,14 @@ TRAIN_AND_SAVE = Exercise(
             loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             metrics=["accuracy"],
         )
-        stop_early = keras.callbacks.EarlyStopping(
-            "val_loss", patience=3, restore_best_weights=True
-        )
+        stop_early = keras.callbacks.EarlyStopping("val_loss", patience=3, restore_best_weights=True)
         fitted = model.fit(
-            *train, batch_size=32, epochs=20, validation_data=validation,
-            callbacks=[stop_early], verbose=0,
+            *train,
+            batch_size=32,
+            epochs=20,
+            validation_data=validation,
+            callbacks=[stop_early],
+            verbose=0,
         )
         model.save(path)
         return fitted.history
@@ -217,7 +221,7 @@ TRAIN_AND_SAVE = Exercise(
 CURVES = Exercise(
     "curves", "code", "Learning curves in matplotlib",
     """
-    Write `curves(history, ax)` in plain matplotlib. `history` is the dictionary of `fit`, with the lists `"loss"` and `"val_loss"`, of any length. Draw both as lines on the Axes `ax`, over the epochs counted from 1. A legend calls them training and validation, the x axis says epoch, the y axis loss.
+    Write `curves(history, ax)` in plain matplotlib. `history` is the dictionary of `fit`, with the lists `"loss"` and `"val_loss"`, of any length. Draw both as lines on the Axes `ax`, over the epochs counted from 1. A legend calls them training and validation, the x axis says epoch, the y axis loss. To look at your picture, write `import matplotlib.pyplot as plt` above the function and `curves({"loss": [2, 1], "val_loss": [2, 1.5]}, plt.subplots()[1])` below it.
     """,
     draws_learning_curves,
     ["`ax.plot(x, y, label=...)` draws a line. What are the numbers on the x axis?",
@@ -315,13 +319,11 @@ SHEET = Sheet(
     [BATCHES, CROSS_ENTROPY, LEARN, STOP, TRAIN_AND_SAVE, CURVES, FRIENDS],
     minutes=50,
     setup="""
-    import matplotlib.pyplot as plt
     import numpy as np
 
     from helpers import load_exercises, quiet_tensorflow
 
     with quiet_tensorflow():
         import keras
-        import tensorflow as tf
     """,
 )

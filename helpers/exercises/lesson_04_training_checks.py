@@ -6,6 +6,7 @@ then rises, whatever the order in which they are learned.
 
 from __future__ import annotations
 
+import math
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MOST_EPOCHS, PATIENCE, SIDE = 20, 3, 4
+IMAGES, BATCH = 100, 32  # so that the last batch of an epoch is smaller
 Images = tuple[np.ndarray, np.ndarray]
 
 
@@ -48,7 +50,7 @@ def _parts() -> tuple[Images, Images]:
     network becomes too sure. A pixel in the last row is bright in validation only: weights that
     begin at 0 leave 0 there only where these images are learned from.
     """
-    train, validation = _made_up(96, 0), _made_up(60, 3)
+    train, validation = _made_up(IMAGES, 0), _made_up(60, 3)
     validation[0][:, -1, -1] = 255
     return train, validation
 
@@ -96,7 +98,7 @@ def _uses_right_loss(model: keras.Model, images: np.ndarray) -> None:
 
 
 def _recorded(result: object) -> dict[str, tuple[float, ...]]:
-    """What `fit` recorded, of each epoch."""
+    """The losses that `fit` recorded, of each epoch."""
     history = getattr(result, "history", result)
     if not isinstance(history, dict):
         raise Wrong(
@@ -110,7 +112,10 @@ def _recorded(result: object) -> dict[str, tuple[float, ...]]:
         )
     if not any("acc" in name for name in history):
         raise Wrong("No accuracy was recorded. Which metrics does `compile` get?")
-    return {name: as_numbers(values) for name, values in history.items()}
+    recorded = {name: as_numbers(history[name]) for name in ("loss", "val_loss")}
+    if not recorded["loss"] or len(recorded["loss"]) != len(recorded["val_loss"]):
+        raise Wrong("There is no epoch in what you give back that has both a loss and a val_loss.")
+    return recorded
 
 
 def _trained_as_asked(model: keras.Model, history: dict, validation: Images) -> None:
@@ -119,6 +124,12 @@ def _trained_as_asked(model: keras.Model, history: dict, validation: Images) -> 
         raise Wrong("Your function also learns from the validation images.")
     if history["loss"][-1] >= history["loss"][0]:
         raise Wrong("The training loss does not fall. What does the optimizer get?")
+    steps = int(model.optimizer.iterations) / len(losses)
+    if steps != math.ceil(IMAGES / BATCH):
+        raise Wrong(
+            f"Your function took {steps:.3g} steps an epoch. All {IMAGES} training images in batches "
+            f"of {BATCH}, with a smaller last one, are another number of steps."
+        )
     kept, trained = kept_and_trained(losses, PATIENCE)
     now = mean_loss(np.asarray(model(validation[0]), float), validation[1])
     if not any(close(now, loss, 1e-3) for loss in losses):
@@ -151,7 +162,7 @@ def _saved(model: keras.Model, path: Path, images: np.ndarray) -> None:
     if not path.is_file():
         raise Wrong("There is no file at `path`. Your function saves the model there.")
     try:
-        loaded = keras.saving.load_model(path)
+        loaded = keras.saving.load_model(path, compile=False)
     except Exception as error:  # whatever the file holds
         raise Wrong(
             f"The file cannot be loaded as a model: {in_its_own_words(error, 200)}."

@@ -278,7 +278,10 @@ def trainer(
         )  # fmt: skip
         if save == "after":
             model.save(path)
-        return {"history": fitted.history, "fitted": fitted, "nothing": None}[back]
+        return {
+            "history": fitted.history, "fitted": fitted, "model": model, "nothing": None,
+            "empty": {"loss": [], "val_loss": [], "accuracy": []},
+        }[back]  # fmt: skip
 
     return train_and_save
 
@@ -310,6 +313,10 @@ def by_train_on_batch(model, train, validation, path):
     return history
 
 
+def of_logits(true, logits):
+    return keras.losses.sparse_categorical_crossentropy(true, logits, from_logits=True)
+
+
 class Trainer:
     """Given to `check` as an object that is called."""
 
@@ -317,13 +324,13 @@ class Trainer:
         data = [tf.data.Dataset.from_tensor_slices(part).batch(32) for part in (train, validation)]
         model.compile(
             optimizer=keras.optimizers.Adam(learning_rate=0.01),
-            loss=lambda true, logits: keras.losses.sparse_categorical_crossentropy(
-                true, logits, from_logits=True
-            ),
+            loss=of_logits,
             metrics=[keras.metrics.SparseCategoricalAccuracy()],
         )
-        stop = stopper()()
-        fitted = model.fit(data[0], validation_data=data[1], epochs=20, verbose=0, callbacks=[stop])
+        fitted = model.fit(
+            data[0], validation_data=data[1], epochs=20, shuffle=False, verbose=0,
+            callbacks=stopper()(),
+        )  # fmt: skip
         keras.saving.save_model(model, path)
         return fitted
 
@@ -519,7 +526,7 @@ ANSWERS = {
         right=[
             trainer(callbacks=[stopper()]), by_train_on_batch, Trainer(),
             trainer(keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-                    [stopper(mode="min", verbose=0), C.TerminateOnNaN], batch=16, back="fitted"),
+                    [stopper(mode="min", verbose=0), C.TerminateOnNaN], back="fitted"),
         ],
         wrong=[
             (trainer("sparse_categorical_crossentropy", [stopper()]), "softmax"),
@@ -529,9 +536,9 @@ ANSWERS = {
             (trainer(callbacks=[stopper("val_accuracy")]), "Training ended after"),
             (trainer(callbacks=[stopper(restore=False)]), "does not end with the best weights"),
             (trainer(callbacks=[stopper(patience=1)]), "3 of waiting"),
-            (trainer(callbacks=[stopper(patience=5)]), "waits for 3 epochs"),
             (trainer(callbacks=[stopper()], epochs=3), "Training ended after 3 epochs"),
             (trainer(callbacks=[stopper()], rate=0.001), "at a rate of 0.01"),
+            (trainer(callbacks=[stopper()], batch=16), "steps an epoch"),
             (trainer(callbacks=[stopper()], measured=0), "no recorded val_loss"),
             (trainer(callbacks=[stopper()], metrics=()), "No accuracy"),
             (trainer(callbacks=[stopper()], back="nothing"), "return"),
@@ -541,7 +548,8 @@ ANSWERS = {
             (trains_a_copy, "has no loss yet"), (saves_weights_only, "cannot be loaded"),
             (scales_again, "changes the images"),
             (lambda model, train, validation: None, "stopped with TypeError"),
-            (trainer, "Expected what `fit` recorded"),
+            (trainer(callbacks=[stopper()], back="model"), "Expected what `fit` recorded"),
+            (trainer(callbacks=[stopper()], back="empty"), "no epoch"),
         ],
     ),
     "curves": Answers(
