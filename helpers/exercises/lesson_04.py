@@ -294,7 +294,7 @@ FRIENDS = Exercise(
     features, rule = random.normal(size=(2_000, 20)), random.normal(size=(20, 3))
     labels = (features @ rule + 4 * random.normal(size=(2_000, 3))).argmax(axis=1)
     weights, training, losses, accuracies = np.zeros((20, 3)), [], [], []
-    for epoch in range(60):
+    for _ in range(60):
         weights = learn(weights, features[:60], labels[:60], 0.3, 16, 1)
         logits = features @ weights
         training.append(cross_entropy(logits[:60], labels[:60]))

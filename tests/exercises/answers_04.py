@@ -176,7 +176,7 @@ def first_batch_only(weights, features, labels, rate, batch_size, epochs):
     return by_hand(weights, *part, rate, batch_size, epochs)
 
 
-def one_hot_by_pandas_way(weights, features, labels, rate, batch_size, epochs):
+def columns_of_seen_classes_only(weights, features, labels, rate, batch_size, epochs):
     """Classes that do not occur get no column."""
     return by_hand(weights[:, : labels.max() + 1], features, labels, rate, batch_size, epochs)
 
@@ -493,7 +493,7 @@ ANSWERS = {
             (faulty(one_epoch=True), "one epoch, whatever"), (faulty(zero=True), "with zeros"),
             (faulty(axis=0), "Called with"), (faulty(one_hot=False), "Called with"),
             (with_old_gradients, "the first weights"), (old_within_an_epoch, "Within an epoch"),
-            (in_place, "work on a copy"), (one_hot_by_pandas_way, "shape"),
+            (in_place, "work on a copy"), (columns_of_seen_classes_only, "shape"),
             (lambda *given: by_hand(*given).T, "exchanged"),
             (lambda *given: by_hand(*given[:3], 0.1, *given[4:]), "Called with"),
             (lambda *given: by_hand(*given[:-2], *given[:-3:-1]), "Called with"),
