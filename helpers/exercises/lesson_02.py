@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from helpers.checking.exercise import Exercise, Sheet
 from helpers.checking.values import choice, every, number
-from helpers.grading.folders import reads_a_folder
+from helpers.grading.folders import reads_a_folder, splits_by_class, splits_by_place
 from helpers.grading.scaling import names_photos
-from helpers.grading.splits import splits_by_class, splits_by_place
 
 CARD = Exercise(
     "card", "recall", "What a card says",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from helpers.checking.exercise import Exercise, Sheet
 from helpers.checking.values import choice, every, number
-from helpers.exercises.lesson_04_checks import (
+from helpers.grading.optimisation import (
     cross_entropy_of_logits,
     rule_for_stopping,
     weights_after_training,
 )
-from helpers.exercises.lesson_04_training_checks import draws_learning_curves, trained_and_saved
+from helpers.grading.trainings import draws_learning_curves, trained_and_saved
 
 BATCHES = Exercise(
     "batches", "predict", "Batches of 32 and of 256",

@@ -18,7 +18,7 @@ from helpers.checking.limits import run
 from helpers.checking.models import loss_fits
 from helpers.checking.plain import NotAnswered, Wrong, as_array, as_numbers, plain, received
 from helpers.checking.values import close
-from helpers.exercises.lesson_04_checks import kept_and_trained, mean_loss
+from helpers.grading.optimisation import kept_and_trained, mean_loss
 
 if TYPE_CHECKING:
     import keras
