@@ -59,7 +59,8 @@ cross_entropy_of_logits = function(mean_loss, _logits_and_labels(), told=[
      "The sign is turned round. The logarithm of a probability is negative, and a loss is not."),
     (_losses, "You give a loss for each image. Asked for is one number: their mean."),
     (lambda logits, labels: _losses(logits, labels).sum(),
-     "You add up the losses of the images. With the sum, a batch twice as large costs twice as much: "
+     "You add up the losses of the images. With the sum, a batch twice as large costs twice as "
+     "much: "
      "the loss of a batch is the mean."),
     (lambda logits, labels: mean_loss(logits, labels) / logits.shape[1],
      "You also divide by the number of classes. Only the true class of each image counts, so the "
@@ -69,7 +70,8 @@ cross_entropy_of_logits = function(mean_loss, _logits_and_labels(), told=[
     (lambda logits, labels: mean_loss(logits, labels) / np.log(10),
      "Your logarithm is that to the base 10. The loss takes the natural one."),
     (lambda logits, labels: mean_loss(_softmax(logits), labels),
-     "Softmax is taken twice. Run the cell `logits-wrong` of the lesson: no error, and a loss that is "
+     "Softmax is taken twice. Run the cell `logits-wrong` of the lesson: no error, and a loss "
+     "that is "
      "wrong."),
     *((_cut_off(10.0**-power),
        "An answer that is wrong and very sure costs too little: your probabilities are cut off "
@@ -161,13 +163,16 @@ weights_after_training = function(_by_tape, _trainings(), told=[
      "You divide by the batch size. The last batch may hold fewer images than that."),
     (_walk(cut=lambda images, size: [slice(images)]),
      "You take one step an epoch, with all images. After each batch the weights take a step."),
-    (_walk(cut=lambda images, size: [slice(n * size, (n + 1) * size) for n in range(images // size)]),
+    (_walk(cut=lambda images, size: [
+        slice(n * size, (n + 1) * size) for n in range(images // size)
+    ]),
      "The last batch is left out where it is not full. Its images count too."),
     (lambda weights, features, labels, rate, size, epochs:
      _walk()(weights, features[:size], labels[:size], rate, size, 1),
      "You take one step only. Look at where the `return` stands."),
     (_walk(cut=lambda images, size: [slice(size)]),
-     "You use the first batch only. Look at where the `return` stands, and at what the inner loop goes "
+     "You use the first batch only. Look at where the `return` stands, and at what the inner "
+     "loop goes "
      "through."),
     (lambda weights, features, labels, rate, size, epochs:
      _walk()(weights, features, labels, rate, size, 1),
@@ -177,7 +182,8 @@ weights_after_training = function(_by_tape, _trainings(), told=[
     (_walk(old="training"),
      "All your gradients are those of the first weights. After a step the slope is another one."),
     (_walk(old="epoch"),
-     "Within an epoch all your gradients are those of the same weights. After each step the slope is "
+     "Within an epoch all your gradients are those of the same weights. After each step the "
+     "slope is "
      "another one."),
 ])  # fmt: skip
 
@@ -229,7 +235,8 @@ rule_for_stopping = function(kept_and_trained, LOSSES_AND_PATIENCE, told=[
      "It counts all epochs that were not lower. Asked for are those in a row: what happens to the "
      "count when an epoch is lower?"),
     (lambda losses, patience: _compared(losses, patience, before=True, in_a_row=True),
-     "Each loss is compared with the one before it. Asked for is a comparison with the lowest so far."),
+     "Each loss is compared with the one before it. Asked for is a comparison with the lowest so "
+     "far."),
     (lambda losses, patience: tuple(n - 1 for n in kept_and_trained(losses, patience)),
      "You count the epochs from 0. Asked for is a count from 1."),
     (lambda losses, patience: kept_and_trained(losses, patience)[::-1],
@@ -237,9 +244,12 @@ rule_for_stopping = function(kept_and_trained, LOSSES_AND_PATIENCE, told=[
     (lambda losses, patience: (kept_and_trained(losses, patience)[1],) * 2,
      "You keep the last epoch. The one with the lowest loss is kept."),
     (lambda losses, patience: kept_and_trained(losses, patience + 1),
-     "Training goes on for one epoch too many: with a patience of 1, the first epoch that is not lower "
+     "Training goes on for one epoch too many: with a patience of 1, the first epoch that is not "
+     "lower "
      "ends it."),
-    (lambda losses, patience: (losses.index(min(losses)) + 1, kept_and_trained(losses, patience)[1]),
+    (lambda losses, patience: (
+        losses.index(min(losses)) + 1, kept_and_trained(losses, patience)[1]
+    ),
      "You keep the lowest of all losses. An epoch after the end was never trained."),
     (_last_of_equal, "A loss that is equal to the lowest is not lower than it."),
 ])  # fmt: skip

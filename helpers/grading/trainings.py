@@ -127,7 +127,8 @@ def _trained_as_asked(model: keras.Model, history: dict, validation: Images) -> 
     steps = int(model.optimizer.iterations) / len(losses)
     if steps != math.ceil(IMAGES / BATCH):
         raise Wrong(
-            f"Your function took {steps:.3g} steps an epoch. All {IMAGES} training images in batches "
+            f"Your function took {steps:.3g} steps an epoch. All {IMAGES} training images in "
+            f"batches "
             f"of {BATCH}, with a smaller last one, are another number of steps."
         )
     kept, trained = kept_and_trained(losses, PATIENCE)
@@ -236,7 +237,8 @@ def _has_both_lines(ax: Axes, history: dict) -> None:
         text = _name_in_legend(ax, lines[name])
         if word not in text.lower() or (word == "train" and "val" in text.lower()):
             raise Wrong(
-                f'The line of `history["{name}"]` is called {text!r} in the legend. Expected a name '
+                f'The line of `history["{name}"]` is called {text!r} in the legend. Expected a '
+                f'name '
                 f'with "{whole}".'
                 if text
                 else f'No legend names the line of `history["{name}"]`.'
