@@ -9,6 +9,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "functions": ["function"],
         "models": ["network"],
         "plain": ["Wrong"],
-        "values": ["array", "choice", "every", "number", "numbers"],
+        "values": ["array", "choice", "every", "number", "numbers", "shape"],
     },
 )

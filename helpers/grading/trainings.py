@@ -238,7 +238,7 @@ def _has_both_lines(ax: Axes, history: dict) -> None:
         if word not in text.lower() or (word == "train" and "val" in text.lower()):
             raise Wrong(
                 f'The line of `history["{name}"]` is called {text!r} in the legend. Expected a '
-                f'name '
+                f"name "
                 f'with "{whole}".'
                 if text
                 else f'No legend names the line of `history["{name}"]`.'

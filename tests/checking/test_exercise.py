@@ -1,7 +1,9 @@
 """Check, hint and solution, and what is kept of a solved exercise."""
 
 import copy
+import re
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -115,7 +117,18 @@ class TestMarks:
         assert "could not be noted" in said
 
 
-def test_ten_lines_make_an_exercise(capsys):
+def test_the_exercise_that_the_handbook_shows(capsys):
+    """CONTRIBUTING.md shows a whole one, in ten lines."""
+    text = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    shown = re.search(r"```python\n(.*?)```", text, flags=re.S)[1]
+    names = {}
+    exec(shown, names)
+    assert "grey image" in capsys.readouterr().out
+    names["pixels"].check(600.0)
+    assert "Correct" in capsys.readouterr().out
+
+
+def test_a_check_is_any_function_that_raises_wrong(capsys):
     def even(answer):
         if answer % 2:
             raise Wrong("That is odd.")
