@@ -6,11 +6,11 @@
     make mutants SAMPLE=20 MODULES="folders/cut basics/files"
 
 A fault is one small change: another comparison, number or sign, `and` for `or`, a condition turned
-round, a result or a call left out. Each is put into a copy of the project, where the tests of its
-module run until the first that fails: first those that come by the changed lines, then all. A
-run that takes far longer than without the fault counts as caught too. A module's tests are those
-of its room, and of the rooms that tests/mutants.toml adds. It also has the named faults, and those
-faults that change nothing, with the reason.
+round, a result or a call left out. Each is put into a copy of the project, where tests run until
+the first that fails: first those of all rooms that come by the changed lines; then, as a line may
+count in a process that nothing is noted of, the others of its room and of the rooms that
+tests/mutants.toml adds. A run that takes far longer than without the fault counts as caught too.
+The list also has the named faults, and those faults that change nothing, with the reason.
 """
 
 import argparse
@@ -27,6 +27,7 @@ import tomllib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import repeat
 from pathlib import Path
 from queue import Queue
 from typing import NamedTuple
@@ -168,7 +169,7 @@ class Copy:
     """A copy of the project whose tests are run."""
 
     def __init__(self, folder: Path, lists: dict):
-        self.folder, self.lists = folder, lists
+        self.folder, self.lists, self.said = folder, lists, ""
         ignored = shutil.ignore_patterns(".venv", ".git", "build", "scratch", "data", "*cache*")
         shutil.copytree(PROJECT, folder, ignore=ignored, dirs_exist_ok=True)
         (folder / "data").symlink_to(PROJECT / "data")
@@ -186,16 +187,18 @@ class Copy:
             )
         except subprocess.TimeoutExpired:
             return False
-        # Passed, failed, could not be imported; 4 says that of tests that are named one by one.
-        if run.returncode not in (0, 1, 2, 4):
-            sys.exit(run.stdout.decode() + run.stderr.decode())
-        return run.returncode == 0
+        self.said = run.stdout.decode() + run.stderr.decode()
+        # Passed, failed, could not be imported; 4 says that of tests that are named one by one, and
+        # 5 that none was left.
+        if run.returncode not in (0, 1, 2, 4, 5):
+            sys.exit(self.said)
+        return run.returncode in (0, 5)
 
     def reach(self, tests: str) -> Reach:
         """Run a file of tests without a fault, and note which lines each test runs."""
         started = time.monotonic()
         if not self.passes(tests, "--cov=helpers", "--cov-context=test", "--cov-report="):
-            sys.exit(f"{tests} fails without a fault.")
+            sys.exit(f"{self.said}\n{tests} fails without a fault.")
         noted = coverage.CoverageData(self.folder / ".coverage")
         noted.read()
         # "tests/test_a.py::test_b[1]|run", and "" for what an import runs
@@ -210,19 +213,25 @@ class Copy:
         """Such as "folders/cut"."""
         return Path(file).relative_to(self.folder / "helpers").with_suffix("").as_posix()
 
-    def catches(self, fault: Fault, reaches: list[Reach]) -> bool:
+    def catches(self, fault: Fault, reaches: dict[str, Reach]) -> bool:
         """Whether a test fails with the fault in its module."""
         places = [(fault.module, line) for line in fault.lines]
-        near = sorted(
-            set().union(*(reach.tests.get(place, ()) for reach in reaches for place in places))
-        )
+        own = tests_of(fault.module, self.lists)
+        near = {
+            file: sorted(set().union(*(reaches[file].tests.get(place, ()) for place in places)))
+            for file in [*own, *sorted(reaches.keys() - own)]
+        }
+        near_files = [file for file in near if near[file]]
+        named = [test for file in near_files for test in near[file]]
+        rounds = [(near_files, named), (own, [*own, *(f"--deselect={test}" for test in named)])]
         path = self.folder / "helpers" / f"{fault.module}.py"
         path.write_text(fault.source, encoding="utf-8")
-        limit = 60 + 5 * sum(reach.seconds for reach in reaches)
         try:
-            # All of them last: a line may count in a process that nothing is noted of.
-            every = tests_of(fault.module, self.lists)
-            return not all(self.passes(*some, limit=limit) for some in (near, every) if some)
+            return not all(
+                self.passes(*arguments, limit=60 + 5 * sum(reaches[f].seconds for f in files))
+                for files, arguments in rounds
+                if arguments
+            )
         finally:
             shutil.copyfile(PROJECT / path.relative_to(self.folder), path)
 
@@ -230,8 +239,11 @@ class Copy:
 def run(faults: list[Fault], lists: dict) -> float:
     """Try every fault, print those that no test catches; give back the share that is caught."""
     free: Queue[Copy] = Queue()
-    tests = {fault.module: tests_of(fault.module, lists) for fault in faults}
-    files = sorted({file for some in tests.values() for file in some})
+    files = sorted(
+        path.relative_to(PROJECT).as_posix()
+        for path in (PROJECT / "tests").glob("*/test_*.py")
+        if path.parent.name != "browser"
+    )
 
     def with_a_copy(method: Callable, *values: object) -> object:
         copy = free.get()
@@ -245,9 +257,8 @@ def run(faults: list[Fault], lists: dict) -> float:
         for number in range(COPIES):
             free.put(Copy(Path(folder, str(number)), lists))
         reaches = pool.map(partial(with_a_copy, Copy.reach), files)
-        reach = dict(zip(files, reaches, strict=True))
-        of_its_module = [[reach[file] for file in tests[fault.module]] for fault in faults]
-        outcomes = pool.map(partial(with_a_copy, Copy.catches), faults, of_its_module)
+        noted = dict(zip(files, reaches, strict=True))
+        outcomes = pool.map(partial(with_a_copy, Copy.catches), faults, repeat(noted))
         for number, (fault, caught) in enumerate(zip(faults, outcomes, strict=True), 1):
             survived += not caught
             outcome = "caught  " if caught else "SURVIVED"
