@@ -28,6 +28,9 @@ help: ## Show this list
 	@echo "On Linux, pip's own PyTorch carries GPU code, several GB. pip's settings"
 	@echo '(PIP_EXTRA_INDEX_URL, PIP_FIND_LINKS) are honoured: point them at a CPU build.'
 
+# The lessons that are run here are not the learner's: their log is another one.
+test lessons lesson-faults outputs figures lesson-times: export COURSE_EXPERIMENTS = $(CURDIR)/build/experiments.sqlite
+
 lab: ## Install what is missing and open your copies of the lessons (AGAIN= STORED= LAB_ARGS=)
 	@tools/setup.sh lab
 	@$(PYTHON_IN_VENV) tools/lab.py $(if $(AGAIN),--again $(AGAIN)) $(if $(filter yes,$(STORED)),--stored) $(LAB_ARGS)

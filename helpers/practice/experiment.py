@@ -6,9 +6,11 @@ its trainings with ten seeds are stored, so only the variant is trained.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +26,7 @@ from helpers.training.run import TrainingRun
 if TYPE_CHECKING:
     import keras
 
-BASELINE = CLASSIC.but(epochs=2)
+NAME, BASELINE = "baseline", CLASSIC.but(epochs=2)
 STORE = Path(__file__).with_name("baseline.json")
 Variant = Recipe | Callable[[ImageDataset, int], "tuple[keras.Model, TrainingRun]"]
 
@@ -60,20 +62,12 @@ def compare_variant(
             f"TrainingRun. Received: {kind_of(variant)}."
         )
     seeds = check_whole("seeds", seeds, 1, MOST_SEEDS)
-    stored = stored_baseline(dataset)
-    baseline = {}
-    for seed in range(seeds):
-        if seed not in stored:
-            print(f"baseline, seed {seed}: is trained, since none is stored")
-        baseline[seed] = stored.get(seed) or train_once(BASELINE, dataset, seed)
+    baseline = baseline_of(dataset, range(seeds))
     tried = {}
     for seed in range(seeds):
         tried[seed] = train_once(variant, dataset, seed)
         print(f"{LEARNER}{name}, seed {seed}: {100 * tried[seed].accuracies[-1]:.1f} %", flush=True)
-        try:
-            log.add(name, dataset.name, seed, tried[seed])
-        except CourseError as error:  # the comparison goes on
-            print(wrapped(str(error)))
+        _keep(name, dataset, seed, tried[seed])
     comparison = Comparison(name, tried, baseline)
     print(LEARNER + wrapped(comparison.sentence()).replace("\n", f"\n{LEARNER}"))
     return comparison
@@ -103,6 +97,39 @@ def train_once(variant: Variant, dataset: ImageDataset, seed: int) -> Result:
         run.seconds,
         model.count_params(),
     )
+
+
+def baseline_of(dataset: ImageDataset, seeds: Sequence[int]) -> dict[int, Result]:
+    """The baseline's trainings with these seeds: stored ones, and others trained now.
+
+    Stored seconds are those of another computer. So the baseline is trained once here, and the
+    seconds of that stand for all.
+    """
+    stored = stored_baseline(dataset)
+    trained = {seed: train_once(BASELINE, dataset, seed) for seed in seeds if seed not in stored}
+    for seed, result in trained.items():
+        _keep(NAME, dataset, seed, result)
+    seconds = _seconds_here(dataset)
+    if seconds is None:
+        here = train_once(BASELINE, dataset, seeds[0])
+        _keep(NAME, dataset, seeds[0], here)
+        seconds = here.seconds
+    return {seed: replace((trained | stored)[seed], seconds=seconds) for seed in seeds}
+
+
+def _seconds_here(dataset: ImageDataset) -> float | None:
+    with contextlib.suppress(CourseError):  # the log cannot be read
+        for row in log.experiments().rows:
+            if (row["name"], row["dataset"]) == (NAME, dataset.name):
+                return row["seconds"]
+    return None
+
+
+def _keep(name: str, dataset: ImageDataset, seed: int, result: Result) -> None:
+    try:
+        log.add(name, dataset.name, seed, result)
+    except CourseError as error:  # the comparison goes on
+        print(wrapped(str(error)))
 
 
 def stored_baseline(dataset: ImageDataset) -> dict[int, Result]:

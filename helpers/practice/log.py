@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from helpers.basics.errors import DamagedFileError, StorageError, UsageError
 from helpers.basics.files import as_path, written_whole
@@ -21,10 +21,11 @@ from helpers.pictures.picture import COLOURS, Picture, finished, new_axes
 from helpers.pictures.words import sentences
 from helpers.practice.comparison import Result
 
-if TYPE_CHECKING:
-    import os
-
-FILE = Path(__file__).resolve().parents[2] / "my_lessons" / "experiments.sqlite"
+# `make test` and the like run the lessons too, and leave the learner's log alone.
+FILE = Path(
+    os.environ.get("COURSE_EXPERIMENTS")
+    or Path(__file__).resolve().parents[2] / "my_lessons" / "experiments.sqlite"
+)
 COLUMNS = (
     "name",
     "dataset",
