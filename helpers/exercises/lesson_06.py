@@ -257,9 +257,7 @@ COMPLETE = Exercise(
     complete.add(keras.layers.Dropout(0.3))
     complete.add(keras.layers.Dense(5))
 
-    schedule = keras.optimizers.schedules.CosineDecay(
-        0.001, 280, warmup_target=0.01, warmup_steps=120
-    )
+    schedule = keras.optimizers.schedules.CosineDecay(0.001, 280, warmup_target=0.01, warmup_steps=120)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     complete.compile(keras.optimizers.Adam(schedule), loss, metrics=["accuracy"])
     """,
