@@ -1,6 +1,6 @@
 """Every lesson, opened in JupyterLab in a real browser and run by "Run All Cells".
 
-`make test-browser` runs all lessons, `make test-browser LESSONS="03 05"` some. What a
+`make test-browser` runs all lessons, `make test-browser LESSONS="03 exercises/05"` some. What a
 learner would see is kept in build/screenshots/, a folder a lesson.
 """
 
@@ -17,9 +17,12 @@ from playwright.sync_api import Browser, Page
 ROOT = Path(__file__).resolve().parents[2]
 SCREENSHOTS = ROOT / "build" / "screenshots"
 WANTED = tuple(os.environ.get("LESSONS", "").split()) or ("0",)
-LESSONS = [
-    path.name for path in sorted(ROOT.glob("notebooks/*.ipynb")) if path.name.startswith(WANTED)
-]
+NAMES = sorted(
+    path.relative_to(ROOT / "notebooks").as_posix()
+    for pattern in ("*.ipynb", "exercises/*.ipynb")
+    for path in ROOT.glob(f"notebooks/{pattern}")
+)
+LESSONS = [name for name in NAMES if name.startswith(WANTED)]
 if not LESSONS:
     pytest.exit(f"No lesson's name starts with: {' '.join(WANTED)}", returncode=1)
 
