@@ -125,3 +125,14 @@ def test_prose_does_not_shout(name):
 
 def test_code_opens_no_door_to_foreign_code(name):
     assert [cell.source for cell in cells(name, "code") if UNSAFE_CODE.search(cell.source)] == []
+
+
+def test_two_or_three_cells_are_marked_to_be_changed(name):
+    """Always in the same words, above the cell that is meant."""
+    every = NOTEBOOKS[name].cells
+    followed = [
+        after.cell_type
+        for cell, after in zip(every, every[1:], strict=False)
+        if "\n\n**Change it.** " in cell.source
+    ]
+    assert followed in (["code"] * 2, ["code"] * 3)
