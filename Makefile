@@ -69,9 +69,10 @@ fuzz: ## Damage thousands of files at random, kill 100 trainings (FUZZ=20 KILLS=
 	@FUZZ=$(or $(FUZZ),20) KILLS=$(or $(KILLS),100) $(PYTHON_IN_VENV) -m pytest -q tests/test_fuzz.py \
 	    tests/test_kills.py tests/model_files/test_load.py
 
-mutants: ## Put faults into helpers/, count what the tests catch (SAMPLE=200 SEED= MODULES=); hours
+mutants: ## Put faults into helpers/, count what the tests catch (SAMPLE=200 SEED= START= MODULES=); hours
 	@tools/setup.sh test
-	@$(PYTHON_IN_VENV) tools/mutants.py --sample=$(or $(SAMPLE),0) --seed=$(or $(SEED),0) $(MODULES)
+	@$(PYTHON_IN_VENV) tools/mutants.py --sample=$(or $(SAMPLE),0) --seed=$(or $(SEED),0) \
+	    --start=$(or $(START),0) $(MODULES)
 
 lesson-faults: ## Put faults into the course, see that the check of the lessons notices (FAULTS=); half an hour
 	@tools/setup.sh test

@@ -3,6 +3,7 @@
 
     make mutants                                  the faults of tests/mutants.toml
     make mutants SAMPLE=200 SEED=1                so many at random, in all modules
+    make mutants SAMPLE=200 SEED=1 START=80       the same sample, without its first 80
     make mutants SAMPLE=20 MODULES="folders/cut basics/files"
 
 A fault is one small change: another comparison, number or sign, `and` for `or`, a condition turned
@@ -236,8 +237,8 @@ class Copy:
             shutil.copyfile(PROJECT / path.relative_to(self.folder), path)
 
 
-def run(faults: list[Fault], lists: dict) -> float:
-    """Try every fault, print those that no test catches; give back the share that is caught."""
+def run(faults: list[Fault], lists: dict, first: int = 1) -> float:
+    """Try every fault, say of each whether it is caught; give back the share that is."""
     free: Queue[Copy] = Queue()
     files = sorted(
         path.relative_to(PROJECT).as_posix()
@@ -259,7 +260,7 @@ def run(faults: list[Fault], lists: dict) -> float:
         reaches = pool.map(partial(with_a_copy, Copy.reach), files)
         noted = dict(zip(files, reaches, strict=True))
         outcomes = pool.map(partial(with_a_copy, Copy.catches), faults, repeat(noted))
-        for number, (fault, caught) in enumerate(zip(faults, outcomes, strict=True), 1):
+        for number, (fault, caught) in enumerate(zip(faults, outcomes, strict=True), first):
             survived += not caught
             outcome = "caught  " if caught else "SURVIVED"
             print(f"{number:4} {outcome} {fault.name}: {_shown(fault)}", flush=True)
@@ -277,6 +278,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--sample", type=int, default=0)
     options.add_argument("--seed", type=int, default=0)
+    options.add_argument("--start", type=int, default=0)
     options.add_argument("modules", nargs="*")
     chosen = options.parse_args()
     lists = tomllib.loads(LISTS.read_text(encoding="utf-8"))
@@ -285,7 +287,8 @@ def main() -> None:
         for path in (PROJECT / "helpers").glob("*/*.py")
     )
     if chosen.sample:
-        share, floor = run(sample(lists, modules, chosen.sample, chosen.seed), lists), FLOOR
+        faults = sample(lists, modules, chosen.sample, chosen.seed)[chosen.start :]
+        share, floor = run(faults, lists, chosen.start + 1), FLOOR
     else:
         named = [fault for fault in named_faults(lists) if fault.module in modules]
         share, floor = run(named, lists), 1.0

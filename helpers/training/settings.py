@@ -141,7 +141,7 @@ def _images_a_class(dataset: ImageDataset) -> list[int]:
 
 def say_what_is_unequal(dataset: ImageDataset) -> None:
     counts = _images_a_class(dataset)
-    if 0 < VERY_UNEQUAL * min(counts) <= max(counts):
+    if min(counts) and max(counts) >= VERY_UNEQUAL * min(counts):
         most, fewest = (dataset.class_names[counts.index(f(counts))] for f in (max, min))
         print(
             wrapped(

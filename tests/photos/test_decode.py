@@ -47,7 +47,7 @@ from helpers.basics.errors import FolderError
 from helpers.folders import findings as images
 from helpers.folders.examine import read_images
 from helpers.photos import colours as colours_module
-from helpers.photos import decode, processes
+from helpers.photos import damage, decode, processes
 from helpers.photos import remarks as remarks_module
 from helpers.photos.processes import in_processes
 
@@ -684,6 +684,16 @@ def by_littlecms(content: bytes, profile: bytes) -> np.ndarray:
 TEXT = zlib.compress(bytes(3_000_000))
 
 
+@pytest.mark.parametrize(
+    ("gamma", "kinds"),
+    [(0.44, ["other colours"]), (0.446, []), (0.463, []), (0.47, ["other colours"])],
+)
+def test_a_brightness_near_that_of_screens_is_theirs(tmp_path, gamma, kinds):
+    chunks = chunk(b"gAMA", struct.pack(">I", round(100_000 * gamma)))
+    path = write(tmp_path / "a.png", png(COLOURS, 8, 2, chunks))
+    assert [kind for kind, _ in decode.decoded(path, thorough=True)[1]] == kinds
+
+
 class TestBesideThePicture:
     """What a file holds beside the picture costs no picture, as in every other program."""
 
@@ -719,6 +729,15 @@ class TestBesideThePicture:
     def test_what_makes_the_picture_is_never_left_out(self, photos):
         write(photos / "cat" / "a.png", png(COLOURS, 8, 2, chunk(b"ABCD", b"x", wrong=True)))
         assert found(check_folder(photos)) == [("cat/a.png", "damaged", "problem")]
+
+    def test_first_only_what_is_not_about_the_picture_is_left_out(self):
+        """What says how the colours are coded (JFIF, Adobe) goes later than a comment."""
+        whole = encoded(photo(1), "JPEG", exif=EXIF)
+        commented = io.BytesIO(with_segment(whole, 0xFE, b"a comment"))
+        first = next(damage.without_extras(commented, "JPEG")).read()
+        assert b"a comment" not in first
+        assert b"JFIF" in whole
+        assert b"JFIF" in first
 
     @pytest.mark.parametrize(("marker", "data"), [(0xEE, b"Adobe\0"), (0xE0, b"JFIF\0\1")])
     def test_short_segments_of_a_jpeg(self, tmp_path, marker, data):
