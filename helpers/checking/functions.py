@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
+import itertools
 from collections import UserList
 from collections.abc import Callable, Mapping, Sequence
 
@@ -19,6 +20,7 @@ from helpers.checking.plain import NotAnswered, Wrong, as_array, plain, received
 from helpers.checking.values import Check, compare_arrays
 
 Told = Sequence[tuple[Callable, str]]
+MOST = 10_000  # values that are taken from a function with `yield`
 
 
 def function(
@@ -91,7 +93,9 @@ def things_of(result: object, *names: str) -> list:
     row = None
     is_one_thing = isinstance(result, str | Mapping) or len(getattr(result, "shape", ())) > 1
     if not is_one_thing and hasattr(result, "__iter__"):
-        row = list(result)
+        row = list(itertools.islice(result, len(names) + 1))
+    if row is not None and len(row) > len(names):
+        raise Wrong(f"Expected {len(names)} things: {', '.join(names)}. Received more.")
     if row is None or len(row) != len(names):
         raise Wrong(
             f"Expected {len(names)} things: {', '.join(names)}. "
@@ -147,6 +151,8 @@ def _result(answer: Callable, case: tuple) -> object:
                 "Your function changes what it is given. Whoever calls it may need that "
                 "unchanged: work on a copy."
             )
+    if inspect.isgenerator(result):
+        result = run(lambda: tuple(itertools.islice(result, MOST)))
     return plain(result)
 
 
@@ -167,6 +173,8 @@ def _compare(given: object, right: object, within: float) -> None:
     right = plain(right)
     if given is None or given is ...:
         raise Wrong("It gives nothing. Is there a `return` for this case?")
+    if isinstance(given, dict) and isinstance(right, tuple):
+        raise Wrong(f"expected {len(right)} values in brackets. Received: a dictionary.")
     if isinstance(right, str | bool):
         given = bool(given) if isinstance(given, np.bool_) else given
         if given != right or isinstance(given, bool) != isinstance(right, bool):

@@ -39,7 +39,7 @@ def run(function: Callable, *arguments: object, seconds: float = SECONDS) -> obj
         ) from None
     except Wrong:
         raise
-    except Exception as error:  # whatever a learner's code may do
+    except (Exception, SystemExit) as error:  # whatever a learner's code may do
         raise Wrong(f"Your code stopped with {_named(error)}{_line(error)}") from None
 
 
@@ -58,18 +58,19 @@ def _alarm(seconds: float) -> Iterator[None]:
     started, worked = time.monotonic(), time.process_time()
 
     def ring() -> None:
-        while not over.wait(seconds / 10):
+        # Again and again: code that catches everything, as a bare `except` does, goes on.
+        while not over.wait(seconds / 10) and signal.getsignal(signal.SIGINT) is stop:
             waited = time.monotonic() - started
             busy = time.process_time() - worked < seconds / 2
             if waited > seconds * (WAITS if busy else 1):
                 rang.set()
                 _thread.interrupt_main()
-                return
 
     def stop(number: int, frame: object) -> None:
-        if rang.is_set():
+        if not rang.is_set():
+            raise KeyboardInterrupt
+        if not over.is_set():
             raise _TooLong
-        raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGINT, stop)
     threading.Thread(target=ring, daemon=True).start()
@@ -80,13 +81,13 @@ def _alarm(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def _named(error: Exception) -> str:
+def _named(error: BaseException) -> str:
     said = " ".join(str(error).split())
     said = said if len(said) <= 300 else f"{said[:300]} ..."
     return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 
-def _line(error: Exception) -> str:
+def _line(error: BaseException) -> str:
     """Where in the learner's own code it happened."""
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         if not any(part in frame.filename for part in LIBRARIES):

@@ -59,9 +59,10 @@ def _called(model: object, images: np.ndarray, torch: bool) -> object:
     if torch and hasattr(model, "parameters") and hasattr(model, "state_dict"):
         return _called_torch(model, images)
     if not isinstance(model, keras.Model):
-        raise Wrong(f"Expected a model of Keras. Received: {received(plain(model))}.")
+        hint = " Call it, with ()." if callable(model) else ""
+        raise Wrong(f"Expected a model of Keras. Received: {received(plain(model))}.{hint}")
     try:
-        return model(images, training=False)
+        return model(images.astype("float32"), training=False)
     except Exception as error:
         raise Wrong(
             f"The model does not take images of the shape {images.shape[1:]}: "
@@ -79,7 +80,8 @@ def _called_torch(model: Any, images: np.ndarray) -> object:
             return model(torch.from_numpy(images.transpose(0, 3, 1, 2).astype("float32")))
     except Exception as error:
         raise Wrong(
-            f"The model does not take images of the shape {images.shape[:0:-1]}, channels first: "
+            "The model does not take images of the shape "
+            f"{(images.shape[3], *images.shape[1:3])}, channels first: "
             f"{in_its_own_words(error, 200)}."
         ) from None
     finally:
@@ -136,6 +138,11 @@ def gives_logits(model: Any, images: np.ndarray, given: np.ndarray) -> None:
             f"{(given == 0).sum()} of {given.size} numbers are exactly 0, and none is negative. "
             "Something cuts off what lies below 0: look at the activation of the last layer."
         )
+    last = [*layers_of(model)][-1:] if getattr(model, "inputs", None) else []
+    for layer in last:  # of a model that is a graph: what its answer comes out of
+        name = getattr(getattr(layer, "activation", None), "__name__", "linear")
+        if name != "linear":
+            raise Wrong(f"The last layer has the activation {name}. A logit may be any number.")
 
 
 def gives_probabilities(model: Any, images: np.ndarray, given: np.ndarray) -> None:
@@ -160,6 +167,34 @@ def scales(model: Any, images: np.ndarray, given: np.ndarray) -> None:
         raise Wrong(
             f"The pixels are multiplied by {np.prod(factors):.3g} in all. Expected 1/255, once."
         )
+
+
+def calculates_like(build: Callable[[], keras.Model]) -> Property:
+    """Asks for a model that gives, with the same weights, what another one gives."""
+
+    def check(model: Any, images: np.ndarray, given: np.ndarray) -> None:
+        asked, before = build(), model.get_weights()
+        shapes = [weights.shape for weights in before]
+        if shapes != [weights.shape for weights in asked.get_weights()]:
+            raise Wrong(
+                "The weights of your network have other shapes than those of the network that is "
+                "asked for. Compare the layers one by one with `summary()`."
+            )
+        random = np.random.default_rng(0)
+        drawn = [random.normal(0, 0.3, shape).astype("float32") for shape in shapes]
+        try:
+            model.set_weights(drawn)
+            found = as_array(run(_called, model, images, False))
+        finally:
+            model.set_weights(before)
+        asked.set_weights(drawn)
+        if not np.allclose(found, as_array(_called(asked, images, False)), rtol=1e-2, atol=1e-2):
+            raise Wrong(
+                "With the same weights your network gives other numbers than the one that is asked "
+                "for. Which step stands where, and with which activation?"
+            )
+
+    return check
 
 
 def loss_fits(model: Any, images: np.ndarray, given: np.ndarray) -> None:

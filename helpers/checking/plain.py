@@ -7,11 +7,13 @@ None of that makes an answer wrong. What it cannot be is said in words: `Wrong` 
 from __future__ import annotations
 
 import math
+import re
 import reprlib
 from numbers import Number
 
 import numpy as np
 
+WRITTEN = "Python writes a number without comma and percent sign: 83946, 0.85."
 SHORT = reprlib.Repr()
 SHORT.maxstring = SHORT.maxother = 60  # characters
 
@@ -37,7 +39,7 @@ def plain(value: object) -> object:
     Tensors and variables of TensorFlow, Keras and PyTorch become arrays, arrays of one number
     that number, lists tuples. What is none of these stays as it is.
     """
-    if value is None or isinstance(value, str | bytes | bool | int | float):
+    if value is None or isinstance(value, str | bytes | bool | int | float | type):
         return value
     if isinstance(value, list | tuple):
         return tuple(plain(each) for each in value)
@@ -64,12 +66,16 @@ def as_number(value: object) -> float:
     value = plain(value)
     while isinstance(value, tuple) and len(value) == 1:
         value = value[0]
+    if isinstance(value, np.ndarray) and value.size == 1:
+        value = value.item()
     if isinstance(value, str):
+        plainly = "" if re.fullmatch(r"[\d.]+", value.strip()) else f". {WRITTEN}"
         raise Wrong(
-            f"Expected a number. Received the text {received(value)}: leave out the quotes."
+            f"Expected a number. Received the text {received(value)}: leave out the quotes{plainly}"
         )
     if isinstance(value, bool | np.bool_ | complex) or not isinstance(value, Number):
-        raise Wrong(f"Expected one number. Received: {received(value)}.")
+        more = f" {WRITTEN}" if isinstance(value, tuple) else ""
+        raise Wrong(f"Expected one number. Received: {received(value)}.{more}")
     try:
         number = float(value)
     except OverflowError:
@@ -77,7 +83,7 @@ def as_number(value: object) -> float:
     if not math.isfinite(number):
         raise Wrong(
             f"Expected a number. Received: {number}. That comes out where something is divided "
-            "by 0, or where a number grew without limit."
+            "by 0, where the logarithm of 0 is taken, or where a number grew without limit."
         )
     return number
 
@@ -117,6 +123,7 @@ def as_array(value: object) -> np.ndarray:
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise Wrong(
             f"Expected numbers. Received {int((~np.isfinite(array)).sum())} times nan or infinite, "
-            "which comes out where something is divided by 0, or grew without limit."
+            "which comes out where something is divided by 0, where the logarithm of 0 is taken, "
+            "or where a number grew without limit."
         )
     return array

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from helpers.checking.plain import Wrong, as_array, as_number, as_numbers, plain, received
+from helpers.checking.plain import WRITTEN, Wrong, as_array, as_number, as_numbers, plain, received
 
 Check = Callable[[object], str | None]
 NEARLY = 1e-6  # of the value: what rounding in float32 may change
@@ -129,6 +129,8 @@ def compare_arrays(given: np.ndarray, right: np.ndarray, within: float) -> None:
     """
     if given.size == right.size == 1:  # a number, with axes of length 1 or without
         given = given.reshape(right.shape)
+    if given.shape != right.shape and not right.shape:
+        raise Wrong(f"Expected one number. Received an array of the shape {given.shape}.")
     if given.shape != right.shape:
         turned = sorted(given.shape) == sorted(right.shape)
         hint = " The axes are in another order." if turned else ""
@@ -158,7 +160,8 @@ def choice(right: str, told: Mapping[str, str]) -> Check:
 
     def check(answer: object) -> None:
         given = plain(answer)
-        letter = given.strip().strip(".)(").lower() if isinstance(given, str) else given
+        given = given[0] if isinstance(given, tuple) and len(given) == 1 else given
+        letter = given.strip().strip(".)(").lower() if isinstance(given, str) else None
         if letter not in letters:
             raise Wrong(
                 f"Expected one of the letters {', '.join(letters)} in quotes, such as "
@@ -181,7 +184,7 @@ def every(**checks: Check) -> Check:
             if not isinstance(row, Sequence) or isinstance(row, str) or len(row) != len(checks):
                 raise Wrong(
                     f"Expected {len(checks)} answers in brackets: {', '.join(checks)}. "
-                    f"Received: {received(row)}."
+                    f"Received: {received(row)}. {WRITTEN}"
                 )
             given = dict(zip(checks, row, strict=True))
         if missing := checks.keys() - given.keys():

@@ -233,7 +233,8 @@ def _drawings() -> list[tuple]:
     line, shades = empty.copy(), empty.copy()
     line[3:25, 6:9] = 0
     shades[:] = np.random.default_rng(1).integers(0, 256, (28, 28))
-    return [(empty,), (line,), (shades,)]
+    greyish = np.random.default_rng(2).integers(40, 220, (28, 28)).astype(np.uint8)
+    return [(empty,), (line,), (shades,), (greyish,)]
 
 
 PREPARE = Exercise(

@@ -45,6 +45,7 @@ RATES = Exercise(
             0.6: "Correct are also some of the sick leaves.",
         }),
         balanced_accuracy=number(0.825, percent=True, told={
+            0.83: "Nearly. Give it with three digits.", 0.82: "Nearly. Give it with three digits.",
             0.78: "That is the accuracy, in which the many healthy leaves count most.",
             0.5: "That is the balanced accuracy of A.",
             0.75: "That is the recall of the healthy leaves alone.",
@@ -79,7 +80,7 @@ READ_FOLDER = Exercise(
     """
     Write `read_folder(folder, height, width)` with pathlib and Pillow. `folder` is a `Path` and holds one folder per class. The function gives three things:
 
-    - **images**: an array of uint8, of the shape (images, height, width, 3). Squeeze, crop or pad, as you like. Grey images get three channels too.
+    - **images**: an array of uint8, of the shape (images, height, width, 3). Squeeze, or crop or pad about the middle, as you like. Grey images get three channels too.
     - **labels**: the number of the class of each image. Classes are numbered from 0, in the order of the alphabet.
     - **counts**: a dictionary with the number of images of each class, by its name.
 
@@ -121,7 +122,7 @@ READ_FOLDER = Exercise(
 SPLIT_FILES = Exercise(
     "split_files", "code", "Three parts, stratified",
     """
-    Write `split_files(files, seed)`. `files` is a list of `Path`, such as `photos/cat/001.png`: the class is the folder in which a file lies. The function gives three lists, **train, validation, test**, in this order. A fifth of *each class* is in test, a fifth in validation, rounded as you like, and the rest in train. Each file is in one part. The seed draws: the same files and the same seed always give the same three parts, in whatever order the files come. Each class has five files or more.
+    Write `split_files(files, seed)`. `files` is a list of `Path`, such as `photos/cat/001.png`: the class is the folder in which a file lies. The function gives three lists, **train, validation, test**, in this order, and leaves `files` as it is. A fifth of *each class* is in test, a fifth in validation, rounded as you like, and the rest in train. Each file is in one part. The seed draws: the same files and the same seed always give the same three parts, in whatever order the files come. Each class has five files or more.
     """,
     splits_by_class,
     ["Sort the files first. Then put the files of each class together: `file.parent.name` is the class.",

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from helpers.checking.exercise import Exercise, Sheet
 from helpers.checking.functions import function
-from helpers.checking.models import gives_logits, has, network, scales
+from helpers.checking.models import calculates_like, gives_logits, has, network, scales
 from helpers.checking.plain import Wrong
 from helpers.checking.values import choice, number, numbers
+
+if TYPE_CHECKING:
+    import keras
 
 PLACES = Exercise(
     "places", "recall", "What weight sharing gives",
@@ -44,7 +49,10 @@ SIDES = Exercise(
     numbers(30, 15, 7, told={
         (32, 16, 8): "That would be so with padding at each convolution.",
         (30, 15, 13): "The last convolution has stride 2: its window moves two pixels at a time.",
-        (30, 15, 8): "A last step that does not fit wholly is left out: round down.",
+        (30, 15, 8): "That would be so with padding at the last convolution.",
+        (30, 29, 14): "Max pooling of 2x2 moves by two pixels: its blocks lie side by side.",
+        (29, 14, 5): "Off by one: the window has a first place before it takes a step.",
+        (29, 13, 5): "Off by one: the window has a first place before it takes a step.",
         (30, 15, 6): "The window also stands at its first place, before any step.",
         (29, 14, 6): "Off by one: the window has a first place before it takes a step.",
     }),
@@ -116,17 +124,26 @@ def _slow_convolution(image: np.ndarray, kernel: np.ndarray, stride: int) -> np.
 
 
 def _padded(image: np.ndarray, kernel: np.ndarray, stride: int) -> np.ndarray:
-    ring = len(kernel) // 2
-    return _slow_convolution(np.pad(image, ring), kernel, stride)
+    from scipy.signal import correlate2d
+
+    return correlate2d(image, kernel, mode="same")[::stride, ::stride]
 
 
 def _cases() -> list[tuple]:
     random = np.random.default_rng(3)
-    sizes = [(3, 3, 3, 1), (4, 4, 3, 1), (5, 5, 3, 2), (6, 9, 3, 2), (7, 7, 5, 1), (9, 8, 3, 3)]
+    sizes = [
+        (3, 3, 3, 1),
+        (4, 4, 3, 1),
+        (5, 5, 3, 2),
+        (6, 9, 3, 2),
+        (7, 7, 5, 1),
+        (9, 8, 3, 3),
+        (4, 5, 2, 1),
+    ]
     return [
         (random.integers(0, 10, (height, width)), random.integers(-2, 3, (side, side)), stride)
         for height, width, side, stride in sizes
-    ]
+    ] + [(random.random((6, 7)), np.full((3, 3), 1 / 9), 1)]
 
 
 CONVOLVE = Exercise(
@@ -134,7 +151,7 @@ CONVOLVE = Exercise(
     """
     Write a convolution without padding, with a stride, in plain NumPy: `convolve(image, kernel, stride)` gets an image of (height, width), a square kernel and a whole number. It gives an array. Do not look at the lesson. The image need not be square.
     """,
-    function(_slow_convolution, _cases(), told=[
+    function(_slow_convolution, _cases(), within=2e-3, told=[
         (lambda image, kernel, stride: _slow_convolution(image, kernel[::-1, ::-1], stride),
          "Your kernel is turned by half a turn, as in mathematics. Deep learning leaves it as it is."),
         (lambda image, kernel, stride: _slow_convolution(image, kernel.T, stride),
@@ -168,12 +185,25 @@ CONVOLVE = Exercise(
     """,
 )  # fmt: skip
 
+
+def _asked() -> keras.Model:
+    import keras
+
+    layers = keras.layers
+    return keras.Sequential(
+        [
+            keras.Input((28, 28, 1)), layers.Rescaling(1 / 255),
+            layers.Conv2D(8, 3, activation="relu"), layers.Flatten(), layers.Dense(10),
+        ]
+    )  # fmt: skip
+
+
 MENDED = Exercise(
     "mended", "fault", "A network that runs, and is wrong",
     """
     This network runs without an error. Two things in it are wrong: something happens to the pixels twice, and the last layer throws something away that a logit needs. Mend both, and leave the rest.
     """,
-    network((28, 28, 1), 10, scales, gives_logits, has("Conv2D", 1, filters=8)),
+    network((28, 28, 1), 10, scales, gives_logits, calculates_like(_asked)),
     ["By what are the pixels divided in the end?",
      "What does ReLU make of a negative number? May a logit be negative?"],
     """
@@ -224,15 +254,15 @@ def _takes_larger_ones(model: object, images: np.ndarray, given: np.ndarray) -> 
         shape = ()
     if shape != given.shape:
         raise Wrong(
-            "Your network does not take photos of another size. A dense layer after `Flatten` has "
-            "a weight for each place. And what does `Input` say about the size?"
+            "Your network does not take photos of another size. What does `Input` say about the "
+            "size? And a dense layer after `Flatten` has a weight for each place."
         )
 
 
 ANY_SIZE = Exercise(
     "any_size", "code", "A small network for photos of any size",
     f"""
-    Your photos are in colour, of three classes, and not all of one size. Build a network in Keras that takes a batch of 48x48 pixels as well as one of 96x96, scales the pixels from 0..255 itself, has two convolutions or more, gives logits, and has at most {MOST_PARAMETERS:,} parameters.
+    Your photos are in colour, of three classes, and not all of one size. Build a network in Keras that takes a batch of 48x48 pixels as well as one of 96x96, brings the pixels from 0..255 to 0..1 itself, with a `Rescaling` layer, has two `Conv2D` layers or more, gives logits, and has at most {MOST_PARAMETERS:,} parameters.
     """,
     network((48, 48, 3), 3, scales, has("Conv2D", 2), gives_logits, _takes_larger_ones, _is_small),
     ["The height and the width of `keras.Input` may be None.",

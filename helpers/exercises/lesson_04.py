@@ -48,7 +48,7 @@ BATCHES = Exercise(
     batches = {"of_32": steps[32], "of_256": steps[256], "friend": "b"}
     """,
     """
-    32 steps an epoch and 4 steps an epoch, so 128 and 16. That larger batches need fewer steps is true. That the training is faster does not follow: with fewer steps less may be learned in the same epochs, as in the lesson. The seconds of one epoch say nothing about it. And each size needs a rate that fits it: with one rate for all, you compare rates. The solution of exercise 3 runs a small experiment on this.
+    32 steps an epoch and 4 steps an epoch, so 128 and 16. That larger batches need fewer steps is true. That the training is faster does not follow: with fewer steps less may be learned in the same epochs, as in the lesson. The seconds of one epoch alone do not decide it. And each size needs a rate that fits it: with one rate for all, you compare rates. The solution of exercise 3 runs a small experiment on this.
     """,
     stub='batches = {"of_32": ..., "of_256": ..., "friend": ...}',
     wrong_idea="a bigger batch is a faster training",
@@ -57,7 +57,7 @@ BATCHES = Exercise(
 CROSS_ENTROPY = Exercise(
     "cross_entropy", "code", "Cross-entropy from logits, from nothing",
     """
-    Write softmax and cross-entropy in plain NumPy: `cross_entropy(logits, labels)` gets logits of (images, classes) and the true class of each image, as a whole number. It gives the loss of the batch, one number. It must also be right for very large logits, such as 1000 and -2000: `np.exp(1000)` is more than a computer can hold, and `np.log(0)` is no number. Do not look at the lesson.
+    Write softmax and cross-entropy in plain NumPy: `cross_entropy(logits, labels)` gets logits of (images, classes) and the true class of each image, as a whole number. It gives the loss of the batch, one number: the mean over its images. It must also be right for very large logits, such as 1000 and -2000: `np.exp(1000)` is more than a computer can hold, and `np.log(0)` is no number. Do not look at the lesson.
     """,
     cross_entropy_of_logits,
     ["Softmax does not change when the same number is taken off all logits of an image.",
@@ -86,7 +86,7 @@ CROSS_ENTROPY = Exercise(
 LEARN = Exercise(
     "learn", "code", "A training in ten lines",
     """
-    The smallest network for classes has no hidden layer: `logits = features @ weights`, without bias. Train it with plain gradient descent. `learn(weights, features, labels, rate, batch_size, epochs)` gets the first weights (features, classes), one row of features for each image, and the true classes. Go through the images in the order in which they stand, batch by batch; the last batch may be smaller. After each batch take one step. Give the weights at the end, and leave the first ones as they are.
+    The smallest network for classes has no hidden layer: `logits = features @ weights`, without bias. Train it with plain gradient descent. `learn(weights, features, labels, rate, batch_size, epochs)` gets the first weights (features, classes), one row of features for each image, and the true classes. Go through the images in the order in which they stand, batch by batch; the last batch may be smaller. After each batch take one step down the slope of its mean loss. Give the weights at the end, and leave the first ones as they are.
 
     You may use `tf.GradientTape`, after `import tensorflow as tf`, or work out the gradient: the slope of the cross-entropy of an image along its logits is its probabilities, with 1 taken off at the true class.
     """,

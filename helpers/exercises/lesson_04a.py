@@ -190,6 +190,9 @@ def _draws() -> list[tuple]:
         (np.array([[1.0]]), np.array([[1.2]]), 0.1),
         (np.array([[2.0, 1.0]]), np.array([[1.5, 1.5]]), 0.1),
         (np.array([[2.0, 1.0], [2.0, 1.0]]), np.array([[2.0, 1.02], [1.5, 0.9]]), 0.05),
+        # Small steps that add up, and a small loss of which a little is much.
+        (np.array([[5.0, 5.0, 0.1]]), np.array([[5.08, 5.08, 0.18]]), 0.1),
+        (np.array([[9.0, 9.0, 9.0]]), np.array([[9.0, 9.5, 9.0]]), 0.1),
     ]
     for draws, steps in ((3, 4), (5, 2), (10, 10)):
         first = random.uniform(0.5, 2, (draws, steps)).round(2)

@@ -212,7 +212,7 @@ PHOTO = Exercise(
 
     - JPEG or PNG, of any size; in colour, grey, with a palette, or with a fourth channel (nothing is transparent);
     - some photos lie on their side or are mirrored, with a note in the file (EXIF, eight cases) how to turn them;
-    - the model says in `input_shape` what it wants: height, width, and 3 channels (RGB) or 1 (grey). Squeeze the photo to this size;
+    - the model says in `input_shape` what it wants: height, width, and 3 channels (RGB) or 1 (grey). Squeeze the photo to this size (to crop it is taken too);
     - the model divides by 255 itself.
     """,
     names_photos,

@@ -11,6 +11,7 @@ from helpers.grading.layers import (
     layers_fit,
     norm_for_each_place,
     normalises,
+    norms_fit,
     uses,
 )
 from helpers.grading.recipes import augments, follows_one_cycle, one_cycle_rates
@@ -105,7 +106,7 @@ AUGMENT = Exercise(
     """
     Write an augmentation for your own training: `augment(images, random)` gets a batch of images, uint8 (images, height, width, channels), and a generator, such as `np.random.default_rng(0)`. It gives a batch of the same shape and type.
 
-    Each image is mirrored, left and right exchanged, with a chance of one half. And it is moved by -2, -1, 0, 1 or 2 pixels up or down, and by as many to the left or right, all at random. Places that become free are black, 0. Each image decides by itself. The images that the function is given stay as they are, and image 5 is still image 5: the labels are not touched.
+    Each image is mirrored, left and right exchanged, with a chance of one half. And it is moved by -2, -1, 0, 1 or 2 pixels up or down, and by -2, -1, 0, 1 or 2 pixels to the left or right. All three are drawn at random, each for itself. Places that become free are black, 0. Each image decides by itself. The images that the function is given stay as they are, and image 5 is still image 5: the labels are not touched.
     """,
     augments,
     ["Begin with one image: mirror it, then move it. A loop over the batch comes last.",
@@ -180,7 +181,7 @@ LATE = Exercise(
     """,
     network(
         (28, 28, 1), 10, scales, uses("Conv2D", 2, filters=16), norm_for_each_place,
-        uses("BatchNormalization", 2), averages_arrive(LATE_STEPS), answers_alone, gives_logits,
+        uses("BatchNormalization", 2), norms_fit, uses("Conv2D", 1, strides=(2, 2)), averages_arrive(LATE_STEPS), answers_alone, gives_logits,
     ),
     ["With `training=True` the batch's own mean counts. The accuracy jumps up, so the weights are good. What else is used at prediction?",
      "How many batch normalisations has the network, and at how many places do they stand? `late.summary()` helps.",
@@ -304,7 +305,7 @@ CHOSEN = Exercise(
     chosen = "d"
     """,
     """
-    A is ahead in 6 of 10 seeds. Ten coins do as much or more in over a third of all throws. Its higher mean comes from a few seeds: with ten others it may be lower. B is ahead in all ten, which coins do once in 1024 throws. Its dots overlap with those of the plain recipe, because the seeds differ by more than the recipes do; but each seed was given to both. That A cannot be better is not shown either: more seeds could show it. And if B had been chosen out of twenty recipes, one in 1024 would say less: then train it with new seeds before you believe it.
+    A is ahead in 6 of 10 seeds. Ten coins do as much or more in over a third of all throws. Where it is ahead, and where it is behind, it is so by much: with ten other seeds its mean may be the lower one. B is ahead in all ten, which coins do once in 1024 throws. Its dots overlap with those of the plain recipe, because the seeds differ by more than the recipes do; but each seed was given to both. That A cannot be better is not shown either: more seeds could show it. And if B had been chosen out of twenty recipes, one in 1024 would say less: then train it with new seeds before you believe it.
     """,
     given="""
     accuracies = {

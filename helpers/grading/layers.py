@@ -215,6 +215,13 @@ CONVOLUTIONS = ("Conv2D", "SeparableConv2D", "DepthwiseConv2D", "Conv2DTranspose
 
 def layers_fit(model: Any, images: np.ndarray, given: np.ndarray) -> None:
     """Asks for a normalisation behind each convolution, and for dropout between weights."""
+    norms_fit(model, images, given)
+    layers = _called_layers(model, images)
+    _dropout_fits(layers, _places(layers, "Dense", *CONVOLUTIONS))
+
+
+def norms_fit(model: Any, images: np.ndarray, given: np.ndarray) -> None:
+    """Asks for two convolutions, with a normalisation behind each."""
     layers = _called_layers(model, images)
     weighted = _places(layers, "Dense", *CONVOLUTIONS)
     convolutions = [place for place in _places(layers, *CONVOLUTIONS) if place < weighted[-1]]
@@ -238,7 +245,6 @@ def layers_fit(model: Any, images: np.ndarray, given: np.ndarray) -> None:
             )
     if sum(norm > convolutions[0] for norm in norms) < len(convolutions):
         raise Wrong("There are fewer batch normalisations than convolutions.")
-    _dropout_fits(layers, weighted)
 
 
 def _has_ways(model: Any, layers: list) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -60,8 +61,7 @@ cross_entropy_of_logits = function(mean_loss, _logits_and_labels(), told=[
     (_losses, "You give a loss for each image. Asked for is one number: their mean."),
     (lambda logits, labels: _losses(logits, labels).sum(),
      "You add up the losses of the images. With the sum, a batch twice as large costs twice as "
-     "much: "
-     "the loss of a batch is the mean."),
+     "much: the loss of a batch is the mean."),
     (lambda logits, labels: mean_loss(logits, labels) / logits.shape[1],
      "You also divide by the number of classes. Only the true class of each image counts, so the "
      "mean goes over the images."),
@@ -71,12 +71,17 @@ cross_entropy_of_logits = function(mean_loss, _logits_and_labels(), told=[
      "Your logarithm is that to the base 10. The loss takes the natural one."),
     (lambda logits, labels: mean_loss(_softmax(logits), labels),
      "Softmax is taken twice. Run the cell `logits-wrong` of the lesson: no error, and a loss "
-     "that is "
-     "wrong."),
+     "that is wrong."),
     *((_cut_off(10.0**-power),
        "An answer that is wrong and very sure costs too little: your probabilities are cut off "
        "before the logarithm. Take the logarithm of e to a power by hand: what is left of it?")
       for power in range(5, 17)),
+    *((lambda logits, labels, little=little: _of_probabilities(_softmax(logits) + little, labels),
+       "A small number is added to your probabilities, so an answer that is wrong and very sure "
+       "costs too little. Take the logarithm of e to a power by hand: what is left of it?")
+      for little in (1e-300, *(10.0**-power for power in range(4, 17)))),
+    (lambda logits, labels: _of_probabilities(_softmax(logits, axis=0), labels),
+     "Your softmax goes along the images. For each image, its classes add up to 1."),
 ])  # fmt: skip
 
 # ---------------------------------------------------------------------------- gradient descent
@@ -145,11 +150,13 @@ def _trainings() -> list[tuple]:
             random.normal(0, 1, (images, width)).round(2),
             # The true class is never the last one.
             random.integers(0, classes - 1, images).astype("int64"),
-            0.5,
+            rate,
             batch_size,
             epochs,
         )
-        for images, width, classes, batch_size, epochs in sizes
+        for rate, (images, width, classes, batch_size, epochs) in zip(
+            itertools.cycle((0.5, 0.1, 0.8)), sizes, strict=False
+        )
     ]
 
 
@@ -172,8 +179,7 @@ weights_after_training = function(_by_tape, _trainings(), told=[
      "You take one step only. Look at where the `return` stands."),
     (_walk(cut=lambda images, size: [slice(size)]),
      "You use the first batch only. Look at where the `return` stands, and at what the inner "
-     "loop goes "
-     "through."),
+     "loop goes through."),
     (lambda weights, features, labels, rate, size, epochs:
      _walk()(weights, features, labels, rate, size, 1),
      "You train one epoch, whatever `epochs` says. Look at where the `return` stands."),
@@ -183,8 +189,7 @@ weights_after_training = function(_by_tape, _trainings(), told=[
      "All your gradients are those of the first weights. After a step the slope is another one."),
     (_walk(old="epoch"),
      "Within an epoch all your gradients are those of the same weights. After each step the "
-     "slope is "
-     "another one."),
+     "slope is another one."),
 ])  # fmt: skip
 
 # ------------------------------------------------------------------------------- early stopping
@@ -204,7 +209,8 @@ LOSSES_AND_PATIENCE = [
     ([0.9, 0.5, 0.7, 0.6, 0.8], 2), ([0.9, 0.5, 0.6, 0.4, 0.5, 0.7], 2),
     ([0.9, 0.8, 0.85, 0.7, 0.75, 0.6], 2), ([0.9, 0.8, 0.8, 0.8], 2),
     ([0.9, 0.6, 0.7, 0.5, 0.6, 0.5, 0.7, 0.4], 3), ([0.9, 0.5, 0.6, 0.7, 0.8, 0.1], 3),
-    ([0.8, 0.9, 0.4, 0.5, 0.45, 0.3, 0.2], 5),
+    ([0.8, 0.9, 0.4, 0.5, 0.45, 0.3, 0.2], 5), ([2.3, 2.1, 1.9, 2.0, 2.2], 2),
+    ([0.5, 0.499, 0.498, 0.6, 0.7], 2),
 ]  # fmt: skip
 
 

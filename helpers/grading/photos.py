@@ -44,6 +44,8 @@ SAID = {
     "names are given?",
     "a corner of it": "The model saw only a corner of the photo. Resize it instead of cutting.",
     "the middle of it": "The model saw only the middle of the photo. Resize it instead of cutting.",
+    "rows and columns mixed": "Rows and columns are mixed up. A photo that is turned after it was "
+    "resized is as high as it should be wide, and `reshape` does not turn it.",
 }
 
 
@@ -184,7 +186,8 @@ def _turned() -> dict[str, np.ndarray]:
         for each, words in reversed(TURNED.items())
     }
     return turned | {
-        "a corner of it": _plain(*wide, RED), "the middle of it": _plain(*wide, MAGENTA)
+        "a corner of it": _plain(*wide, RED), "the middle of it": _plain(*wide, MAGENTA),
+        "rows and columns mixed": _quarters(*wide[::-1]).reshape(*wide, 3),
     }  # fmt: skip
 
 
@@ -218,6 +221,10 @@ def _tasks() -> list[tuple[Any, list[str], list[_Photo]]]:
                    orientation=2, told=LYING),
             _Photo(_quarters(72, 88), "upright", "A JPEG photo that is mirrored and lies on its "
                    "side in the file", orientation=5, told=LYING),
+            _Photo(_quarters(66, 90), "upright", "A JPEG photo that is mirrored and upside down in "
+                   "the file", orientation=4, told=LYING),
+            _Photo(_quarters(84, 70), "upright", "A JPEG photo that is mirrored and lies on its "
+                   "other side in the file", orientation=7, told=LYING),
         ]),
         (of_colours, list(colours), [
             _Photo(_plain(50, 40, GREY), "grey", "A PNG photo in grey", "L", told=IN_COLOUR),
@@ -228,6 +235,8 @@ def _tasks() -> list[tuple[Any, list[str], list[_Photo]]]:
         ]),
         (of_greys, list(greys), [
             _Photo(_plain(40, 50, CYAN), "bright", "A blue-green PNG photo, for a model that "
+                   "wants grey", told=IN_GREY),
+            _Photo(_plain(40, 50, (255, 120, 255)), "bright", "A pink PNG photo, for a model that "
                    "wants grey", told=IN_GREY),
             _Photo(_half(50, 40), "bright above", "A grey JPEG photo that lies on its side, for "
                    "a model that wants grey", "L", 8, told=LYING),
@@ -283,7 +292,7 @@ def _compare_name(given: object, photo: _Photo, names: list[str]) -> None:
             f"Received: {received(given)}."
         )
     look = (
-        photo.told
+        (SAID.get(given) if given == "rows and columns mixed" else photo.told)
         or SAID.get(given)
         or ("Is what the model gets still the photo, with rows as rows and columns as columns?")
     )

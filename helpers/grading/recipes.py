@@ -188,6 +188,13 @@ def _each_by_itself(moves: np.ndarray) -> None:
                 "0, 1 and 2 should all occur, in both directions. Does what draws the numbers "
                 "leave out its upper end?"
             )
+    if (moves[1:] == moves[:-1]).all(axis=1).mean() > 0.2:
+        raise Wrong("Neighbours are changed alike. Each image needs random numbers of its own.")
+    if len(np.unique(moves, axis=0)) < 40:
+        raise Wrong(
+            "Moves down and moves to the right go together: of their 25 combinations some never "
+            "occur. Each of the two needs a random number of its own."
+        )
     together = np.abs(np.corrcoef(moves.T) - np.eye(3)).max()
     if together > 0.3:
         raise Wrong(
@@ -267,6 +274,10 @@ def _is_one_cycle(rates: np.ndarray, places: np.ndarray, steps: int, highest: fl
         raise Wrong("The rate falls before it has reached its highest value.")
     if (change[peak:] > little).any():
         raise Wrong("The rate rises again after its highest value.")
+    for part, words in ((change[:peak], "rise up to"), (change[peak:], "fall from")):
+        # One or two neighbours may be alike, at the top or where the steps are very many.
+        if (np.abs(part) <= little).sum() > 2 + len(part) // 10 or np.abs(part).max() > 0.5 * top:
+            raise Wrong(f"The rate does not {words} its highest value step by step.")
     if rates[-1] > max(LAST, 1.5 / ((1 - RISE) * steps)) * highest:
         raise Wrong(
             f"Expected nearly 0 at the last step. Received: {rates[-1]:.3g}, and the highest rate "

@@ -16,7 +16,7 @@ import numpy as np
 from helpers.basics.own_words import in_its_own_words
 from helpers.checking.limits import run
 from helpers.checking.models import loss_fits
-from helpers.checking.plain import NotAnswered, Wrong, as_array, as_numbers, plain, received
+from helpers.checking.plain import NotAnswered, Wrong, as_numbers, plain, received
 from helpers.checking.values import close
 from helpers.grading.optimisation import kept_and_trained, mean_loss
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MOST_EPOCHS, PATIENCE, SIDE = 20, 3, 4
-IMAGES, BATCH = 100, 32  # so that the last batch of an epoch is smaller
+IMAGES, BATCH = 97, 32  # so that the last batch of an epoch is smaller, and 33 are seen
 Images = tuple[np.ndarray, np.ndarray]
 
 
@@ -122,14 +122,19 @@ def _trained_as_asked(model: keras.Model, history: dict, validation: Images) -> 
     losses = history["val_loss"]
     if (model.get_weights()[0][-1] != 0).any():
         raise Wrong("Your function also learns from the validation images.")
+    optimizer = model.optimizer
+    if type(optimizer).__name__ != "Adam" or not close(float(optimizer.learning_rate), 0.01):
+        raise Wrong(
+            f"Expected Adam with a rate of 0.01. The model has {type(optimizer).__name__} with "
+            f"{float(optimizer.learning_rate):.4g}."
+        )
     if history["loss"][-1] >= history["loss"][0]:
         raise Wrong("The training loss does not fall. What does the optimizer get?")
     steps = int(model.optimizer.iterations) / len(losses)
     if steps != math.ceil(IMAGES / BATCH):
         raise Wrong(
             f"Your function took {steps:.3g} steps an epoch. All {IMAGES} training images in "
-            f"batches "
-            f"of {BATCH}, with a smaller last one, are another number of steps."
+            f"batches of {BATCH}, with a smaller last one, are another number of steps."
         )
     kept, trained = kept_and_trained(losses, PATIENCE)
     now = mean_loss(np.asarray(model(validation[0]), float), validation[1])
@@ -148,7 +153,7 @@ def _trained_as_asked(model: keras.Model, history: dict, validation: Images) -> 
         raise Wrong(
             f"Training ended after {len(losses)} epochs, {len(losses) - kept} of them after the "
             f"lowest validation loss. Expected at most {MOST_EPOCHS} epochs, and {PATIENCE} of "
-            "waiting. With Adam at a rate of 0.01 that is enough for these images."
+            "waiting. What is watched: the loss, and that of the validation images?"
         )
     if not close(now, losses[kept - 1], 1e-3):
         raise Wrong(
@@ -188,6 +193,7 @@ def draws_learning_curves(answer: object) -> None:
         {"loss": [2.0, 1.0, 0.5], "val_loss": [2.1, 1.5, 1.4]},
         {"accuracy": [0.2] * 5, "val_loss": [1.5, 1.2, 1.1, 1.3, 1.4], "val_accuracy": [0.1] * 5,
          "loss": [1.6, 1.0, 0.7, 0.4, 0.2]},
+        {"loss": [2.0 / n for n in range(1, 9)], "val_loss": [2.5 / n for n in range(1, 9)]},
     ):  # fmt: skip
         figure, ax = plt.subplots()
         other = plt.figure()  # what is drawn without naming `ax` lands here
@@ -224,7 +230,12 @@ def _has_both_lines(ax: Axes, history: dict) -> None:
     for name, line in lines.items():
         if line is None:
             raise Wrong(f'No line shows `history["{name}"]`, value by value.')
-        places = as_array(line.get_xdata())
+        try:
+            places = np.asarray(line.get_xdata(), float)
+        except (TypeError, ValueError):
+            raise Wrong(
+                "The x axis holds no numbers. Expected the numbers of the epochs."
+            ) from None
         if not np.array_equal(places, np.arange(1, epochs + 1)):
             raise Wrong(
                 f"The {epochs} epochs of a line stand at {places[0]:g} to {places[-1]:g}. Expected "
@@ -238,8 +249,7 @@ def _has_both_lines(ax: Axes, history: dict) -> None:
         if word not in text.lower() or (word == "train" and "val" in text.lower()):
             raise Wrong(
                 f'The line of `history["{name}"]` is called {text!r} in the legend. Expected a '
-                f"name "
-                f'with "{whole}".'
+                f'name with "{whole}".'
                 if text
                 else f'No legend names the line of `history["{name}"]`.'
             )
@@ -264,7 +274,10 @@ def _line_of(ax: Axes, values: list[float]) -> Any:
 def _look(line: Any) -> tuple:
     from matplotlib.colors import to_hex
 
-    return to_hex(line.get_color()), line.get_linestyle(), str(line.get_marker())
+    return (
+        to_hex(line.get_color()), line.get_linestyle(), str(line.get_marker()),
+        line.get_linewidth(), line.get_alpha(),
+    )  # fmt: skip
 
 
 def _name_in_legend(ax: Axes, line: Any) -> str:

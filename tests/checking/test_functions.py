@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import sys
 import threading
 import time
 
@@ -40,6 +41,13 @@ def hides_every_error(row):
             time.sleep(0.01)
 
 
+def catches_everything(row):
+    for _ in range(5):
+        with contextlib.suppress(BaseException):  # as a bare `except` does
+            time.sleep(3)
+    raise ValueError("went on")
+
+
 @pytest.mark.parametrize("answer", [np.sort, sorted, lambda row: tuple(sorted(row))])
 def test_any_way_to_the_result(answer):
     assert sorted_check(answer) is None
@@ -74,6 +82,17 @@ def test_nothing_written_yet_is_no_mistake():
     for answer in (empty, described, lambda row: ...):
         with pytest.raises(NotAnswered):
             sorted_check(answer)
+
+
+def test_values_may_come_one_by_one():
+    def one_by_one(row):
+        yield from sorted(row)
+
+    assert sorted_check(one_by_one) is None
+
+
+def test_a_function_that_ends_the_program_ends_nothing():
+    assert "stopped with SystemExit" in wrong(sorted_check, lambda row: sys.exit())
 
 
 def test_a_forgotten_return_is_said():
@@ -119,6 +138,10 @@ def test_an_endless_loop_is_stopped(quick, answer):
     assert signal.getsignal(signal.SIGINT) is before
 
 
+def test_code_that_catches_everything_is_interrupted_again(quick):
+    assert "went on" in wrong(sorted_check, catches_everything)
+
+
 def test_the_stop_button_stops_it_as_always(quick):
     threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
     with pytest.raises(KeyboardInterrupt):
@@ -158,6 +181,7 @@ class TestResults:
             (lambda n: {"a": n}, lambda n: {"a": n + 1}, "at 'a': Not 2"),
             (lambda n: ("x", n), lambda n: ("x", n + 1), "value 2: Not 2"),
             (lambda n: ("x", n), lambda n: "x", "expected 2 values"),
+            (lambda n: (n, n), lambda n: {"a": n, "b": n}, "2 values in brackets"),
             (lambda n: n > 1, lambda n: n, "received 1"),
             (lambda n: "x", lambda n: "y", "received 'y'"),
         ],

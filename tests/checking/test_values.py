@@ -138,7 +138,9 @@ def test_a_letter():
         assert check(answer) is None
     assert wrong(check, "a") == "why not a"
     assert "a, b, c" in wrong(check, "d")
-    assert "in quotes" in wrong(check, 2)
+    assert check(("b",)) is None
+    for answer in (2, np.array(["b", "c"]), np.zeros(3), {}):
+        assert "in quotes" in wrong(check, answer)
 
 
 class TestEvery:

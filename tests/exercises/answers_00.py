@@ -173,6 +173,7 @@ ANSWERS = {
         ],
         wrong=[
             (lambda grey: grey[..., np.newaxis], "Nothing is mended yet"),
+            (lambda grey: batch(grey.max() - grey), "not correct"),
             (batch, "still dark on white"), (lambda grey: batch(1 - grey), "not from 0 to 1"),
             (lambda grey: batch(-grey), "0 stays 0"),
             (lambda grey: batch(255 - grey) / 255, "divides by 255 itself"),

@@ -226,7 +226,8 @@ ANSWERS = {
         ],
         wrong=[
             (in_keras(end="softmax"), "add up to 1"), (in_keras(end="relu"), "cuts off"),
-            (in_keras(end="sigmoid"), "A sigmoid"), (in_keras(activation=None), "no ReLU behind"),
+            (in_keras(end="sigmoid"), "activation sigmoid"),
+            (in_keras(activation=None), "no ReLU behind"),
             (in_keras(padding="same"), "keeps its size"), (in_keras(scale=1.0), "Nothing in the"),
             (in_keras(scale=1 / 256), "calculates something else"),
             (in_keras(scale=1 / 255**2), "calculates something else"),

@@ -463,6 +463,8 @@ ANSWERS = {
         ],
         wrong=[
             (together, "A fifth of each class"), (not_sorted, "in another order"),
+            (each_class(lambda files, fifth: cut(files, fifth + 1, 2 * fifth + 2)),
+             "A fifth of each class"),
             (each_class(lambda files, fifth: cut(files, fifth, 2 * fifth), draw=lambda _: 0),
              "same split"),
             (each_class(lambda files, fifth: cut(files, fifth, 2 * fifth), draw=lambda _: None),

@@ -283,6 +283,13 @@ def photo_of(path, model):
     return np.asarray(photo.resize((width, height))).reshape(1, height, width, channels)
 
 
+def turned_after_resizing(path, model, class_names):
+    height, width, channels = model.input_shape[1:]
+    photo = Image.open(path).convert("L" if channels == 1 else "RGB").resize((width, height))
+    pixels = np.asarray(ImageOps.exif_transpose(photo)).reshape(1, height, width, channels)
+    return class_names[int(np.argmax(model(pixels)))]
+
+
 def by_pillow(path, model, class_names):
     return class_names[np.argmax(model(photo_of(path, model)))]
 
@@ -441,6 +448,11 @@ def turned_the_wrong_way(photo, mode):
 def turned_if_it_is_high(photo, mode):
     photo = ImageOps.exif_transpose(photo).convert(mode)
     return photo.rotate(90, expand=True) if photo.height > photo.width else photo
+
+
+def green_channel_as_grey(photo, mode):
+    photo = ImageOps.exif_transpose(photo).convert("RGB")
+    return photo if mode == "RGB" else photo.getchannel("G")
 
 
 def first_channel_as_grey(photo, mode):
@@ -628,6 +640,8 @@ ANSWERS = {
             (as_opened(turned_without_mirrors), "mirrored in the file: the answer was 'mirrored'"),
             (as_opened(turned_the_wrong_way), "A note in the file (EXIF)"),
             (as_opened(turned_if_it_is_high), "A note in the file (EXIF)"),
+            (turned_after_resizing, "Rows and columns are mixed up"),
+            (as_opened(green_channel_as_grey), "made of all three colours"),
             (as_opened(upright_in_colour_only), "A grey JPEG photo that lies on its side"),
             (as_opened(first_channel_as_grey), "made of all three colours"),
             (as_opened(colour_only_where_it_is), "channels do not fit"),

@@ -440,7 +440,7 @@ def blocks_of_blocks():
 
 
 LETTERS = [("the third", "one of the letters"), (3, "one of the letters"),
-           (["c"], "one of the letters")]  # fmt: skip
+           (["c", "d"], "one of the letters")]  # fmt: skip
 
 ANSWERS = {
     "which_images": Answers(
@@ -539,6 +539,10 @@ ANSWERS = {
             (functools.partial(cycle, share=0.7), "after 30 %"),
             (functools.partial(cycle, extra=1), "one for each step"),
             (functools.partial(cycle, last=0.1), "nearly 0"),
+            (lambda steps, highest: [0.1 * highest] * round(0.3 * steps) + [highest]
+             + [0] * (steps - 1 - round(0.3 * steps)), "step by step"),
+            (lambda steps, highest: [*cycle(steps, highest)[: round(0.3 * steps)],
+                                     *[highest] * (steps - round(0.3 * steps) - 1), 0], "30 %"),
             (lambda steps, highest: cycle(steps, 0.01), "as the highest rate"),
             (lambda steps, highest: cycle(100, highest), "a row of 20"),
             (lambda steps, highest: np.concatenate([cycle(57, highest), np.zeros(900)])[:steps],
