@@ -64,7 +64,7 @@ def _alarm(seconds: float) -> Iterator[None]:
             busy = time.process_time() - worked < seconds / 2
             if waited > seconds * (WAITS if busy else 1):
                 rang.set()
-                _thread.interrupt_main()
+                _interrupt()
 
     def stop(number: int, frame: object) -> None:
         if not rang.is_set():
@@ -79,6 +79,14 @@ def _alarm(seconds: float) -> Iterator[None]:
     finally:
         over.set()
         signal.signal(signal.SIGINT, before)
+
+
+def _interrupt() -> None:
+    """Interrupt the main thread as the stop button does, where it waits for something too."""
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+    else:  # Windows
+        _thread.interrupt_main()
 
 
 def _named(error: BaseException) -> str:

@@ -131,7 +131,11 @@ def test_what_is_no_such_function_is_said(answer, words):
     assert words in wrong(sorted_check, answer)
 
 
-@pytest.mark.parametrize("answer", [never_ends, hides_every_error])
+def waits(row):
+    time.sleep(60)
+
+
+@pytest.mark.parametrize("answer", [never_ends, hides_every_error, waits])
 def test_an_endless_loop_is_stopped(quick, answer):
     before = signal.getsignal(signal.SIGINT)
     assert "still running after" in wrong(sorted_check, answer)
