@@ -349,6 +349,13 @@ class TestDamage:
         assert len(pixels) == 20 * 16 * 16 * 3
 
 
+def test_what_cannot_be_read_after_writing_is_said(photos, prepared_folder, monkeypatch, capsys):
+    monkeypatch.setattr(prepared, "_found", lambda *_: None)
+    assert len(load(photos).train)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "after writing it. Received: damage. The images are read into the memory" in said
+
+
 class TestNoPlace:
     """Where nothing can be kept, the images are read into the memory, and it is said."""
 

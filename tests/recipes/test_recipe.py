@@ -400,3 +400,25 @@ def test_what_cannot_be_measured_is_said_in_words(dataset, recipe):
 def test_the_classic_network_says_the_smallest_size(dataset):
     with pytest.raises(MismatchError, match="18 x 18"):
         CLASSIC.build(replace(dataset, image_shape=(5, 7, dataset.image_shape[2])))
+
+
+@pytest.mark.parametrize(
+    ("recipe", "side", "sizes"),
+    [
+        (CLASSIC, 28, [(26, 32), (13, 32), (11, 64), (5, 64), (3, 64)]),
+        (FAST, 32, [(16, 32), (8, 32), (8, 64), (4, 64), (4, 128), (2, 128)]),
+        (FAST, 28, [(14, 32), (7, 32), (7, 64), (3, 64), (3, 128)]),
+        (ACCURATE, 32, [(16, 64), (8, 64), (8, 128), (4, 128), (4, 256), (2, 256), (2, 256)]),
+    ],
+)
+def test_each_network_has_its_sizes(make_dataset, recipe, side, sizes):
+    """Side and channels of what each convolution and each pooling gives, counted by hand."""
+    model = recipe.build(make_dataset(image_shape=(side, side, 3)))
+    whitened = {"whiten", "whitened"}
+    found = [
+        (layer.output.shape[1], layer.output.shape[3])
+        for layer in model.layers
+        if isinstance(layer, keras.layers.Conv2D | keras.layers.MaxPooling2D)
+        and not any(word in layer.name for word in whitened)
+    ]
+    assert found == sizes
