@@ -15,8 +15,9 @@ import numpy as np
 from scipy import stats
 
 from helpers.basics.errors import wrapped
-from helpers.pictures.lines import label_axes
-from helpers.pictures.picture import COLOURS, Picture, finished, new_axes
+from helpers.pictures.letters import fitted
+from helpers.pictures.lines import label_axes, plot_lines
+from helpers.pictures.picture import COLOURS, FRAME, Picture, finished, new_axes
 from helpers.pictures.words import sentences
 
 CONFIDENCE = 0.95
@@ -104,29 +105,27 @@ class Comparison:
 
     def plot(self) -> Picture:
         """Draw the accuracy of every seed, and the learning curves of both."""
-        dots, curves = new_axes(1, 2, size=(9.6, 3.4))
-        looks = (
-            ("baseline", self.baseline, COLOURS[0], "o"),
-            (self.name, self.variant, COLOURS[1], "D"),
-        )
-        for row, (name, results, colour, marker) in enumerate(looks):
+        dots, curves = new_axes(1, 2, size=(9.6, 3.6))
+        sides = {"baseline": self.baseline, self.name: self.variant}
+        for row, results in enumerate(sides.values()):
             ends = [100 * result.accuracies[-1] for result in results.values()]
-            dots.scatter(ends, [row] * len(ends), marker=marker, facecolor="none", edgecolor=colour)
-            for part, style in (("accuracies", "-"), ("learned", ":")):
-                mean = _mean_curve([getattr(result, part) for result in results.values()])
-                where = "validation" if part == "accuracies" else "training"
-                epochs = range(1, len(mean) + 1)
-                curves.plot(
-                    epochs, 100 * mean, style, marker=marker, color=colour, label=f"{name}, {where}"
-                )
+            look = {"marker": "oD"[row], "facecolor": "none", "edgecolor": COLOURS[row]}
+            dots.scatter(ends, [row] * len(ends), **look)
         for seed, result in self.variant.items():
             pair = [100 * self.baseline[seed].accuracies[-1], 100 * result.accuracies[-1]]
-            dots.plot(pair, [0, 1], color="#bbbbbb", linewidth=0.8, zorder=0)
-        dots.set_yticks([0, 1], ["baseline", self.name])
-        dots.set_ylim(-0.5, 1.5)
+            dots.plot(pair, [0, 1], color=FRAME, linewidth=0.6, zorder=0)
         label_axes(dots, "validation accuracy (%)", "", "each seed a pair")
-        label_axes(curves, "epoch", "accuracy (%)", "mean of the seeds")
-        curves.legend(frameon=False, fontsize="small")
+        dots.set_yticks([0, 1], [fitted(name, 1.6) for name in sides])
+        dots.set_ylim(-0.5, 1.5)
+        lines = {
+            f"{name}, {images}": 100 * _mean_curve([getattr(r, part) for r in results.values()])
+            for name, results in sides.items()
+            for part, images in (("accuracies", "validation"), ("learned", "training"))
+        }
+        plot_lines(
+            {name: range(1, len(line) + 1) for name, line in lines.items()}, lines,
+            x_label="epoch", y_label="accuracy (%)", title="mean of the seeds", ax=curves,
+        )  # fmt: skip
         return finished(
             [dots, curves], f"{self.name} beside the baseline",
             sentences(f"{self.name} beside the baseline", self.sentence()),

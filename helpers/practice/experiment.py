@@ -61,6 +61,11 @@ def compare_variant(
             "Expected a recipe, or a function of a dataset and a seed that gives a model and its "
             f"TrainingRun. Received: {kind_of(variant)}."
         )
+    if not isinstance(name, str) or name.strip() in ("", NAME):
+        raise UsageError(
+            f"Expected a name for the variant, in quotes, and another one than {NAME!r}. "
+            f"Received: {name!r}."
+        )
     seeds = check_whole("seeds", seeds, 1, MOST_SEEDS)
     baseline = baseline_of(dataset, range(seeds))
     tried = {}
@@ -120,16 +125,21 @@ def baseline_of(dataset: ImageDataset, seeds: Sequence[int]) -> dict[int, Result
 def _seconds_here(dataset: ImageDataset) -> float | None:
     with contextlib.suppress(CourseError):  # the log cannot be read
         for row in log.experiments().rows:
-            if (row["name"], row["dataset"]) == (NAME, dataset.name):
+            if (row["name"], row["dataset"]) == (NAME, _in_words(dataset)):
                 return row["seconds"]
     return None
 
 
 def _keep(name: str, dataset: ImageDataset, seed: int, result: Result) -> None:
     try:
-        log.add(name, dataset.name, seed, result)
+        log.add(name, _in_words(dataset), seed, result)
     except CourseError as error:  # the comparison goes on
         print(wrapped(str(error)))
+
+
+def _in_words(dataset: ImageDataset) -> str:
+    """Two subsets of one dataset take different times."""
+    return f"{dataset.name}, {len(dataset.train):,} images"
 
 
 def stored_baseline(dataset: ImageDataset) -> dict[int, Result]:

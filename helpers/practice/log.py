@@ -16,8 +16,8 @@ from pathlib import Path
 
 from helpers.basics.errors import DamagedFileError, StorageError, UsageError
 from helpers.basics.files import as_path, written_whole
-from helpers.pictures.lines import label_axes
-from helpers.pictures.picture import COLOURS, Picture, finished, new_axes
+from helpers.pictures.lines import height_for_names, label_axes, look_of_line, name_lines
+from helpers.pictures.picture import Picture, finished, new_axes
 from helpers.pictures.words import sentences
 from helpers.practice.comparison import Result
 
@@ -68,16 +68,17 @@ class Experiments:
         """Draw accuracy over seconds: a mark a training, a look a name."""
         if not self.rows:
             raise UsageError("Expected experiments. The log is empty: run one first.")
-        ax = new_axes(size=(6.4, 3.6))[0]
         names = list(dict.fromkeys(row["name"] for row in self.rows))
+        ax = new_axes(size=(7, height_for_names(names)))[0]
+        marks = []
         for number, name in enumerate(names):
             rows = [row for row in self.rows if row["name"] == name]
-            ax.scatter(
-                [row["seconds"] for row in rows], [100 * row["accuracy"] for row in rows],
-                marker="oDs^vP*X"[number % 8], color=COLOURS[number % len(COLOURS)], label=name,
+            look = look_of_line(number) | {"linestyle": "none"}
+            marks += ax.plot(
+                [row["seconds"] for row in rows], [100 * row["accuracy"] for row in rows], **look
             )  # fmt: skip
         label_axes(ax, "seconds", "validation accuracy (%)", "What was tried")
-        ax.legend(frameon=False, fontsize="small")
+        name_lines(ax, marks, names)
         best = max(self.rows, key=lambda row: row["accuracy"])
         spoken = (
             f"{len(self.rows)} trainings of {', '.join(names)}. The highest accuracy is "

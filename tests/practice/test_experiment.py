@@ -85,6 +85,15 @@ class TestComparison:
         assert "accuracy            52.0 %         50.0 %" in shown["text/html"]
         assert repr(comparison(0.02)).splitlines()[-1].split() == ["parameters", "100", "100"]
 
+    @pytest.mark.parametrize("name", ["_hidden", "$5 or $6", "w" * 200])
+    def test_both_sides_are_named_whatever_they_are_called(self, name):
+        sides = {0: result(0.6)}
+        dots, curves = Comparison(name, sides, sides).plot().axes
+        assert [label.get_text() for label in dots.get_yticklabels()][0] == "baseline"
+        assert dots.get_yticklabels()[1].get_text()[:3] == name[:3]
+        named = [text.get_text()[:3] for text in curves.get_legend().get_texts()]
+        assert named == ["bas", "bas", name[:3], name[:3]]
+
     def test_runs_that_stopped_early_are_drawn_too(self):
         both = Comparison("early", {0: result(0.6, epochs=1)}, {0: result(0.5, epochs=3)})
         assert both.plot().description.startswith("early beside the baseline")
@@ -101,6 +110,9 @@ class TestLog:
         with (tmp_path / "rows.csv").open(newline="") as file:
             assert [row["accuracy"] for row in csv.DictReader(file)] == ["0.6", "0.9", "0.3"]
         assert "90.0 %, of a" in rows.plot().description
+        log.add("_b", "bands", 0, result(0.5))
+        legend = experiments().plot().axes[0].get_legend()
+        assert [text.get_text() for text in legend.get_texts()] == ["_b", "a"]
         assert repr(rows).count("bands") == 3
         forget_experiments()
         assert len(experiments()) == 0
@@ -202,6 +214,19 @@ class TestCompareVariant:
     def test_what_is_no_variant_is_said(self, make_dataset, variant, words):
         with pytest.raises(UsageError, match=words):
             compare_variant("a", variant, make_dataset(), seeds=1)
+
+    @pytest.mark.parametrize("name", [None, 5, " ", "baseline"])
+    def test_what_is_no_name_is_said(self, make_dataset, name):
+        with pytest.raises(UsageError, match="Expected a name for the variant"):
+            compare_variant(name, TINY, make_dataset(), seeds=1)
+
+    def test_the_seconds_are_those_of_as_many_images(self, make_dataset):
+        larger, smaller = make_dataset(train=48), make_dataset()
+        compare_variant("a", TINY, larger, seeds=1)
+        given = compare_variant("a", TINY, smaller, seeds=1)
+        rows = [row for row in experiments().rows if row["name"] == "baseline"]
+        assert [row["dataset"] for row in rows] == ["bands, 24 images", "bands, 48 images"]
+        assert given.baseline[0].seconds == rows[0]["seconds"]
 
     def test_what_is_no_dataset_or_number_is_said(self, make_dataset):
         with pytest.raises(UsageError, match="from load_dataset"):
