@@ -37,7 +37,7 @@ def function(
     """
 
     def check(answer: object) -> None:
-        _check_callable(answer, len(cases[0]))
+        check_callable(answer, len(cases[0]))
         given = [_result(answer, case) for case in cases]
         given_nothing = all(result is None for result in given)
         if all(result is ... for result in given) or (given_nothing and _does_nothing(answer)):
@@ -118,7 +118,12 @@ def _does_nothing(answer: Callable) -> bool:
     return code is not None and code.co_code in [each.__code__.co_code for each in empty]
 
 
-def _check_callable(answer: object, count: int) -> None:
+def check_callable(answer: object, count: int) -> None:
+    """Refuse, in words, what cannot be called with so many values.
+
+    Raises:
+        Wrong: it is no function, or one that is called with another number of values.
+    """
     if not callable(answer):
         called = isinstance(plain(answer), int | float | np.ndarray | tuple)
         hint = " Leave out the brackets behind its name." if called else ""

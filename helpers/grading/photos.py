@@ -7,7 +7,6 @@ which side is up. So a step that is missing shows in the answer, and can be name
 from __future__ import annotations
 
 import functools
-import inspect
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy as np
 from PIL import Image
 
 from helpers.basics.quiet import quiet_tensorflow
+from helpers.checking.functions import check_callable
 from helpers.checking.limits import run
 from helpers.checking.plain import NotAnswered, Wrong, plain, received
 
@@ -246,7 +246,7 @@ def _tasks() -> list[tuple[Any, list[str], list[_Photo]]]:
 
 def names_photos(answer: object) -> None:
     """Ask for a function that gets a path, a model and names, and gives the name of the class."""
-    _check_takes_three(answer)
+    check_callable(answer, 3)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         number = 0
         for model, names, photos in _tasks():
@@ -263,21 +263,6 @@ def names_photos(answer: object) -> None:
                 _compare_name(given, photo, names)
                 if not path.exists() or path.read_bytes() != before:
                     raise Wrong("Your function changes the file. Work on what was read from it.")
-
-
-def _check_takes_three(answer: object) -> None:
-    fits = callable(answer)
-    if not fits or (isinstance(answer, type) and issubclass(answer, BaseException)):
-        raise Wrong(f"Expected your function. Received: {received(plain(answer))}.")
-    try:
-        inspect.signature(answer).bind("path", "model", "class_names")
-    except ValueError:  # some functions written in C have no signature
-        return
-    except TypeError:
-        raise Wrong(
-            "Expected a function that is called with 3 values: a path, a model, and names. "
-            f"Received one with {inspect.signature(answer)}."
-        ) from None
 
 
 def _compare_name(given: object, photo: _Photo, names: list[str]) -> None:

@@ -7,16 +7,16 @@ the numbers of one of them.
 from __future__ import annotations
 
 import copy
-import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from helpers.checking.functions import check_callable
 from helpers.checking.limits import run
 from helpers.checking.models import Property
-from helpers.checking.plain import NotAnswered, Wrong, as_array, plain, received
+from helpers.checking.plain import NotAnswered, Wrong, as_array
 
 if TYPE_CHECKING:
     import keras
@@ -26,10 +26,7 @@ if TYPE_CHECKING:
 
 def result_of(answer: object, *arguments: object) -> object:
     """What the function of a learner gives. What it was given must stay as it was."""
-    if not callable(answer) or (isinstance(answer, type) and issubclass(answer, BaseException)):
-        hint = "" if plain(answer) is None or callable(answer) else " Leave out the brackets."
-        raise Wrong(f"Expected your function. Received: {received(plain(answer))}.{hint}")
-    _takes(answer, len(arguments))
+    check_callable(answer, len(arguments))
     handed = [
         each if isinstance(each, np.random.Generator) else copy.deepcopy(each) for each in arguments
     ]
@@ -50,20 +47,6 @@ def _need_all(results: Sequence[object]) -> None:
         raise NotAnswered
     if any(empty):
         raise Wrong("One call gives nothing. Is there a `return` for each case?")
-
-
-def _takes(answer: Callable, count: int) -> None:
-    try:
-        signature = inspect.signature(answer)
-    except (TypeError, ValueError):  # some functions written in C have none
-        return
-    try:
-        signature.bind(*range(count))
-    except TypeError:
-        raise Wrong(
-            f"Expected a function that is called with {count} values. Received one with "
-            f"{signature}."
-        ) from None
 
 
 # An augmentation

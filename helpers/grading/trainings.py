@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from helpers.basics.own_words import in_its_own_words
+from helpers.checking.functions import check_callable
 from helpers.checking.limits import run
 from helpers.checking.models import loss_fits
 from helpers.checking.plain import NotAnswered, Wrong, as_numbers, plain, received
@@ -69,8 +70,7 @@ def _untrained() -> keras.Model:
 
 def trained_and_saved(answer: object) -> None:
     """A check of a function that compiles, fits, stops early and saves."""
-    if not callable(answer):
-        raise Wrong(f"Expected your function. Received: {received(plain(answer))}.")
+    check_callable(answer, 4)
     model, (train, validation) = _untrained(), _parts()
     handed = [(images.copy(), labels.copy()) for images, labels in (train, validation)]
     with tempfile.TemporaryDirectory() as folder:
@@ -187,8 +187,7 @@ def draws_learning_curves(answer: object) -> None:
     """A check of a function that draws two losses over the epochs, on Axes that it is given."""
     import matplotlib.pyplot as plt
 
-    if not callable(answer):
-        raise Wrong(f"Expected your function. Received: {received(plain(answer))}.")
+    check_callable(answer, 2)
     for history in (
         {"loss": [2.0, 1.0, 0.5], "val_loss": [2.1, 1.5, 1.4]},
         {"accuracy": [0.2] * 5, "val_loss": [1.5, 1.2, 1.1, 1.3, 1.4], "val_accuracy": [0.1] * 5,
