@@ -12,7 +12,7 @@ NOTEBOOKS ?=
 LESSONS ?=
 PINS_ARGS ?=
 
-.PHONY: help lab test unit-tests lessons test-browser fuzz mutants lesson-faults exercises outputs figures baseline lesson-times bench bench-quick pins cifar10 format clean
+.PHONY: help lab test unit-tests lessons test-browser fuzz mutants lesson-faults exercises outputs figures runs lesson-times bench bench-quick pins cifar10 format clean
 
 help: ## Show this list
 	@awk -F ' ## ' '/^[a-z0-9-]+:.* ## / { sub(/:.*/, "", $$1); printf "  make %-14s%s\n", $$1, $$2 }' Makefile
@@ -91,9 +91,9 @@ figures: ## Measure what the lessons state, with ten seeds (NOTEBOOKS= JOBS=); a
 	@tools/setup.sh test
 	@$(PYTHON_IN_VENV) tools/measure_figures.py $(NOTEBOOKS)
 
-baseline: ## Train the baseline of the experiments with ten seeds, and store the runs
+runs: ## Train with ten seeds what is stored: the baseline of the experiments, learning rates
 	@tools/setup.sh test
-	@$(PYTHON_IN_VENV) tools/measure_baseline.py
+	@$(PYTHON_IN_VENV) tools/store_runs.py
 
 lesson-times: ## Measure how long each lesson runs, for the README (NOTEBOOKS=)
 	@tools/setup.sh test

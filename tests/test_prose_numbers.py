@@ -33,13 +33,20 @@ def figures(text: str) -> list[str]:
 
 
 def sources(notebook) -> set[float]:
-    """The numbers in the code and the outputs of a lesson, shares as percentages too."""
+    """The numbers in the code and the outputs of a lesson, shares as percentages too.
+
+    Of the descriptions only those of a picture that moves: what it shows is worked out or stored,
+    so it is the same in each run.
+    """
     texts = []
     for cell in notebook.cells:
         if cell.cell_type == "code":
             texts.append(cell.source)
             for output in cell.outputs:
-                texts.append(output.get("text") or output.get("data", {}).get("text/plain", ""))
+                moving = texts[-1].startswith("Moving picture")
+                data = output.get("data", {})
+                texts.append(output.get("text") or data.get("text/plain", ""))
+                texts += re.findall('alt="([^"]*)"', data.get("text/html", "")) if moving else []
     numbers = {plain(number) for text in texts for number in re.findall(r"\d[\d,_]*\.?\d*", text)}
     return numbers | {round(100 * number, 6) for number in numbers}
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import nbformat
 
+VIEW = "application/vnd.jupyter.widget-view+json"
 ROOT = Path(__file__).resolve().parent.parent
 EXECUTE = [
     *("-m", "nbconvert", "--to", "notebook", "--execute", "--inplace", "--log-level=ERROR"),
@@ -33,15 +34,19 @@ def store_outputs(notebook: Path) -> bool:
         for step in (EXECUTE, CLEAN):
             if subprocess.run([sys.executable, *step, str(copy)]).returncode:
                 return False
-        merge_streams(copy)
+        tidy(copy)
         copy.replace(notebook)
         return True
     finally:
         copy.unlink(missing_ok=True)
 
 
-def merge_streams(path: Path) -> None:
-    """Join what one cell printed in several pieces: where it was cut differs from run to run."""
+def tidy(path: Path) -> None:
+    """Leave out what differs from run to run.
+
+    What one cell printed in several pieces is joined. A moving picture is gone with its kernel, so
+    only its name and the still picture below it are kept.
+    """
     notebook = nbformat.read(path, as_version=4)
     for cell in notebook.cells:
         merged = []
@@ -50,6 +55,7 @@ def merge_streams(path: Path) -> None:
             if output.output_type == "stream" and output.name == before.get("name"):
                 before.text += output.text
             else:
+                output.get("data", {}).pop(VIEW, None)
                 merged.append(output)
         if "outputs" in cell:
             cell.outputs = merged

@@ -64,6 +64,28 @@ class Experiments:
             writer.writeheader()
             writer.writerows(self.rows)
 
+    def send_to_trackio(self, project: str = "experiments") -> None:
+        """Give every row to trackio, on this computer, a run each; `trackio.show()` shows them.
+
+        It is a package of its own: `pip install trackio`.
+
+        Raises:
+            UsageError: trackio is not installed.
+        """
+        try:
+            import trackio
+        except ImportError:
+            raise UsageError(
+                "Expected trackio, to which the log is to be sent. It is not installed. In a "
+                "terminal: pip install trackio. Without it: experiments().save_csv(...)."
+            ) from None
+        for row in reversed(self.rows):  # the oldest first
+            settings = {name: row[name] for name in ("name", "dataset", "seed", "parameters")}
+            name = f"{row['name']}, seed {row['seed']}, {row['time']}"
+            trackio.init(project=project, name=name, config=settings, embed=False)
+            trackio.log({name: row[name] for name in ("accuracy", "learned", "epochs", "seconds")})
+            trackio.finish()
+
     def plot(self) -> Picture:
         """Draw accuracy over seconds: a mark a training, a look a name."""
         if not self.rows:

@@ -37,6 +37,7 @@ class Server:
 
     address: str
     token: str
+    folder: Path  # the copy of the course that it serves
 
     def shut_down_kernels(self) -> None:
         """End every kernel, so that one lesson's memory is free for the next."""
@@ -83,7 +84,7 @@ def server(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     log = folder / "server.log"
     with log.open("w") as output:
         process = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
-    started = Server(f"http://127.0.0.1:{port}", token)
+    started = Server(f"http://127.0.0.1:{port}", token, course)
     try:
         wait_until_it_answers(started, process, log)
         yield started

@@ -11,6 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+import types
 
 import numpy as np
 import pytest
@@ -117,6 +118,30 @@ class TestLog:
         forget_experiments()
         assert len(experiments()) == 0
         assert repr(experiments()) == "No experiments yet."
+
+    def test_trackio_gets_a_run_a_training_the_oldest_first(self, monkeypatch):
+        sent = []
+        stand_in = types.ModuleType("trackio")
+        for name in ("init", "log", "finish"):
+            monkeypatch.setattr(
+                stand_in, name, lambda *given, **named: sent.append((given, named)), raising=False
+            )
+        monkeypatch.setitem(sys.modules, "trackio", stand_in)
+        for seed, accuracy in enumerate([0.6, 0.7]):
+            log.add("mine", "photos", seed, result(accuracy, seconds=3.0))
+        experiments().send_to_trackio(project="shoes")
+        begins, values, ends = sent[::3], sent[1::3], sent[2::3]
+        assert [begin[1]["config"]["seed"] for begin in begins] == [0, 1]
+        assert [begin[1]["project"] for begin in begins] == ["shoes", "shoes"]
+        assert len({begin[1]["name"] for begin in begins}) == 2
+        assert [value[0][0]["accuracy"] for value in values] == [0.6, 0.7]
+        assert [value[0][0]["seconds"] for value in values] == [3.0, 3.0]
+        assert ends == [((), {})] * 2
+
+    def test_without_trackio_the_way_to_it_is_said(self, monkeypatch):
+        monkeypatch.setitem(sys.modules, "trackio", None)  # as if it were not installed
+        with pytest.raises(UsageError, match="pip install trackio"):
+            experiments().send_to_trackio()
 
     def test_what_is_no_column_is_said(self):
         with pytest.raises(UsageError, match="Expected a column: name"):
