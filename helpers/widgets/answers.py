@@ -42,10 +42,10 @@ def explore_images(images: Split | Evaluation) -> MovingPicture:
         )
     # Names can be alike, so a class is known by its number.
     classes = [(EVERY, -1), *((name, number) for number, name in enumerate(split.class_names))]
-    controls = {"true_class": widgets.Dropdown(options=classes, **named("true class"))}
+    controls = {"true_class": widgets.SelectionSlider(options=classes, **named("true class"))}
     if evaluation:
-        controls["said_class"] = widgets.Dropdown(options=classes, **named("answer"))
-        controls["kind"] = widgets.Dropdown(options=KINDS, **named("show"))
+        controls["said_class"] = widgets.SelectionSlider(options=classes, **named("answer"))
+        controls["kind"] = widgets.SelectionSlider(options=KINDS, **named("show"))
     pages = -(-len(split) // PAGE)
     controls["page"] = widgets.BoundedIntText(1, 1, pages, **named("page"))
 

@@ -1,8 +1,9 @@
 """A picture with controls above it: whoever moves one sees the picture drawn anew.
 
-The controls are those of ipywidgets, so the keyboard alone is enough. Below them stands a picture
-that does not move, with several settings side by side: for print, for a page without a kernel, and
-for whoever only reads.
+The controls are sliders, number fields and buttons of ipywidgets, which the keyboard alone can
+move. (JupyterLab takes the keys of a drop-down list for its own: an arrow leaves the list, a letter
+changes the notebook.) Below them stands a picture that does not move, with several settings side by
+side: for print, for a page without a kernel, and for whoever only reads.
 """
 
 from __future__ import annotations
@@ -115,5 +116,7 @@ def row_of(*controls: widgets.Widget) -> widgets.Box:
 
 def named(description: str, **settings: object) -> dict[str, object]:
     """What a control is called: beside it, and for a screen reader."""
-    wide = {"description_width": "initial"}
-    return {"description": description, "tooltip": description, "style": wide, **settings}
+    wide, apart = {"description_width": "initial"}, widgets.Layout(margin="2px 2em 2px 2px")
+    return {
+        "description": description, "tooltip": description, "style": wide, "layout": apart
+    } | settings  # fmt: skip

@@ -56,16 +56,14 @@ def test_the_keyboard_moves_the_picture_and_its_words(name: str, page: Page) -> 
     moving, still = cell.locator(".widget-html img"), cell.locator(".jp-RenderedHTML img")
     assert before in moving.get_attribute("alt")
     source, still_source = moving.get_attribute("src"), still.get_attribute("src")
-    first = cell.locator(".noUi-handle, select, input").first
+    first = cell.locator(".noUi-handle, input").first
     first.focus()
     if first.evaluate("it => it.tagName") == "INPUT":  # a number
         page.keyboard.press("Control+A")
         page.keyboard.type("0")
         page.keyboard.press("Tab")
     else:
-        page.keyboard.press(
-            "ArrowDown" if first.evaluate("it => it.tagName") == "SELECT" else "ArrowRight"
-        )
+        page.keyboard.press("ArrowRight")
     cell.locator(f'.widget-html img[alt*="{after}"]').wait_for()
     assert moving.get_attribute("src") != source
     assert still.get_attribute("src") == still_source
@@ -77,7 +75,7 @@ def test_the_keyboard_moves_the_picture_and_its_words(name: str, page: Page) -> 
 def test_the_tab_key_reaches_every_control(page: Page) -> None:
     for name, count in {"kernel": 9 + 5, "windows": 4, "answers": 4, "threshold": 1}.items():
         cell = cell_of(page, name)
-        wanted = ".noUi-handle, select, .widget-text input, button.widget-button"
+        wanted = ".noUi-handle, .widget-text input, button.widget-button"
         assert cell.locator(wanted).count() == count
         cell.locator(wanted).first.focus()
         reached = 1
@@ -86,6 +84,13 @@ def test_the_tab_key_reaches_every_control(page: Page) -> None:
             inside = "(it, wanted) => it.contains(document.activeElement)"
             assert cell.evaluate(inside, wanted), name
             reached += page.evaluate("wanted => document.activeElement.matches(wanted)", wanted)
+
+
+def test_the_keyboard_presses_a_button(page: Page) -> None:
+    cell = cell_of(page, "kernel")
+    cell.get_by_role("button", name="spots").focus()
+    page.keyboard.press("Space")
+    cell.locator('.widget-html img[alt*="kernel -1 -1 -1; -1 8 -1;"]').wait_for()
 
 
 def test_nothing_went_wrong(page: Page) -> None:

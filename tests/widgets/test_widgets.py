@@ -7,6 +7,7 @@ from itertools import product
 import keras
 import numpy as np
 import pytest
+from ipywidgets import Dropdown, RadioButtons, Select
 
 from helpers import ImageDataset, Picture, evaluate
 from helpers.basics.errors import UsageError
@@ -109,6 +110,12 @@ def test_a_picture_that_does_not_move_stands_below_and_nothing_random_is_printed
 def test_every_control_says_what_it_is(name, make):
     for control in make(name).controls.values():
         assert control.tooltip
+
+
+@pytest.mark.parametrize("name", MOVES)
+def test_no_control_is_a_list_whose_keys_jupyterlab_takes(name, make):
+    kinds = (Dropdown, Select, RadioButtons)
+    assert not any(isinstance(control, kinds) for control in make(name).controls.values())
 
 
 def test_several_controls_are_moved_with_one_drawing(monkeypatch):
