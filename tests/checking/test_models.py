@@ -73,12 +73,19 @@ def test_what_is_no_such_model_is_said(answer, words):
     assert words in wrong(answer() if callable(answer) and answer is not OwnModel else answer)
 
 
+@pytest.mark.parametrize(("answer", "hinted"), [(lambda: OwnModel(), True), (3, False)])
+def test_a_function_that_builds_it_is_to_be_called(answer, hinted):
+    with pytest.raises(Wrong) as refused:
+        models.network(SHAPE, CLASSES)(answer)
+    assert ("Call it, with ()." in str(refused.value)) is hinted
+
+
 class TestProperties:
     @pytest.mark.parametrize(
         ("build", "asked", "words"),
         [
             (lambda: sequential(L.Dense(3, activation="softmax")), models.gives_logits, "add up"),
-            (lambda: sequential(L.Dense(3, activation="relu")), models.gives_logits, "exactly 0"),
+            (lambda: sequential(L.Dense(3, activation="relu")), models.gives_logits, "activation"),
             (lambda: sequential(L.Dense(3)), models.gives_probabilities, "not to 1"),
             (lambda: sequential(L.Dense(3), scale=1), models.scales, "multiplied by 1 in all"),
             (lambda: sequential(L.Dense(3), first=L.Rescaling(1 / 255)), models.scales, "once"),
