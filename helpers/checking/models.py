@@ -197,8 +197,11 @@ def calculates_like(build: Callable[[], keras.Model]) -> Property:
     return check
 
 
-def loss_fits(model: Any, images: np.ndarray, given: np.ndarray) -> None:
-    """Asks for a compiled model whose loss is the cross-entropy of what it gives, counted once."""
+def loss_fits(model: Any, images: np.ndarray, given: np.ndarray, *, one_hot: bool = False) -> None:
+    """Asks for a compiled model whose loss is the cross-entropy of what it gives, counted once.
+
+    `one_hot` says that its loss may also be one for labels that are a row of 0 and 1.
+    """
     if getattr(model, "loss", None) is None:
         raise Wrong("The model has no loss yet. Expected a model that was compiled.")
     given = given.astype(float)
@@ -211,19 +214,25 @@ def loss_fits(model: Any, images: np.ndarray, given: np.ndarray) -> None:
     for first in range(min(given.shape[1], 3)):
         labels = (np.arange(len(images)) + first) % given.shape[1]
         expected = -np.log(chances[np.arange(len(images)), labels]).mean()
-        if not close(_loss(model, images, labels), expected, 2e-3 * max(1.0, expected)):
+        rows = np.eye(given.shape[1])[labels] if one_hot else None
+        if not close(_loss(model, images, labels, rows), expected, 2e-3 * max(1.0, expected)):
             raise Wrong(
                 "The loss is not the cross-entropy of what the model gives. Either softmax is "
                 "taken twice, in the last layer and in the loss, or in neither of them."
             )
 
 
-def _loss(model: Any, images: np.ndarray, labels: np.ndarray) -> float:
+def _loss(
+    model: Any, images: np.ndarray, labels: np.ndarray, rows: np.ndarray | None = None
+) -> float:
+    """The loss with these labels; where it does not take them, with `rows` in their place."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Keras says some of it too, less clearly
             found = model.evaluate(images, labels, batch_size=len(images), verbose=0)
     except Exception as error:
+        if rows is not None:
+            return _loss(model, images, rows)
         raise Wrong(
             "The loss does not take labels that are numbers of classes, such as 3: "
             f"{in_its_own_words(error, 200)}."

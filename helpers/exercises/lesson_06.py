@@ -138,7 +138,7 @@ AUGMENT = Exercise(
 ONE_CYCLE = Exercise(
     "one_cycle", "code", "One cycle of the learning rate from nothing",
     """
-    Write `one_cycle(steps, highest)`, without a schedule of Keras. It gives the learning rates of all steps of a training, in their order, `steps` numbers. At step 0 the rate is a fifth of the highest or lower. It rises for the first 30 % of the steps, is then at `highest`, and falls to nearly 0 at the last step. How it rises and falls is up to you: in a straight line, along a cosine. It must serve any number of steps from 20 on.
+    Write `one_cycle(steps, highest)`, without a schedule of Keras. It gives the learning rates of all steps of a training, in their order, `steps` numbers. At step 0 the rate is a fifth of the highest or lower. It rises for the first 30 % of the steps, is then at `highest`, and falls to nearly 0 at the last step: a fiftieth of the highest or less, or, where the steps are few, what a straight fall to 0 has left there. How it rises and falls is up to you: in a straight line, along a cosine. It must serve any number of steps from 20 on.
     """,
     one_cycle_rates,
     ["How many steps does the rise have? Round 0.3 * steps to a whole number.",
@@ -237,7 +237,7 @@ LATE = Exercise(
 COMPLETE = Exercise(
     "complete", "code", "All of it, for your own photos",
     """
-    Your photos have 64x64 pixels in colour and show one of five things. The training will have 400 steps. Build a network in plain Keras with two convolutions or more, a batch normalisation behind each convolution, and dropout at a fitting place, with a rate from 0.1 to 0.5. It gives logits. Compile it with an optimizer whose learning rate makes one cycle: up to 0.01 over the first 30 % of the 400 steps, down to nearly 0 at the end. The loss is up to you.
+    Your photos have 64x64 pixels in colour and show one of five things. The training will have 400 steps. Build a network in plain Keras with two convolutions or more, a batch normalisation behind each convolution, and dropout at a fitting place, with a rate from 0.1 to 0.5. It gives logits. Compile it with an optimizer whose learning rate makes one cycle: up to 0.01 over the first 30 % of the 400 steps, down to nearly 0, a fiftieth of it or less, at the end. The loss is up to you.
     """,
     network(
         (64, 64, 3), 5, layers_fit, gives_logits, norm_for_each_place,

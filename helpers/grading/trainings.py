@@ -84,6 +84,9 @@ def trained_and_saved(answer: object) -> None:
         _uses_right_loss(model, train[0])
         _trained_as_asked(model, _recorded(result), validation)
         _saved(model, path, validation[0])
+        # Other images, on which the loss falls to the end: nothing stops the training there.
+        falling = run(answer, _untrained(), train, _made_up(60, 0), path, seconds=60)
+        _trained_to_the_end(_recorded(falling)["val_loss"])
 
 
 def _uses_right_loss(model: keras.Model, images: np.ndarray) -> None:
@@ -92,7 +95,7 @@ def _uses_right_loss(model: keras.Model, images: np.ndarray) -> None:
     random = np.random.default_rng(0)
     model.set_weights([random.normal(0, 3, weights.shape) for weights in trained])
     try:
-        loss_fits(model, images[:8], np.asarray(model(images[:8])))
+        loss_fits(model, images[:8], np.asarray(model(images[:8])), one_hot=True)
     finally:
         model.set_weights(trained)
 
@@ -112,7 +115,11 @@ def _recorded(result: object) -> dict[str, tuple[float, ...]]:
         )
     if not any("acc" in name for name in history):
         raise Wrong("No accuracy was recorded. Which metrics does `compile` get?")
-    recorded = {name: as_numbers(history[name]) for name in ("loss", "val_loss")}
+    recorded = {
+        name: as_numbers(history[name])
+        for name in history
+        if name in ("loss", "val_loss") or (name.startswith("val_") and "acc" in name)
+    }
     if not recorded["loss"] or len(recorded["loss"]) != len(recorded["val_loss"]):
         raise Wrong("There is no epoch in what you give back that has both a loss and a val_loss.")
     return recorded
@@ -159,6 +166,23 @@ def _trained_as_asked(model: keras.Model, history: dict, validation: Images) -> 
         raise Wrong(
             "The model does not end with the best weights. Expected those of the epoch with "
             "the lowest validation loss."
+        )
+
+    right = float((np.argmax(model(validation[0]), axis=-1) == validation[1]).mean())
+    accuracies = [values[kept - 1] for name, values in history.items() if "acc" in name]
+    if accuracies and not any(close(value, right, 1e-3) for value in accuracies):
+        raise Wrong(
+            f"Of the validation images {100 * right:.1f} % are answered correctly, and what was "
+            f"recorded as accuracy is {100 * accuracies[0]:.1f} %. Which metric is it?"
+        )
+
+
+def _trained_to_the_end(losses: tuple[float, ...]) -> None:
+    if len(losses) != MOST_EPOCHS:
+        raise Wrong(
+            "With other images the validation loss falls from epoch to epoch, and so training goes "
+            f"on to its end. That came after {len(losses)} epochs. Expected {MOST_EPOCHS}: does a "
+            "small step count as no step?"
         )
 
 

@@ -335,6 +335,14 @@ class Trainer:
         return fitted
 
 
+def with_rows_of_0_and_1(model, train, validation, path):
+    train, validation = (
+        (images, keras.utils.to_categorical(y, 3)) for images, y in (train, validation)
+    )
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True)
+    return trainer(loss, callbacks=[stopper()])(model, train, validation, path)
+
+
 def learns_from_all(model, train, validation, path):
     both = tuple(map(np.concatenate, zip(train, validation, strict=True)))
     return trainer(callbacks=[stopper()])(model, both, validation, path)
@@ -532,6 +540,7 @@ ANSWERS = {
             trainer(callbacks=[stopper()]), by_train_on_batch, Trainer(),
             trainer(keras.losses.SparseCategoricalCrossentropy(from_logits=True),
                     [stopper(mode="min", verbose=0), C.TerminateOnNaN], back="fitted"),
+            with_rows_of_0_and_1,
         ],
         wrong=[
             (trainer("sparse_categorical_crossentropy", [stopper()]), "softmax"),
@@ -542,6 +551,12 @@ ANSWERS = {
             (trainer(callbacks=[stopper(restore=False)]), "does not end with the best weights"),
             (trainer(callbacks=[stopper(patience=1)]), "3 of waiting"),
             (trainer(callbacks=[stopper()], epochs=3), "Training ended after 3 epochs"),
+            (trainer(callbacks=[stopper()], epochs=15), "That came after 15 epochs"),
+            (trainer(callbacks=[stopper()], epochs=50), "That came after 50 epochs"),
+            (trainer(callbacks=[stopper(min_delta=0.05)]), "Training ended after"),
+            (trainer(callbacks=[stopper()],
+                     metrics=[keras.metrics.SparseTopKCategoricalAccuracy(2, name="top_accuracy")]),
+             "recorded as accuracy"),
             (trainer(callbacks=[stopper()], rate=0.001), "with a rate of 0.01"),
             (trainer(callbacks=[stopper()], batch=16), "steps an epoch"),
             (trainer(callbacks=[stopper()], measured=0), "no recorded val_loss"),
