@@ -7,8 +7,9 @@ same, and one in PyTorch where the exercise says so.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import numpy as np
 
@@ -88,20 +89,32 @@ def _called_torch(model: Any, images: np.ndarray) -> object:
         model.train(was_training)
 
 
-def layers_of(model: keras.Model) -> Iterator[keras.layers.Layer]:
-    """All layers of a model, those of models inside it too."""
-    for layer in getattr(model, "layers", ()):
-        if getattr(layer, "layers", None):
-            yield from layers_of(layer)
-        else:
-            yield layer
+def called_layers(model: Any, images: np.ndarray) -> list[keras.layers.Layer]:
+    """The layers in the order in which the network uses them, each as often as it does.
+
+    Those inside own layers and inside models are among them. A subclassed network does not say this
+    order, so it is watched while it answers.
+    """
+    import keras
+
+    order, call = [], keras.layers.Layer.__call__
+
+    def watched(layer: keras.layers.Layer, *arguments: Any, **settings: Any) -> Any:
+        if not getattr(layer, "layers", None):  # no model: its layers follow
+            order.append(layer)
+        return call(layer, *arguments, **settings)
+
+    with mock.patch.object(keras.layers.Layer, "__call__", watched):
+        model(images[:-1], training=False)  # another shape: a compiled call is traced anew
+    return order
 
 
 def has(kind: str, least: int = 1, **settings: object) -> Property:
     """Asks for layers of this kind, such as "Conv2D", that have these settings."""
 
     def check(model: Any, images: np.ndarray, given: np.ndarray) -> None:
-        found = [layer for layer in layers_of(model) if type(layer).__name__ == kind]
+        used = dict.fromkeys(called_layers(model, images))  # each once
+        found = [layer for layer in used if type(layer).__name__ == kind]
         if len(found) < least:
             raise Wrong(f"Expected {least} of the layer {kind}. Your model has {len(found)}.")
         for name, wanted in settings.items():
@@ -138,11 +151,13 @@ def gives_logits(model: Any, images: np.ndarray, given: np.ndarray) -> None:
             f"{(given == 0).sum()} of {given.size} numbers are exactly 0, and none is negative. "
             "Something cuts off what lies below 0: look at the activation of the last layer."
         )
-    last = [*layers_of(model)][-1:] if getattr(model, "inputs", None) else []
-    for layer in last:  # of a model that is a graph: what its answer comes out of
-        name = getattr(getattr(layer, "activation", None), "__name__", "linear")
+    for layer in [] if hasattr(model, "state_dict") else called_layers(model, images)[-1:]:
+        kind, activation = type(layer).__name__, getattr(layer, "activation", None)
+        name = getattr(activation, "__name__", "linear")
         if name != "linear":
             raise Wrong(f"The last layer has the activation {name}. A logit may be any number.")
+        if kind in ("ReLU", "Softmax"):
+            raise Wrong(f"The last layer is {kind}. A logit may be any number.")
 
 
 def gives_probabilities(model: Any, images: np.ndarray, given: np.ndarray) -> None:
@@ -158,7 +173,7 @@ def scales(model: Any, images: np.ndarray, given: np.ndarray) -> None:
     """Asks for a model that takes pixels from 0 to 255 and brings them to 0..1 itself, once."""
     factors = [
         float(np.max(getattr(layer, "scale", 1.0)))
-        for layer in layers_of(model)
+        for layer in called_layers(model, images)
         if type(layer).__name__ == "Rescaling"
     ]
     if not factors:

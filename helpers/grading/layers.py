@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from unittest import mock
 
 import numpy as np
 
 from helpers.checking.functions import function
-from helpers.checking.models import Property, layers_of
+from helpers.checking.models import Property, called_layers
 from helpers.checking.plain import Wrong, as_array
 
 if TYPE_CHECKING:
-    import keras
+    pass
 
 # Batch normalisation by hand
 
@@ -118,25 +117,6 @@ normalises = function(_by_keras, _batches(), within=1e-4, told=[
 # Layers in their order
 
 
-def _called_layers(model: Any, images: np.ndarray) -> list[keras.layers.Layer]:
-    """The layers in the order in which the network uses them, each as often as it does.
-
-    A subclassed network does not say this order, so it is watched while it answers.
-    """
-    import keras
-
-    order, call = [], keras.layers.Layer.__call__
-
-    def watched(layer: keras.layers.Layer, *arguments: Any, **settings: Any) -> Any:
-        if not getattr(layer, "layers", None):  # no model: its layers follow
-            order.append(layer)
-        return call(layer, *arguments, **settings)
-
-    with mock.patch.object(keras.layers.Layer, "__call__", watched):
-        model(images[:-1], training=False)  # another shape: a compiled call is traced anew
-    return order or list(layers_of(model))
-
-
 def _places(layers: list, *kinds: str) -> list[int]:
     """Where layers of these kinds stand, or of kinds that somebody derived from them."""
     import keras
@@ -149,7 +129,7 @@ def uses(kind: str, least: int, **settings: object) -> Property:
     """Asks for layers of this kind with these settings, those inside own layers too."""
 
     def check(model: Any, images: np.ndarray, given: np.ndarray) -> None:
-        layers = _called_layers(model, images)
+        layers = called_layers(model, images)
         found = {id(layers[place]): layers[place] for place in _places(layers, kind)}.values()
         if len(found) < least:
             raise Wrong(f"Expected {least} of the layer {kind}. Your network has {len(found)}.")
@@ -162,7 +142,7 @@ def uses(kind: str, least: int, **settings: object) -> Property:
 
 def norm_for_each_place(model: Any, images: np.ndarray, given: np.ndarray) -> None:
     """Asks for a batch normalisation of its own wherever one stands."""
-    layers = _called_layers(model, images)
+    layers = called_layers(model, images)
     norms = [id(layers[place]) for place in _places(layers, "BatchNormalization")]
     if len(set(norms)) < len(norms):
         raise Wrong(
@@ -176,7 +156,7 @@ def averages_arrive(steps: int) -> Property:
     """Asks for running averages that have arrived after so many steps, and still are averages."""
 
     def check(model: Any, images: np.ndarray, given: np.ndarray) -> None:
-        layers = _called_layers(model, images)
+        layers = called_layers(model, images)
         for place in _places(layers, "BatchNormalization"):
             momentum = float(layers[place].momentum)
             left = momentum**steps
@@ -216,13 +196,13 @@ CONVOLUTIONS = ("Conv2D", "SeparableConv2D", "DepthwiseConv2D", "Conv2DTranspose
 def layers_fit(model: Any, images: np.ndarray, given: np.ndarray) -> None:
     """Asks for a normalisation behind each convolution, and for dropout between weights."""
     norms_fit(model, images, given)
-    layers = _called_layers(model, images)
+    layers = called_layers(model, images)
     _dropout_fits(layers, _places(layers, "Dense", *CONVOLUTIONS))
 
 
 def norms_fit(model: Any, images: np.ndarray, given: np.ndarray) -> None:
     """Asks for two convolutions, with a normalisation behind each."""
-    layers = _called_layers(model, images)
+    layers = called_layers(model, images)
     weighted = _places(layers, "Dense", *CONVOLUTIONS)
     convolutions = [place for place in _places(layers, *CONVOLUTIONS) if place < weighted[-1]]
     if len(convolutions) < 2:

@@ -25,6 +25,22 @@ class OwnModel(keras.Model):
         return self.inside(images)
 
 
+class OwnLayer(L.Layer):
+    """Scales and convolves inside; what is said last is not what is called last."""
+
+    def __init__(self):
+        super().__init__()
+        self.behind, self.before = L.Conv2D(4, 3, activation="relu"), [L.Rescaling(1 / 255)]
+
+    def call(self, images):
+        return self.behind(self.before[0](images))
+
+
+class EndsInRelu(OwnModel):
+    def call(self, images):
+        return L.ReLU()(self.inside(images) + 1000)  # with these weights nothing is cut off
+
+
 def compiled(activation, from_logits):
     # Keras itself sees through a softmax that stands last; behind another layer it does not.
     model = sequential(L.Dense(CLASSES, activation=activation), L.Rescaling(1.0))
@@ -95,6 +111,10 @@ class TestProperties:
             (lambda: sequential(L.Dense(3)), models.has("Conv2D", 1, filters=5), "filters=5"),
             (lambda: sequential(L.Dense(3)), models.parameters(236), "235 parameters"),
             (lambda: sequential(L.Dense(3)), models.loss_fits, "no loss yet"),
+            (lambda: sequential(L.Dense(3), first=OwnLayer()), models.scales, "once"),
+            (lambda: keras.Sequential([keras.Input(SHAPE), OwnLayer(), L.Flatten(), L.Dense(3)]),
+             models.has("Conv2D", 2), "Your model has 1"),
+            (EndsInRelu, models.gives_logits, "last layer is ReLU"),
             (lambda: compiled("softmax", True), models.loss_fits, "softmax is taken twice"),
             (lambda: compiled(None, False), models.loss_fits, "neither of them"),
         ],
@@ -106,6 +126,15 @@ class TestProperties:
         ("build", "asked"),
         [
             (lambda: sequential(L.Dense(3, activation="softmax")), models.gives_probabilities),
+            (
+                lambda: keras.Sequential([keras.Input(SHAPE), OwnLayer(), L.Flatten(), L.Dense(3)]),
+                models.scales,
+            ),
+            (
+                lambda: keras.Sequential([keras.Input(SHAPE), OwnLayer(), L.Flatten(), L.Dense(3)]),
+                models.has("Conv2D", 1, filters=4),
+            ),
+            (OwnModel, models.gives_logits),
             (lambda: compiled("softmax", False), models.loss_fits),
             (lambda: compiled(None, True), models.loss_fits),
         ],
