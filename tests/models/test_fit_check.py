@@ -649,6 +649,12 @@ NUMBERS_AN_IMAGE = (
 
 
 class TestMemory:
+    def test_a_side_that_the_model_leaves_open_counts_as_one(self):
+        import keras
+
+        layers = [keras.Input((None, None, 1)), keras.layers.Conv2D(8, 3)]
+        assert bytes_an_image(keras.Sequential(layers)) == 4 * 8
+
     def test_bytes_an_image_by_hand(self, dataset):
         assert bytes_an_image(build_cnn(dataset)) == 4 * NUMBERS_AN_IMAGE == 54_556
 

@@ -297,6 +297,19 @@ class TestMeasuring:
         signs = np.sign((found * expected).sum(axis=0))
         np.testing.assert_allclose(found, expected * signs, atol=1e-5)
 
+    def test_every_patch_counts_once(self, dataset):
+        """Of two images, where one patch more or less would be seen."""
+        two = replace(dataset, train=dataset.train.take(2))
+        mean, spread = whitening.mean_and_spread(two)
+        scaled = (two.train.images - mean) / spread
+        patches = np.array([
+            image[row : row + 3, column : column + 3].ravel()
+            for image in scaled for row in range(0, 16, 3) for column in range(0, 16, 3)
+        ])  # fmt: skip
+        largest = np.linalg.eigvalsh(patches.T @ patches / len(patches))[-1]
+        found = whitening_kernel(two, 1)[..., 0].ravel()
+        assert np.linalg.norm(found) == pytest.approx(1 / np.sqrt(largest + 5e-4), rel=1e-4)
+
     def test_it_takes_a_few_megabytes(self, large, monkeypatch):
         """All at once, the images standardised as float64 would take 49 MB twice."""
         monkeypatch.setattr(whitening, "NUMBERS_AT_ONCE", 50_000)
@@ -422,3 +435,11 @@ def test_each_network_has_its_sizes(make_dataset, recipe, side, sizes):
         and not any(word in layer.name for word in whitened)
     ]
     assert found == sizes
+
+
+def test_the_fast_recipes_are_those_that_were_measured():
+    """`make bench` and lesson 6 measured these; a change of one needs new figures."""
+    assert (FAST.network, FAST.epochs, FAST.batch_size) == ("compact", 2, 64)
+    assert (FAST.learning_rate, FAST.label_smoothing) == (0.01, CLASSIC.label_smoothing)
+    assert (ACCURATE.network, ACCURATE.epochs, ACCURATE.batch_size) == ("wide", 5, 64)
+    assert (ACCURATE.learning_rate, ACCURATE.label_smoothing) == (0.01, 0.1)

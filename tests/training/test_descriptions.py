@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import re
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 
 from helpers import quiet_tensorflow
 from helpers.datasets import flip_sideways, shift
+from helpers.training import descriptions
 from helpers.training.descriptions import WITHOUT, described, own_code
 
 with quiet_tensorflow():
@@ -327,3 +329,14 @@ class TestOwnCode:
         assert sorted(before) == ["<lambda>", "change"]
         model.fit(np.zeros((8, 4)), np.zeros(8), verbose=0)
         assert own_code(model) == before
+
+
+def test_the_memory_of_a_file_is_given_back_piece_by_piece(monkeypatch):
+    monkeypatch.setattr(descriptions, "ROWS_HASHED_AT_ONCE", 10)
+    given_back = []
+    monkeypatch.setattr(descriptions, "forget_pages", given_back.append)
+    array = np.arange(25)
+    whole = hashlib.sha256()
+    descriptions.add_array(whole, array)
+    assert len(given_back) == 3 and all(each is array for each in given_back)
+    assert whole.digest() == hashlib.sha256(array.tobytes()).digest()
