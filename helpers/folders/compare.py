@@ -78,8 +78,8 @@ def near_pairs(images: Sequence[SeenImage]) -> np.ndarray:
     """
     one_of_each = {image.digest: index for index, image in enumerate(images)}  # of all copies
     which = np.array(sorted(one_of_each.values()), int)
-    joined = b"".join(images[index].thumbnail for index in which)
-    points = np.frombuffer(joined, np.uint8).reshape(-1, THUMBNAIL_BYTES)
+    points = np.frombuffer(b"".join(images[index].thumbnail for index in which), np.uint8)
+    points = points.reshape(-1, THUMBNAIL_BYTES)
     contrast = np.concatenate([contrast_of(piece) for piece in pieces_of(points)])
     telling = contrast >= PLAIN
     which, points, contrast = which[telling], points[telling], contrast[telling]
@@ -115,8 +115,11 @@ def _neighbours(tree: cKDTree) -> np.ndarray:
     radius = MOST_NEAR * math.sqrt(THUMBNAIL_BYTES)
     _, nearest = tree.query(tree.data, k=NEIGHBOURS, distance_upper_bound=radius, workers=-1)
     one, rank = np.nonzero(nearest < tree.n)  # the others are too far away
-    pairs = np.sort([one, nearest[one, rank]], axis=0)
-    return np.unique(pairs[:, pairs[0] != pairs[1]], axis=1)
+    other = nearest[one, rank]
+    # Each pair once, as one number: to sort pairs takes several times their memory.
+    once = np.unique(np.minimum(one, other) * tree.n + np.maximum(one, other))
+    pairs = np.array(np.divmod(once, tree.n))
+    return pairs[:, pairs[0] != pairs[1]]
 
 
 def _usual_difference(tree: cKDTree, points: np.ndarray, some: np.ndarray) -> np.ndarray:
