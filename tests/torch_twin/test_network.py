@@ -198,6 +198,10 @@ class TestToTorch:
         for tensor in (tf.constant(images), torch.from_numpy(images)):
             assert to_torch(tensor).equal(to_torch(images))
 
+    def test_a_tensor_that_gradients_are_kept_of(self, dataset):
+        images = torch.from_numpy(dataset.train.images[:2]).float().requires_grad_()
+        assert torch.equal(to_torch(images), to_torch(dataset.train.images[:2]))
+
     def test_the_images_stay_as_they_are(self, dataset):
         before = dataset.test.images.copy()
         to_torch(dataset.test.images).zero_()
