@@ -199,6 +199,8 @@ class TestToTorch:
             assert to_torch(tensor).equal(to_torch(images))
 
     def test_a_tensor_that_gradients_are_kept_of(self, dataset):
+        import torch
+
         images = torch.from_numpy(dataset.train.images[:2]).float().requires_grad_()
         assert torch.equal(to_torch(images), to_torch(dataset.train.images[:2]))
 
