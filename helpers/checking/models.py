@@ -96,6 +96,7 @@ def called_layers(model: Any, images: np.ndarray) -> list[keras.layers.Layer]:
     order, so it is watched while it answers.
     """
     import keras
+    import tensorflow as tf
 
     order, call = [], keras.layers.Layer.__call__
 
@@ -104,8 +105,13 @@ def called_layers(model: Any, images: np.ndarray) -> list[keras.layers.Layer]:
             order.append(layer)
         return call(layer, *arguments, **settings)
 
-    with mock.patch.object(keras.layers.Layer, "__call__", watched):
-        model(images[:-1], training=False)  # another shape: a compiled call is traced anew
+    compiled = not tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(True)  # a call that was compiled goes by its layers only once
+    try:
+        with mock.patch.object(keras.layers.Layer, "__call__", watched):
+            model(images, training=False)
+    finally:
+        tf.config.run_functions_eagerly(not compiled)
     return order
 
 

@@ -65,9 +65,10 @@ class Experiments:
             writer.writerows(self.rows)
 
     def send_to_trackio(self, project: str = "experiments") -> None:
-        """Give every row to trackio, on this computer, a run each; `trackio.show()` shows them.
+        """Give trackio the rows that it has not got yet, a run each; `trackio.show()` shows them.
 
-        It is a package of its own: `pip install trackio`.
+        It is a package of its own: `pip install trackio`. It keeps them on this computer, unless
+        its own settings name a server.
 
         Raises:
             UsageError: trackio is not installed.
@@ -79,9 +80,15 @@ class Experiments:
                 "Expected trackio, to which the log is to be sent. It is not installed. In a "
                 "terminal: pip install trackio. Without it: experiments().save_csv(...)."
             ) from None
+        try:
+            known = {run.name for run in trackio.Api().runs(project)}
+        except ValueError:  # it has no such project yet
+            known = set()
         for row in reversed(self.rows):  # the oldest first
             settings = {name: row[name] for name in ("name", "dataset", "seed", "parameters")}
             name = f"{row['name']}, seed {row['seed']}, {row['time']}"
+            if name in known:
+                continue
             trackio.init(project=project, name=name, config=settings, embed=False)
             trackio.log({name: row[name] for name in ("accuracy", "learned", "epochs", "seconds")})
             trackio.finish()

@@ -40,26 +40,33 @@ def explore_images(images: Split | Evaluation) -> MovingPicture:
             "Expected a split with images, such as dataset.train, or an Evaluation. "
             f"Received: {kind_of(images)}."
         )
+    split.check()
     # Names can be alike, so a class is known by its number.
     classes = [(EVERY, -1), *((name, number) for number, name in enumerate(split.class_names))]
     controls = {"true_class": widgets.SelectionSlider(options=classes, **named("true class"))}
     if evaluation:
         controls["said_class"] = widgets.SelectionSlider(options=classes, **named("answer"))
         controls["kind"] = widgets.SelectionSlider(options=KINDS, **named("show"))
-    pages = -(-len(split) // PAGE)
-    controls["page"] = widgets.BoundedIntText(1, 1, pages, **named("page"))
+    controls["page"] = widgets.BoundedIntText(1, 1, pages_of(len(split)), **named("page"))
 
     def draw(page: int, **filters: object) -> Picture:
         return _plot_page(split, evaluation, _chosen(split, evaluation, **filters), page)
 
     def first_page(_: object) -> None:
+        filters = {name: each.value for name, each in controls.items() if name != "page"}
         controls["page"].value = 1
+        controls["page"].max = pages_of(len(_chosen(split, evaluation, **filters)))
 
     # Before the picture hears of it, so that it is drawn once.
     for name in controls.keys() - {"page"}:
         controls[name].observe(first_page, "value")
     still = draw(**{name: control.value for name, control in controls.items()})
     return MovingPicture("a walk through the images", draw, controls, still)
+
+
+def pages_of(images: int) -> int:
+    """How many pages so many images fill; one where there is none."""
+    return max(1, -(-images // PAGE))
 
 
 def _chosen(
@@ -85,16 +92,15 @@ def _chosen(
 def _plot_page(
     split: Split, evaluation: Evaluation | None, chosen: np.ndarray, page: int
 ) -> Picture:
-    """One page of the chosen images; beyond the last, the last."""
-    pages = max(1, -(-len(chosen) // PAGE))
-    page = min(page, pages)
+    """One page of the chosen images."""
+    pages = pages_of(len(chosen))
     shown = chosen[PAGE * (page - 1) : PAGE * page]
     where = f"{len(chosen):,} of {len(split):,} images, page {page:,} of {pages:,}"
     if not len(shown):
         empty = np.full((1, *split.images.shape[1:]), 255, np.uint8)
         return plot_images(empty, ["no such image"], title=where)
     names = split.class_names
-    titles = [f"{names[split.labels[at]]}\nno. {at:,}" for at in shown]
+    titles = [f"{names[split.labels[at]]}\nno. {at}" for at in shown]
     if evaluation:
         said, sure = evaluation.predictions[shown], evaluation.confidences[shown]
         marks = np.where(said == split.labels[shown], "✓", "✗")

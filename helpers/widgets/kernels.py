@@ -13,13 +13,14 @@ from scipy.signal import correlate2d
 from helpers.basics.errors import UsageError
 from helpers.pictures.images import checked_images, draw_image, image_grid, pixel_range
 from helpers.pictures.picture import COLOURS, FRAME, Picture, finished, new_axes
-from helpers.pictures.words import in_digits
+from helpers.pictures.words import brief, in_digits
 from helpers.widgets.moving import MovingPicture, named, row_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 SIDE = 3  # of a kernel
+MOST_PIXELS = 1_000  # a side: more take longer than a hand that moves a control waits
 KERNELS = {
     "vertical edges": ((-1, 0, 1), (-1, 0, 1), (-1, 0, 1)),
     "horizontal edges": ((-1, -1, -1), (0, 0, 0), (1, 1, 1)),
@@ -33,26 +34,29 @@ def explore_kernel(image: np.ndarray) -> MovingPicture:
     """Edit the nine numbers of a kernel, and see what it makes of an image.
 
     Args:
-        image: (height, width, 1 or 3), at least 3 pixels a side, pixels as in `plot_images`. Of
+        image: (height, width, 1 or 3), 3 to 1,000 pixels a side, pixels as in `plot_images`. Of
             several channels the mean is taken.
 
     Raises:
-        UsageError: not an image, or a smaller one.
+        UsageError: not an image, or one of another size.
 
     Introduced in lesson 3.
     """
-    image = np.asarray(image)
-    if image.ndim != 3 or min(image.shape[:2]) < SIDE:
+    shape = getattr(image, "shape", ())
+    if len(shape) != 3 or min(shape[:2]) < SIDE or max(shape[:2]) > MOST_PIXELS:
         raise UsageError(
-            "Expected one image (height, width, channels) of at least 3 x 3 pixels. Received: "
-            f"shape {image.shape}. Take one out of a batch with images[0]."
+            f"Expected one image (height, width, channels) of {SIDE} to {MOST_PIXELS} pixels a "
+            f"side. Received: {f'the shape {shape}' if shape else brief(image)}. One of a batch is "
+            "images[0], a grey one gets a channel with image[..., None], every fourth pixel of a "
+            "large one is image[::4, ::4]."
         )
-    images = checked_images(image[np.newaxis])
+    images = checked_images(np.asarray(image)[np.newaxis])
     ends, grey = pixel_range(images), images[0].mean(axis=-1)
     controls = {
         f"row_{row}_column_{column}": widgets.BoundedFloatText(
-            min=-99, max=99, step=1, tooltip=f"row {row}, column {column}",
-            layout=widgets.Layout(width="4.5em"),
+            min=-99, max=99, step=1, layout=widgets.Layout(width="4.5em"),
+            # Not for the eye, which sees the place: for a screen reader.
+            description=f"row {row}, column {column}", style={"description_width": "0px"},
         )
         for row in range(1, SIDE + 1)
         for column in range(1, SIDE + 1)
@@ -84,7 +88,11 @@ def explore_kernel(image: np.ndarray) -> MovingPicture:
 def _plot_results(
     grey: np.ndarray, kernels: Mapping[str, np.ndarray], ends: tuple[float, float]
 ) -> Picture:
-    """The image, and the result of each kernel: mid-grey is 0."""
+    """The image, and the result of each kernel.
+
+    Where the numbers of a kernel add up to more than 0, a flat area is as bright as in the image.
+    Else 0 is mid-grey.
+    """
     results = {name: correlate2d(grey, kernel, mode="valid") for name, kernel in kernels.items()}
     titles = ["image", *results]
     side = 2.4 if len(results) == 1 else 1.7
@@ -92,16 +100,23 @@ def _plot_results(
     draw_image(axes[0], grey, *ends)
     spoken = []
     for ax, (name, result) in zip(axes[1:], results.items(), strict=True):
-        most = np.abs(result).max() or 1
-        draw_image(ax, result, -most, most)
+        weight = float(np.sum(kernels[name]))
+        if weight > 0:
+            black, white = weight * ends[0], weight * ends[1]
+        else:
+            white = float(np.abs(result).max())
+            white = white if white > 1e-9 * np.abs(grey).max() else 1.0  # sums are not exact
+            black = -white
+        draw_image(ax, result, black, white)
         rows = "; ".join(" ".join(in_digits(number) for number in row) for row in kernels[name])
         row, column = np.unravel_index(result.argmax(), result.shape)
         spoken.append(
             f"{name}, kernel {rows}: from {in_digits(result.min())} to {in_digits(result.max())}, "
+            f"black is {in_digits(black)}, white {in_digits(white)}, "
             f"highest in row {row + 1}, column {column + 1}"
         )
     height, width = result.shape
-    said = f"An image and what a kernel makes of it, {height} by {width} numbers, 0 in mid-grey. "
+    said = f"An image and what a kernel makes of it, {height} by {width} numbers. "
     return finished(axes, "a kernel on an image", f"{said}{'. '.join(spoken)}.")
 
 
@@ -179,6 +194,8 @@ def _draw_windows(
     if not starts:
         return f"Side {size}, window {kernel_size}, padding {padding}: no window fits."
     over = f"; {left} at the right and below left over" if left else ""
+    if stride > kernel_size and len(starts) > 1:
+        over += f"; {stride - kernel_size} between two windows left out"
     return (
         f"Side {size}, window {kernel_size}, padding {padding}, stride {stride}: {count}, "
         f"so {len(starts)} by {len(starts)} numbers come out{over}."

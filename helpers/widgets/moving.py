@@ -64,21 +64,29 @@ class MovingPicture:
         """Move several controls, and draw once.
 
         Raises:
-            UsageError: there is no control of such a name, or it has no such place.
+            UsageError: there is no control of such a name, or it has no such place. All stay
+                where they were.
         """
+        if unknown := [name for name in settings if name not in self.controls]:
+            raise UsageError(
+                f"Expected one of the controls {', '.join(self.controls)}. Received: {unknown[0]}."
+            )
+        before = self.settings
         self._held = True
         try:
-            for name, value in settings.items():
-                self._put(name, value)
+            # In the order of the controls: a filter decides how many pages there are.
+            for name in self.controls:
+                if name in settings:
+                    self._put(name, settings[name])
+        except UsageError:
+            for name, value in before.items():
+                self.controls[name].value = value
+            raise
         finally:
             self._held = False
             self._redraw()
 
     def _put(self, name: str, value: object) -> None:
-        if name not in self.controls:
-            raise UsageError(
-                f"Expected one of the controls {', '.join(self.controls)}. Received: {name}."
-            )
         control = self.controls[name]
         try:
             control.value = value
@@ -87,11 +95,12 @@ class MovingPicture:
         else:
             taken = control.value == value  # a slider moves to its end instead
         if not taken:
-            places = (
-                f"one of {', '.join(map(repr, control.options))}"
-                if hasattr(control, "options")
-                else f"{control.min} to {control.max}"
-            )
+            if hasattr(control, "options"):
+                values = [each[1] if isinstance(each, tuple) else each for each in control.options]
+                more = ", ..." if len(values) > 12 else ""
+                places = f"one of {', '.join(map(repr, values[:12]))}{more}"
+            else:
+                places = f"{control.min} to {control.max}"
             raise UsageError(f"Expected {places} for {name}. Received: {value!r}.") from None
 
     def _redraw(self, _: object = None) -> None:
@@ -115,8 +124,6 @@ def row_of(*controls: widgets.Widget) -> widgets.Box:
 
 
 def named(description: str, **settings: object) -> dict[str, object]:
-    """What a control is called: beside it, and for a screen reader."""
+    """What a control is called. (ipywidgets gives the name of a slider to the eye only.)"""
     wide, apart = {"description_width": "initial"}, widgets.Layout(margin="2px 2em 2px 2px")
-    return {
-        "description": description, "tooltip": description, "style": wide, "layout": apart
-    } | settings  # fmt: skip
+    return {"description": description, "style": wide, "layout": apart} | settings

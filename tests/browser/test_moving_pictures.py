@@ -86,6 +86,14 @@ def test_the_tab_key_reaches_every_control(page: Page) -> None:
             reached += page.evaluate("wanted => document.activeElement.matches(wanted)", wanted)
 
 
+def test_the_number_fields_have_a_name_for_a_screen_reader(page: Page) -> None:
+    for row in (1, 2, 3):
+        for column in (1, 2, 3):
+            name = f"row {row}, column {column}"
+            assert cell_of(page, "kernel").get_by_role("spinbutton", name=name).count() == 1
+    assert cell_of(page, "images").get_by_role("spinbutton", name="page").count() == 1
+
+
 def test_the_keyboard_presses_a_button(page: Page) -> None:
     cell = cell_of(page, "kernel")
     cell.get_by_role("button", name="spots").focus()

@@ -2,6 +2,7 @@
 
 import keras
 import pytest
+import tensorflow as tf
 import torch
 
 from helpers.checking import models
@@ -141,6 +142,14 @@ class TestProperties:
     )
     def test_right(self, build, asked):
         assert models.network(SHAPE, CLASSES, asked)(build()) is None
+
+    def test_several_properties_of_a_network_that_compiles_its_call(self):
+        class Compiled(OwnModel):
+            call = tf.function(OwnModel.call)
+
+        asked = (models.scales, models.has("Conv2D", 1), models.gives_logits)
+        assert models.network(SHAPE, CLASSES, *asked)(Compiled()) is None
+        assert not tf.config.functions_run_eagerly()
 
     def test_a_loss_for_other_labels_is_said(self):
         model = sequential(L.Dense(3))

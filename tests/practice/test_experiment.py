@@ -119,24 +119,37 @@ class TestLog:
         assert len(experiments()) == 0
         assert repr(experiments()) == "No experiments yet."
 
-    def test_trackio_gets_a_run_a_training_the_oldest_first(self, monkeypatch):
+    def test_trackio_gets_a_run_a_training_the_oldest_first_and_once(self, monkeypatch):
         sent = []
-        stand_in = types.ModuleType("trackio")
-        for name in ("init", "log", "finish"):
-            monkeypatch.setattr(
-                stand_in, name, lambda *given, **named: sent.append((given, named)), raising=False
-            )
-        monkeypatch.setitem(sys.modules, "trackio", stand_in)
+
+        class StandIn(types.ModuleType):  # with the arguments that trackio 0.43 has
+            def init(self, project, name=None, *, config=None, embed=True):
+                sent.append([project, name, config])
+
+            def log(self, metrics, step=None):
+                sent[-1].append(metrics)
+
+            def finish(self):
+                sent[-1].append("finished")
+
+            class Api:
+                def runs(self, project):
+                    if not sent:
+                        raise ValueError(f"Project {project!r} does not exist")
+                    return [types.SimpleNamespace(name=name) for _, name, *_ in sent]
+
+        monkeypatch.setitem(sys.modules, "trackio", StandIn("trackio"))
         for seed, accuracy in enumerate([0.6, 0.7]):
             log.add("mine", "photos", seed, result(accuracy, seconds=3.0))
         experiments().send_to_trackio(project="shoes")
-        begins, values, ends = sent[::3], sent[1::3], sent[2::3]
-        assert [begin[1]["config"]["seed"] for begin in begins] == [0, 1]
-        assert [begin[1]["project"] for begin in begins] == ["shoes", "shoes"]
-        assert len({begin[1]["name"] for begin in begins}) == 2
-        assert [value[0][0]["accuracy"] for value in values] == [0.6, 0.7]
-        assert [value[0][0]["seconds"] for value in values] == [3.0, 3.0]
-        assert ends == [((), {})] * 2
+        assert [project for project, *_ in sent] == ["shoes", "shoes"]
+        assert [config["seed"] for _, _, config, _, _ in sent] == [0, 1]
+        assert [values["accuracy"] for _, _, _, values, _ in sent] == [0.6, 0.7]
+        assert [values["seconds"] for _, _, _, values, _ in sent] == [3.0, 3.0]
+        assert [end for *_, end in sent] == ["finished"] * 2
+        log.add("another", "photos", 0, result(0.8))
+        experiments().send_to_trackio(project="shoes")
+        assert len(sent) == 3 and sent[-1][1].startswith("another, seed 0")
 
     def test_without_trackio_the_way_to_it_is_said(self, monkeypatch):
         monkeypatch.setitem(sys.modules, "trackio", None)  # as if it were not installed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 
 import keras
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from ipywidgets import Dropdown, RadioButtons, Select
 
-from helpers import ImageDataset, Picture, evaluate
+from helpers import CourseError, ImageDataset, Picture, evaluate
 from helpers.basics.errors import UsageError
 from helpers.results.evaluation import Evaluation
 from helpers.widgets import (
@@ -101,7 +102,7 @@ def test_a_picture_that_does_not_move_stands_below_and_nothing_random_is_printed
     assert view["text/plain"] == f"Moving picture: {moving.title}. Run this cell to move it."
     before = still["text/html"]
     assert "<img alt=" in before and "image/png" in still
-    moving.put(**{setting: value for move in MOVES[name] for setting, value in move.items()})
+    moving.put(**MOVES[name][0])
     assert shown(moving)[1]["text/html"] == before
     assert shown(make(name))[1]["text/html"] == before
 
@@ -109,7 +110,7 @@ def test_a_picture_that_does_not_move_stands_below_and_nothing_random_is_printed
 @pytest.mark.parametrize("name", MOVES)
 def test_every_control_says_what_it_is(name, make):
     for control in make(name).controls.values():
-        assert control.tooltip
+        assert control.description
 
 
 @pytest.mark.parametrize("name", MOVES)
@@ -136,24 +137,30 @@ def test_several_controls_are_moved_with_one_drawing(monkeypatch):
         ("windows", {"size": 40}, "2 to 12 for size. Received: 40"),
         ("windows", {"size": "large"}, "2 to 12 for size. Received: 'large'"),
         ("descent", {"momentum": 0.123}, "one of 0.0, 0.5, 0.8, 0.9, 0.95 for momentum"),
-        ("rates", {"rate": 0.1}, "one of '0.00001'"),
+        ("rates", {"rate": 0.1}, "one of '0.00001', '0.0001'"),
     ],
 )
 def test_a_place_that_a_control_does_not_have_is_refused_in_words(name, wrong, words, make):
-    with pytest.raises(UsageError, match=words.replace("'", "['‘]")):
-        make(name).put(**wrong)
+    moving = make(name)
+    before, settings = html_of(moving), moving.settings
+    others = {"padding": 2} if name == "windows" else {}
+    with pytest.raises(UsageError, match=words):
+        moving.put(**others, **wrong)
+    assert moving.settings == settings and html_of(moving) == before
 
 
 # ---------------------------------------------------------------------------- what they show
 
 
 def test_the_result_of_a_kernel_is_that_of_a_convolution_layer(dataset):
-    image = dataset.train.images[5]
+    """Of three channels, whose mean is taken."""
+    image = np.concatenate([dataset.train.images[5] // part for part in (1, 2, 3)], axis=-1)
     kernel = np.array([[1, -2, 3], [0, 4.5, -1], [2, 2, -6]])
     moving = explore_kernel(image)
     moving.put(**dict(zip(moving.controls, kernel.ravel().tolist(), strict=True)))
     by_keras = keras.ops.conv(
-        image[np.newaxis].astype("float32"), kernel[:, :, np.newaxis, np.newaxis].astype("float32")
+        image.mean(axis=-1)[np.newaxis, ..., np.newaxis].astype("float32"),
+        kernel[:, :, np.newaxis, np.newaxis].astype("float32"),
     )
     drawn = moving.picture.axes[1].images[0].get_array()
     np.testing.assert_allclose(drawn, np.asarray(by_keras)[0, :, :, 0], atol=1e-3)
@@ -172,9 +179,23 @@ def test_a_button_puts_a_whole_kernel():
         assert [*moving.settings.values()] == [*np.ravel(kernel)]
 
 
-@pytest.mark.parametrize("image", [np.zeros((2, 9, 1)), np.zeros((9, 9)), np.zeros((4, 9, 9, 1))])
+@pytest.mark.parametrize("name", ["mean of nine", "spots"])
+def test_how_bright_a_flat_area_is_drawn(name):
+    """As in the image where the kernel adds up to more than 0, else mid-grey."""
+    moving = explore_kernel(np.full((5, 5, 3), (100, 101, 101), np.uint8))
+    moving.put(**dict(zip(moving.controls, np.ravel(KERNELS[name]).tolist(), strict=True)))
+    drawn = moving.picture.axes[1].images[0]
+    shade = drawn.norm(drawn.get_array()).mean()
+    assert shade == pytest.approx(302 / 3 / 255 if name == "mean of nine" else 0.5, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [np.zeros((2, 9, 1)), np.zeros((9, 9)), np.zeros((4, 9, 9, 1)), np.zeros((9, 1_001, 1)),
+     [[1], [2, 3]], None],
+)  # fmt: skip
 def test_what_is_no_image_for_a_kernel_is_refused(image):
-    with pytest.raises(UsageError, match=r"images\[0\]"):
+    with pytest.raises(UsageError, match=r"3 to 1000 pixels a side. Received: .*images\[0\]"):
         explore_kernel(image)
 
 
@@ -207,6 +228,8 @@ def test_what_a_window_leaves_over_is_said():
     assert "1 at the right and below left over" in moving.picture.description
     moving.put(size=7)
     assert "left over" not in moving.picture.description
+    moving.put(size=6, kernel_size=2, stride=4)
+    assert "; 2 between two windows left out." in moving.picture.description
 
 
 @pytest.mark.parametrize(("rate", "momentum"), [(0.02, 0.0), (0.1, 0.5), (0.05, 0.9)])
@@ -223,7 +246,13 @@ def test_the_rates_of_the_descent_reach_from_too_small_to_too_large():
     moving.put(learning_rate=RATES[-1])
     assert "it grows: divergence" in moving.picture.description
     moving.put(learning_rate=RATES[0])
+    words = moving.picture.description
+    assert "divergence" not in words
+    assert float(words.split("steps ")[1].split(". ")[0]) > 0.2 * 19.2  # it hardly moved
+    moving.put(learning_rate=0.3, momentum=0.5)  # between the two: it goes round and round
     assert "divergence" not in moving.picture.description
+    moving.put(learning_rate=0.1, momentum=0.0)  # one step across the valley leads to its middle
+    assert "crosses the valley 0 times" in moving.picture.description
 
 
 def test_the_stored_trainings_are_of_ten_seeds_and_begin_and_end_with_a_bad_rate():
@@ -233,6 +262,9 @@ def test_the_stored_trainings_are_of_ten_seeds_and_begin_and_end_with_a_bad_rate
     assert [*runs] == sorted(runs, key=float)
     assert max(ends, key=ends.get) not in (list(ends)[0], list(ends)[-1])
     assert ends["0.2"] == pytest.approx(0.1, abs=0.02)  # a guess
+    assert ends["0.00001"] < 0.5 * max(ends.values())
+    last = runs["0.03"][:, -1]  # some seeds learn nothing, others do
+    assert last.min() < 0.15 and last.max() > 0.7
 
 
 def test_a_stored_rate_is_shown_with_its_seeds():
@@ -256,8 +288,13 @@ def test_the_answers_of_some_confidence_are_counted(evaluation):
             if sure >= threshold
         ]
         assert f"{100 * len(taken) / 24:.1f} % answered" in moving.picture.description
+        accuracy, answered = moving.picture.axes[0].get_lines()[:2]
+        at = np.searchsorted(answered.get_xdata(), threshold - 1e-9)
+        if answered.get_xdata()[at] == pytest.approx(threshold):
+            assert answered.get_ydata()[at] == pytest.approx(100 * len(taken) / 24)
         if taken:
             assert f"{100 * np.mean(taken):.1f} % of them" in moving.picture.description
+            assert accuracy.get_ydata()[at] == pytest.approx(100 * np.mean(taken))
 
 
 def test_a_threshold_that_nothing_reaches_is_no_error(dataset, answers):
@@ -288,6 +325,15 @@ def test_the_surest_mistakes_come_first(evaluation):
     moving.put(kind="mistakes")
     numbers = [int(title.split("no. ")[1].split()[0]) for title in titles_of(moving)]
     assert numbers == evaluation.mistakes[: len(numbers)].tolist()
+    moving.put(kind="correct answers")
+    numbers = [int(title.split("no. ")[1].split()[0]) for title in titles_of(moving)]
+    sure = evaluation.confidences[numbers]
+    assert (
+        len(numbers) == 8
+        and (np.diff(sure) <= 0).all()
+        and sure[0]
+        == max(evaluation.confidences[evaluation.predictions == evaluation.split.labels])
+    )
 
 
 def test_another_filter_begins_at_the_first_page(dataset):
@@ -296,8 +342,23 @@ def test_another_filter_begins_at_the_first_page(dataset):
     assert "page 3 of 3" in moving.picture.description
     moving.controls["true_class"].value = 1
     assert moving.settings == {"true_class": 1, "page": 1}
-    moving.put(page=3)  # of one page
-    assert "page 1 of 1" in moving.picture.description
+    with pytest.raises(UsageError, match="1 to 1 for page"):
+        moving.put(page=3)
+    moving.put(page=2, true_class=-1)  # in whichever order they are named
+    assert moving.settings == {"true_class": -1, "page": 2}
+
+
+def test_the_number_of_an_image_is_its_place(make_dataset):
+    many = make_dataset(train=1_240)
+    moving = explore_images(many.train)
+    moving.put(page=155)
+    assert titles_of(moving)[-1].endswith("no. 1239")
+
+
+@pytest.mark.parametrize("change", [{"labels": np.zeros(3, int)}, {"labels": np.full(24, 7)}])
+def test_a_split_with_other_labels_is_refused_in_words(dataset, change):
+    with pytest.raises(CourseError, match="Expected"):
+        explore_images(replace(dataset.train, **change))
 
 
 def test_classes_of_one_name_are_told_apart(make_dataset):
