@@ -82,7 +82,9 @@ def trained_and_saved(answer: object) -> None:
         if not all(map(np.array_equal, sum(handed, ()), sum((train, validation), ()))):
             raise Wrong("Your function changes the images or the labels that it is given.")
         _uses_right_loss(model, train[0])
-        _trained_as_asked(model, _recorded(result), validation)
+        recorded = _recorded(result)
+        _trained_as_asked(model, recorded, validation)
+        _measured_accuracy(model, recorded, validation)
         _saved(model, path, validation[0])
         # Other images, on which the loss falls to the end: nothing stops the training there.
         falling = run(answer, _untrained(), train, _made_up(60, 0), path, seconds=60)
@@ -168,8 +170,11 @@ def _trained_as_asked(model: keras.Model, history: dict, validation: Images) -> 
             "the lowest validation loss."
         )
 
+
+def _measured_accuracy(model: keras.Model, history: dict, validation: Images) -> None:
+    kept = int(np.argmin(history["val_loss"]))
     right = float((np.argmax(model(validation[0]), axis=-1) == validation[1]).mean())
-    accuracies = [values[kept - 1] for name, values in history.items() if "acc" in name]
+    accuracies = [values[kept] for name, values in history.items() if "acc" in name]
     if accuracies and not any(close(value, right, 1e-3) for value in accuracies):
         raise Wrong(
             f"Of the validation images {100 * right:.1f} % are answered correctly, and what was "
