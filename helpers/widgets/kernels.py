@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 SIDE = 3  # of a kernel
+SQUARES = "#d9d9d9"
 MOST_PIXELS = 1_000  # a side: more take longer than a hand that moves a control waits
 KERNELS = {
     "vertical edges": ((-1, 0, 1), (-1, 0, 1), (-1, 0, 1)),
@@ -165,23 +166,29 @@ def _plot_windows(*settings: Mapping[str, int]) -> Picture:
     return finished(axes, "the places of a window", " ".join(said))
 
 
+def _draw_lines(ax: Axes, side: int) -> None:
+    """Lines between and around so many squares, and as many below each other."""
+    for draw in (ax.hlines, ax.vlines):
+        draw(range(side + 1), 0, side, color=FRAME, linewidth=0.8)
+
+
 def _draw_windows(
     ax: Axes, below: Axes, size: int, kernel_size: int, padding: int, stride: int
 ) -> str:
     """Draw the squares of one setting; give what is seen in words."""
     whole = size + 2 * padding
     starts = places_of_window(size, kernel_size, padding, stride)
-    for row, column in np.ndindex(whole, whole):
-        of_image = padding <= min(row, column) and max(row, column) < whole - padding
-        look = {"facecolor": "#d9d9d9"} if of_image else {"facecolor": "white", "hatch": "///"}
-        ax.add_patch(Rectangle((column, row), 1, 1, edgecolor=FRAME, linewidth=0.6, **look))
+    frame = {"hatch": "///", "facecolor": "white", "edgecolor": FRAME, "linewidth": 0}
+    ax.add_patch(Rectangle((0, 0), whole, whole, **frame))
+    ax.add_patch(Rectangle((padding, padding), size, size, facecolor=SQUARES))
+    _draw_lines(ax, whole)
     for number, start in enumerate(starts[:2]):  # the first window, and the one beside it
         ax.add_patch(Rectangle(
             (start, 0), kernel_size, kernel_size, fill=False, edgecolor=COLOURS[number],
             linewidth=2.5, linestyle="-" if number == 0 else "--", zorder=3,
         ))  # fmt: skip
-    for row, column in np.ndindex(len(starts), len(starts)):
-        below.add_patch(Rectangle((column, row), 1, 1, facecolor="#d9d9d9", edgecolor=FRAME))
+    below.add_patch(Rectangle((0, 0), len(starts), len(starts), facecolor=SQUARES))
+    _draw_lines(below, len(starts))
     left = whole - (starts[-1] + kernel_size) if starts else 0
     count = f"({size} + 2 x {padding} - {kernel_size}) // {stride} + 1 = {len(starts)}"
     ax.set_title(f"side {size}, window {kernel_size},\npadding {padding}, stride {stride}")

@@ -81,7 +81,9 @@ class TestAnotherTraining:
         before = files_of(folder)
         inner = [*random_model().layers[:-1], keras.layers.Dense(4), keras.layers.Dense(3)]
         larger = keras.Sequential([keras.Input((9, 9, 1)), *inner])
-        with pytest.raises(CheckpointError, match="Received: another one .*and \\d+ more"):
+        with pytest.raises(
+            CheckpointError, match=r"another one \([^;]+;[^;]+;[^;]+ and \d+ more\)"
+        ):
             go(compiled(larger, "adam"), small, folder)
         assert files_of(folder) == before
 
