@@ -553,7 +553,7 @@ ANSWERS = {
             (trainer(callbacks=[stopper()], epochs=3), "Training ended after 3 epochs"),
             (trainer(callbacks=[stopper()], epochs=15), "That came after 15 epochs"),
             (trainer(callbacks=[stopper()], epochs=50), "That came after 50 epochs"),
-            (trainer(callbacks=[stopper(min_delta=0.05)]), "Training ended after"),
+            (trainer(callbacks=[stopper(min_delta=0.05)]), "epochs"),
             (trainer(callbacks=[stopper()],
                      metrics=[keras.metrics.SparseTopKCategoricalAccuracy(2, name="top_accuracy")]),
              "recorded as accuracy"),
