@@ -7,6 +7,7 @@ import zlib
 from collections import UserList
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 from PIL import Image
@@ -290,6 +291,9 @@ def _judge_seed(answer: Callable, parts: list, files: Sequence[Path], seed: int)
             f"Called twice with the seed {seed}, it gives two different splits. By what is the "
             "order of the files drawn?"
         )
+    with mock.patch.dict(getattr(answer, "__globals__", {}), hash=lambda thing: hash((thing, 1))):
+        if again(files, seed) != first:
+            raise Wrong("`hash` of a text is another number each time Python starts.")
     # Several orders: that of a set may be the same twice by chance.
     orders = [files[::-1], *(_shuffled(list(files), number) for number in range(8))]
     if any(again(other, seed) != first for other in orders):
