@@ -93,29 +93,6 @@ ONE_WINDOW = Exercise(
     """,
 )  # fmt: skip
 
-PARAMETERS = Exercise(
-    "parameters", "predict", "Parameters of a convolution",
-    """
-    `Conv2D(16, 5)` gets images of 64x64 pixels in colour. How many parameters does it have?
-    """,
-    number(1216, told={
-        1200: "The weights are all there. What else does each of the 16 kernels have?",
-        416: "That would be so for a grey image. How many channels has a colour image?",
-        400: "That would be so for a grey image, and without bias.",
-        1203: "There is a bias for each kernel, not for each channel.",
-        1248: "There is one bias for a kernel, not one for each of its channels.",
-        1201: "There is a bias for each of the 16 kernels.",
-        448: "Look at the size of the kernel: it is 5 by 5.",
-        4_915_216: "The size of the image does not come into it: the same weights serve at every place.",
-    }),
-    ["How many weights does one kernel have? It looks at all channels.",
-     "One kernel has 5 x 5 x 3 weights and one bias."],
-    "parameters = (5 * 5 * 3 + 1) * 16",
-    """
-    (5 x 5 x 3 + 1) x 16 = 1,216. Often forgotten: the channels, and the bias. Often added by mistake: the 64x64 pixels, which do not matter, because the weights are shared.
-    """,
-)  # fmt: skip
-
 
 def _slow_convolution(image: np.ndarray, kernel: np.ndarray, stride: int) -> np.ndarray:
     from scipy.signal import correlate2d
@@ -321,8 +298,8 @@ FILTERS = Exercise(
 SHEET = Sheet(
     "03_building_a_cnn",
     "3. Building a CNN",
-    [PLACES, SIDES, ONE_WINDOW, PARAMETERS, CONVOLVE, MENDED, ANY_SIZE, FILTERS],
-    minutes=45,
+    [PLACES, SIDES, ONE_WINDOW, CONVOLVE, MENDED, ANY_SIZE, FILTERS],
+    minutes=40,
     setup="""
     import numpy as np
 

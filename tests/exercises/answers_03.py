@@ -134,14 +134,6 @@ ANSWERS = {
             (-17, "turned round"), ("17", "leave out the quotes"), (16.5, "whole number"),
         ],
     ),
-    "parameters": Answers(
-        right=[1216, 1216.0, np.int32(1216), tf.Variable(1216), (1216,)],
-        wrong=[
-            (1200, "What else"), (416, "grey"), (400, "without bias"), (1203, "not for each"),
-            (1201, "each of the 16"), (448, "5 by 5"), (4_915_216, "does not come into it"),
-            ("1,216", "leave out the quotes"), (1248, "one bias for a kernel"),
-        ],
-    ),
     "convolve": Answers(
         right=[loops, windows, by_tensorflow, by_torch,
                lambda image, kernel, stride: windows(image, kernel, stride).astype("float16")],
