@@ -109,7 +109,7 @@ def called_layers(model: Any, images: np.ndarray) -> list[keras.layers.Layer]:
     tf.config.run_functions_eagerly(True)  # a call that was compiled goes by its layers only once
     try:
         with mock.patch.object(keras.layers.Layer, "__call__", watched):
-            model(images, training=False)
+            model(images.astype("float32"), training=False)  # as in _called
     finally:
         tf.config.run_functions_eagerly(not compiled)
     return order

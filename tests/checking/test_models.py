@@ -143,6 +143,14 @@ class TestProperties:
     def test_right(self, build, asked):
         assert models.network(SHAPE, CLASSES, asked)(build()) is None
 
+    def test_a_network_that_calculates_with_its_pixels_before_any_layer(self):
+        class Calculates(OwnModel):
+            def call(self, images):
+                return self.inside(images * 1.0)
+
+        asked = (models.scales, models.has("Conv2D", 1), models.gives_logits)
+        assert models.network(SHAPE, CLASSES, *asked)(Calculates()) is None
+
     def test_several_properties_of_a_network_that_compiles_its_call(self):
         class Compiled(OwnModel):
             call = tf.function(OwnModel.call)
