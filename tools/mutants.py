@@ -11,6 +11,7 @@ round, a result or a call left out. Each is put into a copy of the project, wher
 the first that fails: first those of all rooms that come by the changed lines; then, as a line may
 count in a process that nothing is noted of, the others of its room and of the rooms that
 tests/mutants.toml adds. A run that takes far longer than without the fault counts as caught too.
+The made-up cases that the checks of exercises try an answer with are left as they are.
 The list also has the named faults, and those faults that change nothing, with the reason.
 """
 
@@ -48,6 +49,8 @@ PAIRS = [
 OTHER = {one: two for pair in PAIRS for one, two in (pair, pair[::-1])}
 OTHER |= {ast.FloorDiv: ast.Mult, ast.Mod: ast.Mult, ast.Pow: ast.Mult}
 CONDITIONAL = ast.If | ast.IfExp | ast.While
+# Their lists and tuples of plain values are made-up cases: another number is another case.
+ROOMS_OF_CASES = ("grading", "exercises")
 
 
 class Fault(NamedTuple):
@@ -86,8 +89,22 @@ def changes(node: ast.AST) -> Iterator[ast.AST]:
             yield ast.Pass()
 
 
-def places(node: ast.AST) -> Iterator[ast.AST]:
-    """All nodes that may be changed: no types, no texts, nothing that only a type checker reads."""
+def is_made_up(node: ast.AST) -> bool:
+    """Whether a node is a list or a tuple of plain values, such as ([0.9, 0.6], 3)."""
+    if not isinstance(node, ast.List | ast.Tuple):
+        return False
+    try:
+        ast.literal_eval(node)
+    except ValueError:
+        return False
+    return True
+
+
+def places(node: ast.AST, cases: bool) -> Iterator[ast.AST]:
+    """All nodes that may be changed: no types, no texts, nothing that only a type checker reads.
+
+    With `cases` the lists and tuples of plain values are left out too.
+    """
     yield node
     for name, field in ast.iter_fields(node):
         # `strict=True` says that lengths are the same, where it would be a fault if they were not.
@@ -95,8 +112,9 @@ def places(node: ast.AST) -> Iterator[ast.AST]:
             continue
         for child in field if isinstance(field, list) else [field]:
             for_types = isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING"
+            made_up = cases and name != "slice" and is_made_up(child)
             if isinstance(child, ast.AST) and not isinstance(child, ast.JoinedStr | ast.Import):
-                yield from () if for_types else places(child)
+                yield from () if for_types or made_up else places(child, cases)
 
 
 def changed(source: str, node: ast.AST, new: ast.AST) -> str:
@@ -116,7 +134,7 @@ def faults_of(module: str) -> list[Fault]:
     """Every fault that could be put into a module."""
     source = (PROJECT / "helpers" / f"{module}.py").read_text(encoding="utf-8")
     found = []
-    for node in places(ast.parse(source)):
+    for node in places(ast.parse(source), cases=module.split("/")[0] in ROOMS_OF_CASES):
         for new in changes(node):
             old = node.test if isinstance(node, CONDITIONAL) else node
             faulty = changed(source, old, new)
