@@ -42,6 +42,8 @@ from .pictures.bars import plot_intervals
 from .pictures.heatmaps import plot_heatmaps
 from .results.evaluation import Evaluation, accuracy_interval, evaluate
 from .results.explain import grad_cam
+from .results.predict import predict
+from .results.prediction import Prediction
 
 # lesson 6: faster and more accurate
 from .recipes.recipe import ACCURATE, CLASSIC, FAST, Recipe
@@ -55,6 +57,7 @@ __all__ = [
     "FolderReport",
     "ImageDataset",
     "Picture",
+    "Prediction",
     "Recipe",
     "Split",
     "TrainingRun",
@@ -83,6 +86,7 @@ __all__ = [
     "plot_lines",
     "plot_matrix",
     "plot_runs",
+    "predict",
     "progress",
     "quiet_tensorflow",
     "save_model",

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from helpers import evaluate, load_dataset, make_batches, quiet_tensorflow
+from helpers import evaluate, load_dataset, make_batches, quiet_tensorflow, save_model
 
 with quiet_tensorflow():
     import keras
@@ -34,5 +34,4 @@ model.fit(train_batches, validation_data=validation_batches, epochs=5, shuffle=F
 result = evaluate(model, dataset.test)
 print(result)
 folder = Path(__file__).resolve().parent.parent / "scratch"
-folder.mkdir(exist_ok=True)
-model.save(folder / "whole_course.keras")
+save_model(model, folder / "whole_course", dataset)

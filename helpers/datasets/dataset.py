@@ -166,6 +166,7 @@ class ImageDataset:
         image_shape: (height, width, channels) of every image.
         source: where the images come from, in words.
         report: what the check of a folder found; None for the named datasets.
+        fit: how a folder's images of another shape got that size, as `load_dataset` has it.
 
     Introduced in lesson 2.
     """
@@ -178,6 +179,7 @@ class ImageDataset:
     image_shape: tuple[int, int, int]
     source: str
     report: FolderReport | None = None
+    fit: str = "squeeze"
 
     def subset(self, images: int, seed: int = 0) -> ImageDataset:
         """The dataset with fewer training images, the same share of every class.
@@ -244,6 +246,7 @@ class Source(NamedTuple):
     description: str
     validation: Labelled | None = None
     report: FolderReport | None = None
+    fit: str = "squeeze"
 
 
 def as_dataset(name: str, source: Source, validation_images: int | None, seed: int) -> ImageDataset:
@@ -265,6 +268,7 @@ def as_dataset(name: str, source: Source, validation_images: int | None, seed: i
         image_shape=train.images.shape[1:],
         source=source.description,
         report=source.report,
+        fit=source.fit,
     )
 
 

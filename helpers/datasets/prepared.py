@@ -136,7 +136,7 @@ def prepare_folder(
         print(f"{why}. The images are read into the memory instead, and anew the next time.")
     report, parts = request.check_and_cut()
     pixels = [read_images(parts[split], image_size) for split in SPLITS]
-    return _as_source(report, pixels, _labels(parts))
+    return _as_source(report, pixels, _labels(parts), image_size.fit)
 
 
 def _labels(parts: dict[str, list[ImageFile]]) -> list[list[int]]:
@@ -160,13 +160,13 @@ def _checked_size(image_size: tuple[int, int], grey: bool, fit: str) -> ImageSiz
     return ImageSize(height, width, 1 if grey else 3, fit)
 
 
-def _as_source(report: FolderReport, pixels: list[np.ndarray], labels: list) -> Source:
+def _as_source(report: FolderReport, pixels: list[np.ndarray], labels: list, fit: str) -> Source:
     train, validation, test = (
         Labelled(images, np.array(of_them, np.int64))
         for images, of_them in zip(pixels, labels, strict=True)
     )
     words = f"images from the folder {report.folder.resolve().name}"
-    return Source(train, test, report.class_names, words, validation, report)
+    return Source(train, test, report.class_names, words, validation, report, fit)
 
 
 def _file_for(root: Path, image_size: ImageSize, data_dir: Path) -> Path:
@@ -268,4 +268,5 @@ def _found(path: Path, request: Request) -> Source | None:
         tuple(Finding(*found) for found in kept["findings"]),
         kept["ignored"],
     )
-    return _as_source(report, np.split(images, stops[:-1]), kept["labels"])
+    pixels, fit = np.split(images, stops[:-1]), request.image_size.fit
+    return _as_source(report, pixels, kept["labels"], fit)

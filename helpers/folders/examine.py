@@ -32,13 +32,11 @@ from helpers.folders.findings import (
 from helpers.folders.layout import Layout, is_text
 from helpers.folders.listing import Listing
 from helpers.photos.decode import decoded
-from helpers.photos.looks import may_show_nothing, shows_nothing
+from helpers.photos.looks import about_shape, may_show_nothing, shows_nothing
 from helpers.photos.processes import in_processes, quiet_pillow
 from helpers.photos.remarks import Refused, Remark, printable, reason
 from helpers.photos.thumbnails import LARGE, ImageSize, make_thumbnails, reduced, resized
 
-FEWEST_PIXELS = 4  # a side
-LONGEST = 8  # times the shorter side
 DIGEST_BYTES = 16
 BYTES_EACH = 100_000  # of a file, where nobody has looked
 
@@ -125,7 +123,7 @@ def _examine(root: str, place: Place, image_size: ImageSize | None = None) -> _L
     try:
         path = os.path.join(root, *place)  # noqa: PTH118, a Path costs more than the decoding
         pixels, more = decoded(path, thorough=True)
-        remarks += [*more, *_about_shape(pixels)]
+        remarks += [*more, *about_shape(pixels)]
     except (Refused, OSError) as error:
         return _Look([reason(error)])
     # A large picture is made small at once, not kept until others are seen.
@@ -133,14 +131,6 @@ def _examine(root: str, place: Place, image_size: ImageSize | None = None) -> _L
     picture = pixels if image is None else reduced(image)
     kept = None if image_size is None else resized(pixels, image_size, image)
     return _Look(remarks, _digest(pixels), picture, kept)
-
-
-def _about_shape(pixels: np.ndarray) -> list[Remark]:
-    height, width, _ = pixels.shape
-    shape = f"It has {width} x {height} pixels."
-    if min(height, width) < FEWEST_PIXELS:
-        raise Refused("tiny", shape)
-    return [("very long", shape)] if max(height, width) > LONGEST * min(height, width) else []
 
 
 def _digest(pixels: np.ndarray) -> bytes:

@@ -15,7 +15,8 @@ from urllib.request import url2pathname
 
 from helpers.basics.errors import FolderError, MissingFileError, UsageError
 from helpers.basics.files import as_path
-from helpers.folders.findings import Finding, Place, counted, make_finding
+from helpers.folders.findings import Finding, Place, counted, first_names, make_finding
+from helpers.photos.formats import READABLE_ENDINGS
 from helpers.photos.remarks import printable
 
 NAMED_DATASETS = ("fashion_mnist", "cifar10")  # what a missing folder may have been meant to be
@@ -131,6 +132,19 @@ def _hint(root: Path) -> str:
         "Check its spelling. In a path on this computer, write / between folders, without quotes "
         "or file:// in front. A download must be unpacked first."
     )
+
+
+def pictures_in(folder: Path) -> str:
+    """Which pictures lie in a folder, to see what a name should have been. Lesson 0."""
+    try:
+        names = sorted(
+            file.name for file in folder.iterdir() if file.suffix.lower() in READABLE_ENDINGS
+        )
+    except OSError:
+        return "Check the spelling of its folder: that is not there either."
+    if not names:
+        return "No picture lies in its folder: put it there, or write the path to it."
+    return f"The pictures there: {first_names(names)}."
 
 
 def _meant(text: str) -> str | None:

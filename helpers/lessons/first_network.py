@@ -10,17 +10,15 @@ import numpy as np
 
 from helpers.basics.errors import DamagedFileError, MissingFileError, UsageError
 from helpers.basics.files import as_path
-from helpers.folders.findings import KINDS, first_names
+from helpers.folders.findings import KINDS
+from helpers.folders.listing import pictures_in
 from helpers.photos.decode import decoded
-from helpers.photos.formats import READABLE_ENDINGS
 from helpers.photos.processes import quiet_pillow
 from helpers.photos.remarks import Refused, printable, reason
 from helpers.pictures.images import plot_images
 from helpers.pictures.picture import COLOURS, Picture
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from PIL.Image import Image
 
 LARGE = 1_000  # pixels a side
@@ -52,12 +50,12 @@ def open_picture(path: str | os.PathLike) -> Image:
     if not os.path.exists(path):  # noqa: PTH110  which takes a name that is too long, too
         raise MissingFileError(
             f"Expected the file of a picture. Received: {shown!r}, where there is no file. "
-            f"{_pictures_in(path.parent)}"
+            f"{pictures_in(path.parent)}"
         )
     if path.is_dir():
         raise UsageError(
             f"Expected the file of a picture. Received: {shown!r}, which is a folder. "
-            f"{_pictures_in(path)}"
+            f"{pictures_in(path)}"
         )
     try:
         with quiet_pillow():
@@ -71,19 +69,6 @@ def open_picture(path: str | os.PathLike) -> Image:
     image = Image.fromarray(pixels)
     image.thumbnail((LARGE, LARGE))
     return image
-
-
-def _pictures_in(folder: Path) -> str:
-    """Which pictures lie in a folder, to see what a name should have been."""
-    try:
-        names = sorted(
-            file.name for file in folder.iterdir() if file.suffix.lower() in READABLE_ENDINGS
-        )
-    except OSError:
-        return "Check the spelling of its folder: that is not there either."
-    if not names:
-        return "No picture lies in its folder: put it there, or write the path to it."
-    return f"The pictures there: {first_names(names)}."
 
 
 def plot_answers(

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import zipfile
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from helpers.basics import memory
 from helpers.basics.errors import CourseError, DamagedFileError, ModelFileError
+from helpers.basics.files import temporary_file
+from helpers.models.trained_on import TrainedOn
 
 ENDING = ".keras"
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
@@ -18,6 +21,7 @@ MOST_TEXT = 10_000_000  # bytes of config.json; a ResNet50, with 177 layers, has
 MOST_EXPANSION = 100  # of a member; Keras packs nothing, and weights hardly shrink
 SAVE_AGAIN = "Save the model again, or get the file anew."
 SMALLER = "Close other programs, or use a smaller model."
+KNOWN = "trained_on"  # the entry of metadata.json, which Keras passes over
 FROM_STRANGER = "Do not use this file unless you know who made it, and why it is like this."
 
 
@@ -80,6 +84,27 @@ def version_of(metadata: bytes) -> tuple[int, ...]:
             f"Install Keras {major} to load it, or build the model anew in Keras 3.",
         )
     return numbers
+
+
+def known_from(metadata: bytes) -> TrainedOn | None:
+    """What a file says about the training of its model; None where it says nothing."""
+    said = json.loads(metadata).get(KNOWN)
+    try:
+        return None if said is None else TrainedOn.from_plain(said)
+    except ValueError as error:
+        raise damaged(f"one whose {METADATA} is wrong: {error}") from error
+
+
+def add_known(path: Path, known: TrainedOn) -> None:
+    """Write into a file what is known about the training of its model."""
+    with temporary_file(path) as whole:
+        with zipfile.ZipFile(path) as old, zipfile.ZipFile(whole, "w") as new:
+            metadata = json.loads(old.read(METADATA)) | {KNOWN: known.as_plain()}
+            new.writestr(METADATA, json.dumps(metadata))
+            for name in (CONFIG, WEIGHTS):  # piece by piece: the weights may be large
+                with old.open(name) as source, new.open(name, "w", force_zip64=True) as target:
+                    shutil.copyfileobj(source, target)
+        whole.replace(path)
 
 
 def written(version: tuple[int, ...]) -> str:

@@ -33,12 +33,14 @@ from helpers.model_files.archive import (
     Refused,
     TooLarge,
     damaged,
+    known_from,
     unpack,
     version_of,
     written,
 )
 from helpers.model_files.names import NO_CODE, check_config
 from helpers.model_files.weights import check_memory, check_weights
+from helpers.models.trained_on import note_trained_on
 
 if TYPE_CHECKING:
     import keras
@@ -56,7 +58,8 @@ def load_model(path: str | os.PathLike) -> keras.Model:
     Returns:
         The model with the same weights. One that was compiled is compiled again, with the
         state of its optimizer. Where Keras cannot give that back, as after training in mixed
-        precision, it warns, and the optimizer starts anew.
+        precision, it warns, and the optimizer starts anew. What it was trained on, if the file
+        says it, is known again: the names of its classes and how its images were made.
 
     Raises:
         MissingFileError: there is no such file; the message names the one most like it.
@@ -77,8 +80,12 @@ def load_model(path: str | os.PathLike) -> keras.Model:
         # What was checked is what is loaded: the file itself may have changed by now.
         with tempfile.TemporaryDirectory() as folder:
             copy = _packed(contents, Path(folder))
+            known = known_from(contents.metadata)
             del contents
-            return load_checked(copy)
+            model = load_checked(copy)
+        if known:
+            note_trained_on(model, known)
+        return model
     except Refused as why:
         raise why.kind(
             f"Expected a model of Keras 3 in {path}. Received: {why.received}. {why.advice}{newer}"

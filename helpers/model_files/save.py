@@ -18,12 +18,15 @@ from helpers.basics.errors import StorageError, UsageError, kind_of
 from helpers.basics.files import as_path, written_whole
 from helpers.basics.own_words import in_its_own_words
 from helpers.basics.quiet import quiet_tensorflow
-from helpers.model_files.archive import ENDING, Refused, TooLarge, unpack
+from helpers.model_files.archive import ENDING, Refused, TooLarge, add_known, unpack
 from helpers.model_files.load import DIVERGED, load_checked
 from helpers.model_files.names import check_config
+from helpers.models.trained_on import TrainedOn, trained_on
 
 if TYPE_CHECKING:
     import keras
+
+    from helpers.datasets.dataset import ImageDataset
 
 TO_DO = (
     "Take layers and functions of Keras, or put @keras.saving.register_keras_serializable() above "
@@ -32,35 +35,44 @@ TO_DO = (
 )
 
 
-def save_model(model: keras.Model, path: str | os.PathLike) -> Path:
+def save_model(
+    model: keras.Model, path: str | os.PathLike, dataset: ImageDataset | None = None
+) -> Path:
     """Save a Keras model with its weights and its optimizer, whole or not at all.
 
     What was written is loaded once, as `load_model` does it. Where that fails, nothing is
     kept, and the error says what to do. Where the saving fails or the process is killed, a
     file that was there before stays as it was.
 
+    The file says what the model was trained on, too, so that `predict` needs no dataset: the
+    names of its classes, and the size and fit of its images. What `train` has trained is known.
+
     Args:
         model: a Keras model that knows the shape of its images. Classes and functions of
             your own in it must be registered: @keras.saving.register_keras_serializable().
         path: where to, with the ending ".keras" or without. Folders are made where needed.
+        dataset: what it was trained on, where `train` has not trained it.
 
     Returns:
         The path of the file, with its ending.
 
     Raises:
         UsageError: `model` is not a built Keras model, `load_model` would refuse it (Python
-            code such as a Lambda layer, unregistered classes, weights that are nan), or
-            `path` has another ending.
+            code such as a Lambda layer, unregistered classes, weights that are nan),
+            `path` has another ending, or `dataset` is none.
         StorageError: the disk is full, or nothing may be written there.
 
     Introduced in lesson 4.
     """
     _check_model(model, path)
+    known = trained_on(model) if dataset is None else TrainedOn.of(dataset)
     try:
         path = _path_to_save(path)
         with written_whole(path) as temporary:
             _write(model, temporary)
             _check_loads(temporary, path)
+            if known:
+                add_known(temporary, known)
     except StorageError:
         raise
     except OSError as error:

@@ -46,7 +46,7 @@ def in_srgb(
     """The pixels of an image.
 
     Args:
-        image: opened by Pillow, and not yet loaded.
+        image: opened by Pillow, best not yet loaded.
         reopened: gives the same once more.
 
     Returns:
@@ -54,7 +54,8 @@ def in_srgb(
 
     Introduced in lesson 2.
     """
-    layout = image.tile[0].args if image.tile else ""
+    tile = getattr(image, "tile", None)  # one that was made has none
+    layout = tile[0].args if tile else ""
     inside = image.tile[0].extents if image.format == "GIF" else None
     image.load()
     halves = [image]

@@ -103,6 +103,23 @@ def decoded(path: str | Path, *, thorough: bool = False) -> tuple[np.ndarray, li
     return pixels, remarks
 
 
+def from_pillow(image: Image.Image) -> tuple[np.ndarray, list[Remark]]:
+    """The same of an image that Pillow has opened or made, which stays as it is.
+
+    Raises:
+        Refused: its pixels cannot be decoded.
+
+    Introduced in lesson 5.
+    """
+    try:
+        loaded = image.copy()
+        pixels, remarks = in_srgb(loaded, lambda: loaded)
+        pixels, more = _turned_upright(pixels, loaded)
+    except Exception as error:  # decoders raise nearly every class
+        raise Refused("damaged", f"Pillow says: {str(error)[:200]}.") from error
+    return pixels, [*remarks, *more]
+
+
 def what_there_is(path: str | Path) -> np.ndarray:
     """The pixels of an image to show: of one that is cut short or damaged, what can be decoded.
 
@@ -225,11 +242,7 @@ def _by_pillow(file: BinaryIO, content: str, thorough: bool) -> tuple[np.ndarray
         pixels, remarks = in_srgb(image, opened)
         if content == "PNG" and not remarks and not image.info.get("icc_profile"):
             remarks = coded_colours(file)
-    upright, more = _orientation(image)
-    if upright:
-        swapped, *steps = upright
-        pixels = pixels.transpose(1, 0, 2) if swapped else pixels
-        pixels = np.ascontiguousarray(pixels[:: steps[0], :: steps[1]])
+    pixels, more = _turned_upright(pixels, image)
     if _is_animated(image):
         more.append(("animated", "It holds several pictures."))
     return pixels, [*remarks, *more]
@@ -265,8 +278,8 @@ def _corrupt(said: str, data: bytes) -> list[Remark]:
     raise Refused("damaged", f"Its picture is damaged. The decoder says: {said}.")
 
 
-def _orientation(image: Image.Image) -> tuple[tuple[bool, int, int] | None, list[Remark]]:
-    """How to turn the image upright, as far as its EXIF data can be read."""
+def _turned_upright(pixels: np.ndarray, image: Image.Image) -> tuple[np.ndarray, list[Remark]]:
+    """The pixels of an image turned as its EXIF data say, as far as these can be read."""
     try:
         exif = dict(image.getexif())
         upright = UPRIGHT.get(exif.get(ORIENTATION))
@@ -274,7 +287,11 @@ def _orientation(image: Image.Image) -> tuple[tuple[bool, int, int] | None, list
         exif, upright = {}, None
     unread = not exif and not EMPTY_EXIF.match(image.info.get("exif", b""))
     cause = "Its EXIF data, which say which side is up, cannot be read."
-    return upright, [("damaged EXIF", cause)] if unread else []
+    if upright:
+        swapped, *steps = upright
+        pixels = pixels.transpose(1, 0, 2) if swapped else pixels
+        pixels = np.ascontiguousarray(pixels[:: steps[0], :: steps[1]])
+    return pixels, [("damaged EXIF", cause)] if unread else []
 
 
 def _is_animated(image: Image.Image) -> bool:

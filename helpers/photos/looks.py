@@ -1,4 +1,4 @@
-"""Whether there is anything to see in a picture: blank, very dark, blurred. Introduced in lesson 2.
+"""Whether there is anything to see in a picture: blank, very dark, blurred, tiny. Lesson 2.
 
     suspects = may_show_nothing(pictures, thumbnails)         # a fast look at many
     remark = shows_nothing(pictures[0], thumbnails[0])        # a whole look at one
@@ -16,8 +16,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from helpers.photos.remarks import Remark
+from helpers.photos.remarks import Refused, Remark
 
+FEWEST_PIXELS = 4  # a side
+LONGEST = 8  # times the shorter side
 SPOTS = 8  # a side; a spot of a picture is as large as a dot of its thumbnail
 DARK = 40  # grey levels, of the brightest spot
 FLAT = 2.0  # grey levels: the standard deviation of a colour,
@@ -26,6 +28,18 @@ SPREAD = 16  # where its spots differ by less than this
 # brightest. A sharp edge has nearly 1; blurred by a Gaussian of 2.7 pixels, it has 0.15.
 SOFT = 0.15
 EVERY = 4  # rows: so many are enough to see that most pictures are sharp
+
+
+def about_shape(pixels: np.ndarray) -> list[Remark]:
+    """A remark on a very long picture; raises Refused for one of nearly no pixels.
+
+    Introduced in lesson 2.
+    """
+    height, width, _ = pixels.shape
+    shape = f"It has {width} x {height} pixels."
+    if min(height, width) < FEWEST_PIXELS:
+        raise Refused("tiny", shape)
+    return [("very long", shape)] if max(height, width) > LONGEST * min(height, width) else []
 
 
 def may_show_nothing(pictures: Sequence[np.ndarray], thumbnails: np.ndarray) -> list[int]:

@@ -165,6 +165,7 @@ def new_axes(
     *,
     size: tuple[float, float],
     layout: str = "constrained",
+    widths: Sequence[float] | None = None,
     **settings: object,
 ) -> list[Axes]:
     import matplotlib
@@ -172,7 +173,8 @@ def new_axes(
 
     with MATPLOTLIB, matplotlib.rc_context(STYLE):
         figure = Figure(figsize=size, layout=layout)
-        return list(figure.subplots(rows, columns, squeeze=False, subplot_kw=settings).flat)
+        options = {"squeeze": False, "subplot_kw": settings, "width_ratios": widths}
+        return list(figure.subplots(rows, columns, **options).flat)
 
 
 def given_or_new_axes(ax: Axes | None, size: tuple[float, float]) -> Axes:

@@ -1,4 +1,4 @@
-"""How good a model is, and what it looks at."""
+"""How good a model is, what it looks at, and what it says of new pictures."""
 
 import lazy_loader
 
@@ -7,5 +7,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "evaluation": ["Evaluation", "accuracy_interval", "evaluate"],
         "explain": ["feature_maps", "grad_cam"],
+        "predict": ["predict"],
+        "prediction": ["Prediction"],
     },
 )

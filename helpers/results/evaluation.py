@@ -6,34 +6,26 @@ every lesson shows the same ones.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from numbers import Real
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from helpers.basics.arguments import check_switches, check_whole
-from helpers.basics.errors import MismatchError, UsageError, kind_of, wrapped
-from helpers.basics.quiet import no_word_of_tracing
-from helpers.datasets.batches import make_batches
+from helpers.basics.errors import UsageError, kind_of, wrapped
 from helpers.datasets.dataset import Split
-from helpers.models.fit_check import check_pixels, output_shape
-from helpers.models.graph import Ending, before_the_end, ending
-from helpers.models.losses import check_last_step, look_like_probabilities, wants_logits
-from helpers.models.step_memory import batch_without_training
 from helpers.pictures.images import MOST_IMAGES
 from helpers.pictures.picture import Picture
 from helpers.results.calibration import Calibration, calibration_of
 from helpers.results.pictures import plot_calibration, plot_confusion, plot_mistakes
+from helpers.results.probabilities import log_probabilities
 
 if TYPE_CHECKING:
     import keras
     from matplotlib.axes import Axes
 
 LONGEST_NAME = 55  # letters, in the table: the numbers beside it then stay in 88
-# What a probability that was rounded to 0 may have been, and what is left of one rounded to 1.
-SMALLEST = float(np.finfo(np.float32).smallest_subnormal)
-SMALLEST_REST = float(np.finfo(np.float32).epsneg / 2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,7 +191,7 @@ def evaluate(model: keras.Model, split: Split, *more: object, mirrored: bool = F
         )
     split.check()
     check_switches(mirrored=mirrored)
-    logs = _log_probabilities(model, split, mirrored)
+    logs = log_probabilities(model, split, mirrored=mirrored)
     probabilities = np.exp(logs)
     classes = list(range(len(split.class_names)))
     predictions, confidences = probabilities.argmax(axis=1), probabilities.max(axis=1)
@@ -222,70 +214,3 @@ def evaluate(model: keras.Model, split: Split, *more: object, mirrored: bool = F
         mistakes=wrong[np.argsort(-confidences[wrong], kind="stable")],
         calibration=calibration_of(confidences, right),
     )
-
-
-def _log_probabilities(model: keras.Model, split: Split, mirrored: bool) -> np.ndarray:
-    """The logarithm of the probability of every class for every image, float64.
-
-    A probability may be too small for a number, its logarithm never is.
-    """
-    from scipy.special import log_softmax, logsumexp
-
-    end = Ending()
-    if callable(model):  # a Keras model, not a stand-in
-        _check_shape(output_shape(model, split.images), split)
-        end = ending(model, split.images)
-        check_last_step(end)
-        check_pixels(model, split)
-    asked = [split]
-    if mirrored:
-        asked.append(replace(split, images=split.images[:, :, ::-1]))
-    answers = np.stack([_answers(model, each, end) for each in asked])
-    rest = np.zeros_like(answers)
-    if not _are_logits(model, end, answers):
-        rest = np.log(np.maximum(1 - answers, SMALLEST_REST))
-        answers = np.log(np.maximum(answers, SMALLEST))
-    if answers.shape[-1] < len(split.class_names):
-        # One number for two classes: that of the second. The other follows from it.
-        answers = np.concatenate([rest, answers], axis=-1)
-    return logsumexp(log_softmax(answers, axis=-1), axis=0) - np.log(len(asked))
-
-
-def _answers(model: keras.Model, split: Split, end: Ending) -> np.ndarray:
-    """The numbers of the model for every image, float64 (images, classes) or (images, 1).
-
-    Logits where they are in reach: they say more than the probabilities made of them.
-    """
-    batches = make_batches(split, batch_without_training(model))
-    if end.logits_in_reach:
-        logits = before_the_end(model, split.images)
-        outputs = np.concatenate([logits(images).numpy() for images, _ in batches])
-    else:
-        with no_word_of_tracing():
-            outputs = np.asarray(model.predict(batches, verbose=0))
-    _check_shape(outputs.shape, split)
-    if not np.isfinite(outputs).all():
-        broken = outputs[~np.isfinite(outputs)]
-        raise MismatchError(
-            f"Expected numbers from the model. Received: {broken[0]} among {outputs.size:,} of "
-            "them, so its training diverged. Train again, with a smaller learning rate."
-        )
-    return outputs.astype(np.float64)
-
-
-def _check_shape(shape: tuple[int | None, ...] | None, split: Split) -> None:
-    classes = len(split.class_names)
-    if shape is None or shape[1:] not in [(classes,), *([(1,)] if classes == 2 else [])]:
-        received = f"an output of shape {shape}" if shape else "several outputs"
-        raise MismatchError(
-            f"Expected {classes} numbers an image, one a class of {split!r}. Received: "
-            f"{received}. Build the model for this dataset, with build_cnn(dataset)."
-        )
-
-
-def _are_logits(model: keras.Model, end: Ending, answers: np.ndarray) -> bool:
-    """What `answers` are, by how the model ends, else by its loss, else by themselves."""
-    if end.logits_in_reach or end.probabilities is not None:
-        return end.logits_in_reach or not end.probabilities
-    told = wants_logits(model) if getattr(model, "compiled", False) else None
-    return not look_like_probabilities(np.concatenate(answers)) if told is None else told

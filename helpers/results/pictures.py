@@ -1,4 +1,4 @@
-"""Pictures of an evaluation: confusion matrix, mistakes, calibration. Introduced in lesson 5."""
+"""Pictures of what a model says: confusion matrix, mistakes, calibration, answers. Lesson 5."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from helpers.basics.errors import UsageError
 from helpers.pictures.bars import name_places
 from helpers.pictures.images import draw_image, image_grid, pixel_range
-from helpers.pictures.letters import heading, width_beside
+from helpers.pictures.letters import LETTER, heading, width_beside
 from helpers.pictures.lines import MARKERS, label_axes
 from helpers.pictures.picture import (
     COLOURS,
@@ -19,10 +19,11 @@ from helpers.pictures.picture import (
     Picture,
     finished,
     given_or_new_axes,
+    new_axes,
     size_in_inches,
 )
 from helpers.pictures.squares import draw_squares
-from helpers.pictures.words import as_line, percent, sentences
+from helpers.pictures.words import as_line, count_shown, percent, sentences
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from helpers.results.calibration import Calibration
 
 MOST_WITH_NUMBERS = 30  # classes of a confusion matrix
+MOST_PREDICTIONS = 12  # pictures with bars beside them
 
 
 def plot_confusion(confusion: np.ndarray, split: Split, *, ax: Axes | None = None) -> Picture:
@@ -153,3 +155,53 @@ def plot_calibration(
         )
     )
     return finished(ax, "calibration", f"How sure the network is and how often right: {spoken}.")
+
+
+def plot_predictions(
+    images: np.ndarray,
+    names: Sequence[str],
+    answers: Sequence[str],
+    top: Sequence[Sequence[tuple[str, float]]],
+    total: int,
+) -> Picture:
+    """Show pictures, and beside each its most probable classes as bars.
+
+    Args:
+        images: (pictures, height, width, channels), as the model saw them.
+        names: what each is called.
+        answers: what the model says of each.
+        top: for each picture its most probable classes and their probabilities.
+        total: how many pictures there are, of which these are the first.
+
+    Introduced in lesson 5.
+    """
+    count, bars = len(images), max(map(len, top))
+    height = max(0.24 * bars + 0.55, 1.2)
+    axes = new_axes(count, 2, size=(7, height * count + 0.1), widths=(1, 3))
+    low, high = pixel_range(images)
+    for number, (image, name, answer, best) in enumerate(
+        zip(images, names, answers, top, strict=True)
+    ):
+        beside, ax = axes[2 * number : 2 * number + 2]
+        beside.set(xticks=(), yticks=())
+        draw_image(beside, image, low, high)
+        _draw_bars(ax, best, heading(f"{as_line(name)}: {as_line(answer)}", 4.5))
+    shown = count_shown(count, total, "picture")
+    spoken = "; ".join(
+        f"{as_line(name)}: {as_line(answer)}; "
+        + ", ".join(f"{as_line(label)} {percent(share)}" for label, share in best)
+        for name, answer, best in zip(names, answers, top, strict=True)
+    )
+    return finished(axes, f"answers for {shown}", f"Answers for {shown}. {spoken}.")
+
+
+def _draw_bars(ax: Axes, best: Sequence[tuple[str, float]], title: str) -> None:
+    shares = [100 * share for _, share in best]
+    bars = ax.barh(range(len(best)), shares, 0.7, color=COLOURS[0])
+    ax.bar_label(bars, [percent(share / 100) for share in shares], padding=3)
+    name_places(ax.yaxis, [as_line(label) or "(no name)" for label, _ in best], 0.24 * len(best))
+    ax.set_ylim(len(best) - 0.4, -0.6)
+    ax.set_xlim(0, 118)  # room for the numbers
+    ax.set_xticks(())
+    ax.spines["bottom"].set_visible(False)
+    ax.set_title(title, fontsize=LETTER, loc="left")

@@ -1,0 +1,311 @@
+"""Pictures as people have them, made into images as a model was trained on. Lesson 5.
+
+    given = read_given("photos", ImageSize(64, 64))       # or a file, a Pillow image, an array
+
+A photo goes the way that it goes in `load_dataset`: decoded, upright, in sRGB, resized alike.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple, NoReturn
+
+import numpy as np
+from PIL import Image
+
+from helpers.basics.errors import FolderError, MissingFileError, UsageError, kind_of
+from helpers.basics.files import as_path
+from helpers.folders.findings import Finding, Place, make_finding
+from helpers.folders.listing import list_folder, pictures_in
+from helpers.models.trained_on import GREY_LEVELS, TrainedOn
+from helpers.photos.decode import decoded, from_pillow
+from helpers.photos.looks import about_shape
+from helpers.photos.processes import in_processes, quiet_pillow
+from helpers.photos.remarks import Refused, Remark, printable, reason
+from helpers.photos.thumbnails import ImageSize, resized
+
+BYTES_EACH = 1_000_000  # of a photo, where nobody has looked
+ADDRESS = re.compile(r"\s*(https?|ftp|data):", re.IGNORECASE)
+EXPECTED = (
+    "Expected the path of a photo or of a folder of photos, an image of Pillow, an array of "
+    "pixels, or a list of these."
+)
+
+
+class Given(NamedTuple):
+    """Pictures, ready for a model, and what is to be said about single ones."""
+
+    names: tuple[str, ...]
+    images: np.ndarray  # (pictures, height, width, channels), as the model was trained on them
+    findings: tuple[Finding, ...]
+
+
+def read_given(
+    pictures: object, like: TrainedOn, pixels: tuple[float, float] | None = None
+) -> Given:
+    """Read pictures of any kind that `predict` takes; what cannot be read becomes a finding.
+
+    Args:
+        pictures: as `predict` takes them.
+        like: what the images of the model are like.
+        pixels: the numbers for black and white in arrays of floats.
+
+    Raises:
+        UsageError, MissingFileError, FolderError: as `predict`.
+
+    Introduced in lesson 5.
+    """
+    if isinstance(pictures, str | os.PathLike):
+        return _files_of(pictures, like)
+    if isinstance(pictures, Iterator):  # such as Path("photos").glob("*.jpg")
+        pictures = list(pictures)
+    if not isinstance(pictures, list | tuple):
+        given = _of_array(pictures, like, pixels)
+        return _several([pictures], like, pixels) if given is None else given
+    if not pictures:
+        _refuse("nothing in it", "Give at least one picture.")
+    return _several(pictures, like, pixels)
+
+
+def _refuse(received: str, advice: str) -> NoReturn:
+    raise UsageError(f"{EXPECTED} Received: {received}. {advice}")
+
+
+def _files_of(path: str | os.PathLike, like: TrainedOn) -> Given:
+    """Those of a folder, or the one file."""
+    path = _existing(path)
+    if not path.is_dir():
+        return _several([path], like, None)
+    listing = list_folder(path)
+    places, findings = listing.files, [*listing.findings]
+    findings += [
+        make_finding(place, "link", "It leads elsewhere.") for place in sorted(listing.links)
+    ]
+    if not places:
+        raise FolderError(
+            f"Expected a folder with photos. Received: {printable(str(path))}, which holds no file."
+            " Give the folder that the photos lie in."
+        )
+    images, found = _decoded_all(
+        [listing.root.joinpath(*place) for place in places],
+        places,
+        like,
+        listing.bytes / len(places),
+    )
+    names = [printable("/".join(place)) for place in places]
+    return _without_refused(names, images, [*found, *findings], f"the files in {path}")
+
+
+def _existing(path: str | os.PathLike) -> Path:
+    if isinstance(path, str) and ADDRESS.match(path):
+        _refuse(
+            f"{path[:60]!r}, an address",
+            "Nothing is fetched from the network here: save the picture as a file, then give its "
+            "path.",
+        )
+    path = as_path(path)
+    try:
+        path.stat()
+    except (OSError, ValueError) as error:
+        raise MissingFileError(
+            f"{EXPECTED} Received: {printable(str(path))!r}, and there is nothing at "
+            f"{printable(str(Path.cwd() / path))}. {pictures_in(path.parent)}"
+        ) from error
+    return path
+
+
+def _several(pictures: Sequence, like: TrainedOn, pixels: tuple[float, float] | None) -> Given:
+    """Of a list, each picture by itself."""
+    names: list[str] = []
+    images: list[np.ndarray | None] = [None] * len(pictures)
+    findings: list[Finding] = []
+    files: dict[int, Path] = {}
+    for number, picture in enumerate(pictures):
+        name = f"image {number}"
+        if isinstance(picture, str | os.PathLike):
+            path = _existing(picture)
+            if path.is_dir():
+                _refuse(f"a list with the folder {path}", "Give a folder alone, not in a list.")
+            name, files[number] = printable(str(picture)), Path(os.path.realpath(path))
+        elif isinstance(picture, Image.Image):
+            images[number], found = _of_pillow(picture, name, like)
+            findings += found
+        elif (given := _of_array(picture, like, pixels)) is None:
+            _refuse(f"{kind_of(picture)}", "Open it with PIL.Image.open, or give its path.")
+        elif len(given.images) == 1:
+            images[number] = given.images[0]
+        else:
+            _refuse("a list with arrays of several images", "Join them: np.concatenate(list).")
+        names.append(name)
+    places = [(names[number],) for number in files]
+    read, found = _decoded_all([*files.values()], places, like, BYTES_EACH)
+    for number, image in zip(files, read, strict=True):
+        images[number] = image
+    return _without_refused(names, images, [*found, *findings], "what was given")
+
+
+def _without_refused(
+    names: Sequence[str],
+    images: Sequence[np.ndarray | None],
+    findings: Sequence[Finding],
+    what: str,
+) -> Given:
+    used = [number for number, image in enumerate(images) if image is not None]
+    if not used:  # then there is a finding about each
+        first = findings[0]
+        raise FolderError(
+            f"Expected at least one picture that can be used in {printable(what)}. Received: none "
+            f"of {len(names):,}. {first.path}: {first.cause} {first.advice}"
+        )
+    return Given(
+        tuple(names[number] for number in used),
+        np.stack([images[number] for number in used]),
+        tuple(findings),
+    )
+
+
+def _size(like: TrainedOn) -> ImageSize:
+    """The size that photos get; raises UsageError where the model takes no photos."""
+    if like.image_shape[-1] not in (1, 3) or like.pixels is None:
+        raise UsageError(
+            f"Expected a model of photos: grey or colour, with plain pixels. Received: one of "
+            f"images of shape {like.image_shape} that were made otherwise. Give arrays that were "
+            "made as its training images were."
+        )
+    return ImageSize(*like.image_shape, like.fit)
+
+
+def _scaled(image: np.ndarray, like: TrainedOn) -> np.ndarray:
+    """Grey levels from 0 to 255 as the training images had them."""
+    if like.pixels in (GREY_LEVELS, None):
+        return image
+    black, white = like.pixels
+    return (black + image.astype(np.float32) / 255 * (white - black)).astype(np.float32)
+
+
+def _decoded_all(
+    paths: Sequence[Path], places: Sequence[Place], like: TrainedOn, bytes_each: float
+) -> tuple[list[np.ndarray | None], list[Finding]]:
+    """Each file as an image, None where it gives none; and what is to be said about them."""
+    if not paths:
+        return [], []
+    looks: list[tuple[np.ndarray | None, list[Remark]]] = []
+    work = partial(_decode_chunk, _size(like))
+    in_processes(work, paths, "read", True, looks.extend, bytes_each)
+    findings = [
+        make_finding(place, kind, cause)
+        for place, (_, remarks) in zip(places, looks, strict=True)
+        for kind, cause in remarks
+    ]
+    return [None if image is None else _scaled(image, like) for image, _ in looks], findings
+
+
+def _decode_chunk(
+    size: ImageSize, _: int, paths: Sequence[Path]
+) -> list[tuple[np.ndarray | None, list[Remark]]]:
+    with quiet_pillow():
+        return [_decode(path, size) for path in paths]
+
+
+def _decode(path: Path, size: ImageSize) -> tuple[np.ndarray | None, list[Remark]]:
+    try:
+        pixels, remarks = decoded(path)
+        remarks += about_shape(pixels)
+    except (Refused, OSError) as error:
+        return None, [reason(error)]
+    return resized(pixels, size), remarks
+
+
+def _of_pillow(
+    picture: Image.Image, name: str, like: TrainedOn
+) -> tuple[np.ndarray | None, list[Finding]]:
+    if picture.mode == "F":
+        _refuse("an image of Pillow in mode F, of floats", 'Bring it to 0..255, then convert("L").')
+    size = _size(like)
+    try:
+        with quiet_pillow():
+            pixels, remarks = from_pillow(picture)
+        remarks += about_shape(pixels)
+    except Refused as error:
+        return None, [make_finding((name,), *reason(error))]
+    findings = [make_finding((name,), kind, cause) for kind, cause in remarks]
+    return _scaled(resized(pixels, size), like), findings
+
+
+def _of_array(picture: object, like: TrainedOn, pixels: tuple[float, float] | None) -> Given | None:
+    """One image or many in an array; None where it is no array."""
+    if isinstance(picture, Image.Image) or not hasattr(picture, "__array__"):
+        return None
+    try:
+        array = np.asarray(picture)
+    except (TypeError, ValueError, RuntimeError):  # on another device, or with a gradient
+        _refuse(kind_of(picture), "Make an array of NumPy of it first: .detach().cpu().numpy().")
+    images = _with_batch(array, like.image_shape)
+    if not images.size:
+        _refuse(f"an array of shape {array.shape}", "Give at least one picture.")
+    names = tuple(f"image {number}" for number in range(len(images)))
+    in_range = _range_of(images, like, pixels)
+    as_trained = images.dtype == np.uint8 or like.pixels != GREY_LEVELS
+    if as_trained and images.shape[1:] == like.image_shape and in_range == like.pixels:
+        return Given(names, images, ())
+    size = _size(like)
+    made = [_scaled(resized(_levels(image, *in_range), size), like) for image in images]
+    return Given(names, np.stack(made), ())
+
+
+def _levels(image: np.ndarray, black: float, white: float) -> np.ndarray:
+    """uint8 (height, width, 3), from 0 to 255."""
+    levels = np.rint((image.astype(np.float64) - black) / (white - black) * 255).astype(np.uint8)
+    return np.repeat(levels, 3, axis=-1) if levels.shape[-1] == 1 else levels
+
+
+def _with_batch(array: np.ndarray, image_shape: tuple[int, int, int]) -> np.ndarray:
+    """(images, height, width, channels) of what can be meant in one way only."""
+    if array.dtype.kind not in "biuf":
+        _refuse(f"an array of type {array.dtype}", "Give numbers, best uint8 from 0 to 255.")
+    channels = {1, 3, image_shape[-1]}
+    if array.ndim == 2:
+        array = array[np.newaxis, :, :, np.newaxis]
+    elif array.ndim == 3 and array.shape[-1] in channels:
+        array = array[np.newaxis]
+    elif array.ndim == 3 and image_shape[-1] == 1 and array.shape[1:] == image_shape[:2]:
+        array = array[..., np.newaxis]
+    right = array.ndim == 4 and array.shape[-1] in channels
+    if right and (image_shape[-1] in (1, 3) or array.shape[1:] == image_shape):
+        return array
+    advice = f"Give (images, height, width, {image_shape[-1]}), or one image without the first."
+    if array.ndim in (3, 4) and array.shape[-3] in (1, 3):
+        advice = "np.moveaxis(images, -3, -1) puts the channels last."
+    elif array.ndim in (3, 4) and array.shape[-1] == 4:
+        advice = "images[..., :3] leaves out how opaque each pixel is."
+    _refuse(f"an array of shape {array.shape}", advice)
+
+
+def _range_of(
+    images: np.ndarray, like: TrainedOn, pixels: tuple[float, float] | None
+) -> tuple[float, float] | None:
+    """The numbers for black and white, as they are said or as they have to be."""
+    low, high = images.min(), images.max()
+    received, said = f"{images.dtype} from {low:g} to {high:g}", pixels
+    if said is None and images.dtype.kind == "b":
+        said = (0.0, 1.0)
+    elif said is None:
+        floats = images.dtype.kind == "f"
+        said = like.pixels if floats else GREY_LEVELS
+        if said == GREY_LEVELS and (floats or high == 1):
+            _refuse(
+                received,
+                "Say which numbers are black and white: predict(model, images, pixels=(0, 1)), or "
+                "pixels=(0, 255).",
+            )
+    if said is not None and not (low >= said[0] and high <= said[1]):  # nan is neither
+        _refuse(
+            received,
+            f"Pixels have to lie from {said[0]:g} to {said[1]:g}. Scale them, or say what is black "
+            "and white: predict(model, images, pixels=(black, white)).",
+        )
+    return said

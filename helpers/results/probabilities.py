@@ -1,0 +1,105 @@
+"""The probability that a model gives each class of each image. Introduced in lesson 5."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from helpers.basics.errors import MismatchError
+from helpers.basics.quiet import no_word_of_tracing
+from helpers.datasets.batches import make_batches
+from helpers.datasets.dataset import Split
+from helpers.models.fit_check import check_pixels, output_shape
+from helpers.models.graph import Ending, before_the_end, ending
+from helpers.models.losses import check_last_step, look_like_probabilities, wants_logits
+from helpers.models.step_memory import batch_without_training
+
+if TYPE_CHECKING:
+    import keras
+
+# What a probability that was rounded to 0 may have been, and what is left of one rounded to 1.
+SMALLEST = float(np.finfo(np.float32).smallest_subnormal)
+SMALLEST_REST = float(np.finfo(np.float32).epsneg / 2)
+
+
+def log_probabilities(model: keras.Model, split: Split, *, mirrored: bool = False) -> np.ndarray:
+    """The logarithm of the probability of every class for every image, float64 (images, classes).
+
+    A probability may be too small for a number, its logarithm never is.
+
+    Args:
+        model, mirrored: as for `evaluate`.
+        split: the images; their labels are not looked at.
+
+    Raises:
+        MismatchError: as `evaluate`.
+
+    Introduced in lesson 5.
+    """
+    from scipy.special import log_softmax, logsumexp
+
+    end = Ending()
+    if callable(model):  # a Keras model, not a stand-in
+        _check_shape(output_shape(model, split.images), split)
+        end = ending(model, split.images)
+        check_last_step(end)
+        check_pixels(model, split)
+    asked = [split]
+    if mirrored:
+        asked.append(replace(split, images=split.images[:, :, ::-1]))
+    answers = np.stack([_answers(model, each, end) for each in asked])
+    rest = np.zeros_like(answers)
+    if not _are_logits(model, end, answers):
+        rest = np.log(np.maximum(1 - answers, SMALLEST_REST))
+        answers = np.log(np.maximum(answers, SMALLEST))
+    if answers.shape[-1] < len(split.class_names):
+        # One number for two classes: that of the second. The other follows from it.
+        answers = np.concatenate([rest, answers], axis=-1)
+    return logsumexp(log_softmax(answers, axis=-1), axis=0) - np.log(len(asked))
+
+
+def _answers(model: keras.Model, split: Split, end: Ending) -> np.ndarray:
+    """The numbers of the model for every image, float64 (images, classes) or (images, 1).
+
+    Logits where they are in reach: they say more than the probabilities made of them.
+    """
+    size = batch_without_training(model)
+    # A pipeline takes longer to set up than a few images to answer.
+    few = callable(model) and len(split) <= size
+    batches = [(split.images, split.labels)] if few else make_batches(split, size)
+    with no_word_of_tracing():
+        if end.logits_in_reach:
+            logits = before_the_end(model, split.images)
+            outputs = np.concatenate([logits(images).numpy() for images, _ in batches])
+        elif few:
+            outputs = np.asarray(model.predict_on_batch(split.images))
+        else:
+            outputs = np.asarray(model.predict(batches, verbose=0))
+    _check_shape(outputs.shape, split)
+    if not np.isfinite(outputs).all():
+        broken = outputs[~np.isfinite(outputs)]
+        raise MismatchError(
+            f"Expected numbers from the model. Received: {broken[0]} among {outputs.size:,} of "
+            "them, so its training diverged. Train again, with a smaller learning rate."
+        )
+    return outputs.astype(np.float64)
+
+
+def _check_shape(shape: tuple[int | None, ...] | None, split: Split) -> None:
+    classes = len(split.class_names)
+    if shape is None or shape[1:] not in [(classes,), *([(1,)] if classes == 2 else [])]:
+        received = f"an output of shape {shape}" if shape else "several outputs"
+        raise MismatchError(
+            f"Expected {classes} numbers an image, one a class of {split!r}. Received: "
+            f"{received}. Build the model for this dataset, with build_cnn(dataset)."
+        )
+
+
+def _are_logits(model: keras.Model, end: Ending, answers: np.ndarray) -> bool:
+    """What `answers` are, by how the model ends, else by its loss, else by themselves."""
+    if end.logits_in_reach or end.probabilities is not None:
+        return end.logits_in_reach or not end.probabilities
+    told = wants_logits(model) if getattr(model, "compiled", False) else None
+    return not look_like_probabilities(np.concatenate(answers)) if told is None else told

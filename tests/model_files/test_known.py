@@ -1,0 +1,93 @@
+"""What a model file says of the training: written by `save_model`, read by `load_model`."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+
+import numpy as np
+import pytest
+from made_models import archive_of, members_of, sequential, trained
+
+from helpers import load_model, save_model
+from helpers.basics.errors import DamagedFileError
+from helpers.model_files import archive
+from helpers.models.trained_on import TrainedOn, note_trained_on, trained_on
+
+GIVEN = TrainedOn(("고양이 🐱", "$5"), (8, 8, 1), "pad", (-1.0, 1.0))
+
+
+@pytest.fixture
+def saved(tmp_path):
+    model = trained(sequential())
+    note_trained_on(model, GIVEN)
+    return save_model(model, tmp_path / "known")
+
+
+def test_all_of_it_comes_back(saved):
+    assert trained_on(load_model(saved)) == GIVEN
+
+
+def test_keras_itself_loads_the_file_with_the_same_weights(saved):
+    import keras
+
+    ours, theirs = load_model(saved), keras.saving.load_model(saved)
+    for one, other in zip(ours.weights, theirs.weights, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert trained_on(theirs) is None
+
+
+def test_what_nobody_noted_is_not_written(tmp_path):
+    path = save_model(trained(sequential()), tmp_path / "plain")
+    assert archive.KNOWN not in json.loads(members_of(path)["metadata.json"])
+    assert trained_on(load_model(path)) is None
+
+
+def test_saving_again_keeps_it(saved, tmp_path):
+    again = save_model(load_model(saved), tmp_path / "again")
+    assert trained_on(load_model(again)) == GIVEN
+    with zipfile.ZipFile(again) as file:
+        assert sorted(file.namelist()) == sorted(archive.MEMBERS)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"class_names": "ab"}, {"class_names": [1, 2]}, {"class_names": None},
+        {"image_shape": [8, 8]}, {"image_shape": [8, 8, 0]}, {"image_shape": [8, 8, 1.5]},
+        {"image_shape": [8, 8, True]}, {"fit": "stretch"}, {"fit": ["pad"]}, {"fit": {}},
+        {"pixels": [1]}, {"pixels": [1, 0]}, {"pixels": [0, float("inf")]}, {"pixels": ["0", "1"]},
+        {"image_shape": [100_000, 100_000, 3]}, {"pixels": [0, 10**400]},
+        {"pixels": [0, float("nan")]}, {"pixels": 255}, {"pixels": [False, True]},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_cannot_be_is_refused(saved, tmp_path, change):
+    members = members_of(saved)
+    metadata = json.loads(members["metadata.json"])
+    metadata[archive.KNOWN] |= change
+    members["metadata.json"] = json.dumps(metadata).encode()
+    path = archive_of(tmp_path / "changed.keras", members)
+    with pytest.raises(DamagedFileError, match="does not say what a model was trained on"):
+        load_model(path)
+
+
+@pytest.mark.parametrize("said", [[], "x", 5, {}, True])
+def test_so_is_what_is_no_such_entry(saved, tmp_path, said):
+    members = members_of(saved)
+    members["metadata.json"] = json.dumps(
+        json.loads(members["metadata.json"]) | {archive.KNOWN: said}
+    ).encode()
+    with pytest.raises(DamagedFileError, match="trained on"):
+        load_model(archive_of(tmp_path / "changed.keras", members))
+
+
+def test_it_goes_when_the_model_goes():
+    import gc
+
+    model = sequential()
+    note_trained_on(model, GIVEN)
+    assert trained_on(model) == GIVEN
+    del model
+    gc.collect()
+    assert trained_on(sequential()) is None

@@ -1,0 +1,438 @@
+"""A new picture is treated as the training images were, or refused in words."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_images import encoded, fill, photo, write
+from PIL import Image
+
+from helpers import (
+    Split,
+    evaluate,
+    load_dataset,
+    load_model,
+    make_dataset,
+    predict,
+    quiet_tensorflow,
+    save_model,
+    train,
+)
+from helpers.basics.errors import FolderError, MismatchError, MissingFileError, UsageError
+from helpers.models.trained_on import TrainedOn, note_trained_on
+
+with quiet_tensorflow():
+    import keras
+    from keras import layers
+
+NAMES = ("dark", "bright")
+
+
+def brightness_model(shape=(16, 16, 3), *, scaled_by: float | None = 1 / 255) -> keras.Model:
+    """Gives two logits, -x and x, where x is how far the mean grey level is above the middle."""
+    scale = [] if scaled_by is None else [layers.Rescaling(scaled_by)]
+    model = keras.Sequential(
+        [keras.Input(shape), *scale, layers.Flatten(), layers.Dense(2, name="logits")]
+    )
+    pixels = int(np.prod(shape))
+    model.layers[-1].set_weights(
+        [
+            np.stack([np.full(pixels, -8 / pixels), np.full(pixels, 8 / pixels)], 1),
+            np.array([4.0, -4.0]),
+        ]
+    )
+    return model
+
+
+def known(model: keras.Model, shape=(16, 16, 3), **more) -> keras.Model:
+    note_trained_on(model, TrainedOn(NAMES, shape, **more))
+    return model
+
+
+@pytest.fixture
+def model() -> keras.Model:
+    return known(brightness_model())
+
+
+def share_of_bright(mean: float) -> float:
+    """What `brightness_model` says of a picture with this mean, from 0 to 1."""
+    return 1 / (1 + np.exp(-(16 * mean - 8)))
+
+
+def grey(level: int, size=(16, 16)) -> np.ndarray:
+    return np.full((*size, 3), level, np.uint8)
+
+
+class TestAsTheTrainingImagesWere:
+    """The pixels of a photo are those that `load_dataset` gave."""
+
+    @pytest.mark.parametrize(
+        "options", [{}, {"grey": True}, {"fit": "crop"}, {"fit": "pad"}], ids=str
+    )
+    def test_the_pixels_are_the_same(self, tmp_path, options):
+        sizes = [(300, 200), (200, 300), (40, 30), (16, 16)]
+        paths = []
+        for number, size in enumerate(sizes * 3):
+            image = photo(number, 320).resize(size)
+            exif = Image.Exif()
+            exif[0x0112] = 1 + number % 8
+            kind = ("JPEG", "PNG", "WEBP")[number % 3]
+            name = f"{('cat', 'dog')[number % 2]}/{number:02}.{kind.lower()}"
+            paths.append(write(tmp_path / "photos" / name, encoded(image, kind, exif=exif)))
+        dataset = load_dataset(tmp_path / "photos", image_size=(18, 20), **options)
+        model = brightness_model(dataset.image_shape)
+        note_trained_on(model, TrainedOn.of(dataset))
+        of_files = {one.tobytes() for part in ("train", "validation", "test")
+                    for one in getattr(dataset, part).images}  # fmt: skip
+        for given in (paths, [Image.open(path) for path in paths]):
+            images = predict(model, given).images
+            assert {image.tobytes() for image in images} == of_files
+
+    def test_what_train_knows_goes_into_the_file_and_comes_back_after_a_rename(self, tmp_path):
+        fill(tmp_path / "photos", {"고양이 🐱": 8, "$5": 8})
+        dataset = load_dataset(tmp_path / "photos", image_size=(18, 18), fit="pad", grey=True)
+        model = brightness_model(dataset.image_shape)
+        train(model, dataset, epochs=1, progress=False)
+        path = save_model(model, tmp_path / "pets")
+        answer = predict(load_model(path.rename(tmp_path / "other.keras")), dataset.test.images)
+        assert answer.class_names == dataset.class_names == ("$5", "고양이 🐱")
+        assert answer.note == ""
+        result = evaluate(model, dataset.test)
+        np.testing.assert_allclose(answer.probabilities, result.probabilities, atol=1e-6)
+
+    def test_save_model_takes_the_dataset_of_a_model_that_keras_trained(self, tmp_path, photos):
+        dataset = load_dataset(photos, image_size=(16, 16))
+        path = save_model(brightness_model(), tmp_path / "plain", dataset)
+        assert predict(load_model(path), grey(0)).answers == ("cat",)
+        with pytest.raises(UsageError, match="Received: Split"):
+            save_model(brightness_model(), tmp_path / "plain", dataset.train)
+
+    def test_a_model_of_floats_gets_photos_as_such_floats(self, tmp_path):
+        model = known(brightness_model(scaled_by=None), pixels=(0.0, 1.0))
+        path = write(tmp_path / "grey.png", Image.fromarray(grey(102)))
+        answer = predict(model, path)
+        assert answer.images.dtype == np.float32
+        np.testing.assert_allclose(answer.images, 0.4, atol=1e-6)
+        floats = np.full((16, 16, 3), 0.4, np.float32)
+        for same in (floats, grey(102), Image.fromarray(grey(102))):
+            np.testing.assert_allclose(
+                predict(model, same).probabilities, answer.probabilities, atol=1e-6
+            )
+
+    def test_a_model_of_other_numbers_takes_such_arrays_and_no_photos(self, tmp_path):
+        model = known(brightness_model(scaled_by=None), pixels=None)
+        strange = np.full((16, 16, 3), 2.5, np.float32)
+        assert predict(model, strange).answers == ("bright",)
+        with pytest.raises(UsageError, match="made otherwise"):
+            predict(model, write(tmp_path / "grey.png", Image.fromarray(grey(102))))
+
+
+class TestArrays:
+    @pytest.mark.parametrize(
+        ("given", "pictures"),
+        [
+            (grey(200), 1),
+            (grey(200)[np.newaxis], 1),
+            (np.stack([grey(200)] * 3), 3),
+            (grey(200)[..., 0], 1),
+            (grey(200)[..., :1], 1),
+            (grey(200, (40, 60)), 1),
+            (grey(200).astype(np.int64), 1),
+            ([grey(200), grey(200)[..., 0], Image.fromarray(grey(200))], 3),
+            ((grey(200), grey(200, (7, 5))), 2),
+            (Image.fromarray(grey(200)), 1),
+            (Image.fromarray(grey(200)).convert("L"), 1),
+            (Image.fromarray(grey(200)).convert("CMYK"), 1),
+        ],
+    )
+    def test_one_or_many_of_any_size(self, model, given, pictures):
+        answer = predict(model, given)
+        assert answer.images.shape == (pictures, 16, 16, 3)
+        assert len(answer) == pictures
+        np.testing.assert_allclose(
+            answer.probabilities[:, 1], share_of_bright(200 / 255), atol=0.003
+        )
+        np.testing.assert_allclose(answer.probabilities.sum(axis=1), 1)
+
+    @pytest.mark.parametrize(
+        ("given", "said"),
+        [
+            (grey(204) / 255, (0, 1)),
+            (grey(204).astype(np.float32), (0, 255)),
+            (grey(204) / 127.5 - 1, (-1, 1)),
+            ((grey(204).astype(np.uint16) * 257), (0, 65_535)),
+        ],
+    )
+    def test_numbers_of_another_range_are_said(self, model, given, said):
+        answer = predict(model, given, pixels=said)
+        np.testing.assert_array_equal(answer.images[0], grey(204))
+        with pytest.raises(UsageError, match=r"pixels=\("):
+            predict(model, given)
+
+    def test_true_and_false_are_white_and_black(self, model):
+        np.testing.assert_array_equal(predict(model, grey(1).astype(bool)).images[0], grey(255))
+
+    @pytest.mark.parametrize(
+        ("given", "words"),
+        [
+            (grey(1), r"Say which numbers are black and white"),
+            (grey(9) / 255, r"float64 from 0.0352941 to 0.0352941.*pixels=\(0, 1\)"),
+            (np.full((16, 16, 3), np.nan), "pixels"),
+            (np.moveaxis(grey(9), -1, 0), r"np.moveaxis\(images, -3, -1\)"),
+            (np.moveaxis(np.stack([grey(9)] * 2), -1, 1), r"np.moveaxis\(images, -3, -1\)"),
+            (np.zeros((16, 16, 4), np.uint8), r"images\[..., :3\]"),
+            (np.zeros((2, 16, 16, 4), np.uint8), r"images\[..., :3\]"),
+            (np.zeros((16, 16, 2), np.uint8), r"Give \(images, height, width, 3\)"),
+            (np.zeros(768, np.uint8), r"shape \(768,\)"),
+            (np.zeros((1, 1, 16, 16, 3), np.uint8), "shape"),
+            (np.zeros((0, 16, 16, 3), np.uint8), "at least one picture"),
+            (np.zeros((0, 0), np.uint8), "at least one picture"),
+            (np.full((16, 16, 3), "a"), "Give numbers"),
+            (np.full((16, 16, 3), 256), "have to lie from 0 to 255"),
+            (np.full((16, 16, 3), -1), "have to lie from 0 to 255"),
+            ([[1, 2], [3, 4]], "Received: list"),
+            ([], "at least one picture"),
+            (None, "Received: NoneType"),
+            (b"abc", "Received: bytes"),
+            ([np.stack([grey(9)] * 2)], "np.concatenate"),
+            (Image.fromarray(np.zeros((9, 9), np.float32)), "mode F"),
+        ],
+    )  # fmt: skip
+    def test_what_is_no_picture_is_refused(self, model, given, words):
+        with pytest.raises(UsageError, match=words):
+            predict(model, given)
+
+    def test_a_said_range_is_checked(self, model):
+        for wrong in ((1, 0), (0,), "01", (0, "1"), 255):
+            with pytest.raises(UsageError, match="two numbers"):
+                predict(model, grey(9) / 255, pixels=wrong)
+        with pytest.raises(UsageError, match="have to lie from 0 to 1"):
+            predict(model, grey(9).astype(float), pixels=(0, 1))
+
+    def test_many_grey_images_of_the_model_s_size(self):
+        model = known(brightness_model((8, 9, 1)), (8, 9, 1))
+        many = np.full((5, 8, 9), 200, np.uint8)
+        assert predict(model, many).answers == ("bright",) * 5
+        assert predict(model, many[0]).answers == ("bright",)
+
+    def test_images_of_other_channels_as_they_were_trained_on_only(self, tmp_path):
+        model = known(brightness_model((6, 6, 5)), (6, 6, 5))
+        assert len(predict(model, np.zeros((2, 6, 6, 5), np.uint8))) == 2
+        with pytest.raises(UsageError, match="Give"):
+            predict(model, np.zeros((7, 6, 5), np.uint8))
+        with pytest.raises(UsageError, match="shape"):
+            predict(model, write(tmp_path / "a.png", Image.fromarray(grey(9))))
+
+    def test_tensors_of_both_libraries(self, model):
+        import torch
+
+        with quiet_tensorflow():
+            import tensorflow as tf
+        for tensor in (tf.constant(grey(200)), torch.from_numpy(grey(200))):
+            assert predict(model, tensor).answers == ("bright",)
+        with pytest.raises(UsageError, match="detach"):
+            predict(model, torch.zeros((16, 16, 3), requires_grad=True))
+
+
+class TestFiles:
+    def test_a_folder_with_all_kinds_of_things_in_it(self, model, tmp_path):
+        folder = tmp_path / "신 🐱"
+        write(folder / "white.png", Image.fromarray(grey(255)))
+        write(folder / "inside" / "black.jpg", encoded(Image.fromarray(grey(0)), "JPEG"))
+        write(folder / "broken.jpg", b"no picture")
+        write(folder / "notes.txt", b"words")
+        write(folder / ".DS_Store", b"\0")
+        write(folder / "tiny.png", Image.fromarray(grey(9, (2, 2))))
+        (folder / "link.png").symlink_to(folder / "white.png")
+        answer = predict(model, folder)
+        assert dict(zip(answer.names, answer.answers, strict=True)) == {
+            "inside/black.jpg": "dark",
+            "white.png": "bright",
+        }
+        kinds = {finding.path: finding.kind for finding in answer.findings}
+        assert kinds.pop("white.png") == kinds.pop("inside/black.jpg") == "blank"
+        assert kinds == {
+            "broken.jpg": "no image content", "notes.txt": "not an image", "tiny.png": "tiny",
+            "link.png": "link",
+        }  # fmt: skip
+
+    def test_a_link_that_is_named_itself_is_followed(self, model, tmp_path):
+        path = write(tmp_path / "white.png", Image.fromarray(grey(255)))
+        (tmp_path / "link.png").symlink_to(path)
+        assert predict(model, tmp_path / "link.png").answers == ("bright",)
+
+    def test_a_list_keeps_its_order_and_leaves_out_what_is_broken(self, model, tmp_path):
+        white = write(tmp_path / "white.png", Image.fromarray(grey(255)))
+        broken = write(tmp_path / "broken.png", b"\x89PNG\r\n\x1a\nno more")
+        answer = predict(model, [str(white), broken, grey(0), Image.fromarray(grey(0)), white])
+        assert answer.names == (str(white), "image 2", "image 3", str(white))
+        assert answer.answers == ("bright", "dark", "dark", "bright")
+        assert str(broken) in {finding.path for finding in answer.findings}
+        assert predict(model, tmp_path.glob("w*.png")).answers == ("bright",)
+
+    @pytest.mark.parametrize(
+        ("given", "error", "words"),
+        [
+            ("missing.jpg", MissingFileError, "nothing at"),
+            (["missing.jpg"], MissingFileError, "nothing at"),
+            ("https://example.org/cat.jpg", UsageError, "Nothing is fetched from the network"),
+            ("HTTP://example.org/cat.jpg", UsageError, "an address"),
+            ("data:image/png;base64,AAAA", UsageError, "an address"),
+            (["https://example.org/cat.jpg"], UsageError, "an address"),
+            ("broken.jpg", FolderError, "holds no image"),
+            ("empty", FolderError, "no file"),
+            ("none", FolderError, "none of 2"),
+            (["empty"], UsageError, "not in a list"),
+            ("film.mp4", FolderError, "film.mp4"),
+            ("many.zip", FolderError, "many.zip"),
+        ],
+    )
+    def test_what_cannot_be_read_is_said(self, model, tmp_path, monkeypatch, given, error, words):
+        monkeypatch.chdir(tmp_path)
+        Path("empty").mkdir()
+        write(Path("broken.jpg"), b"no picture")
+        write(Path("none/a.jpg"), b"no picture")
+        write(Path("none/b.txt"), b"words")
+        write(Path("film.mp4"), b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" + bytes(100))
+        write(Path("many.zip"), b"PK\x05\x06" + bytes(18))
+        with pytest.raises(error, match=words):
+            predict(model, given)
+
+    def test_many_files_in_several_processes(self, model, tmp_path, monkeypatch):
+        monkeypatch.setattr("helpers.photos.processes.WORTH_PROCESSES", 0.0)
+        monkeypatch.setattr("helpers.photos.processes.usable_cores", lambda: 2)
+        folder = fill(tmp_path / "many", {"a": 60})
+        alone = predict(model, sorted((folder / "a").iterdir()))
+        together = predict(model, folder)
+        np.testing.assert_array_equal(alone.images, together.images)
+        assert together.names == tuple(f"a/{number:04}.png" for number in range(60))
+
+
+class TestModels:
+    def test_one_without_a_word_about_its_training(self, make_dataset):
+        answer = predict(brightness_model(), grey(255))
+        assert answer.class_names == ("class 0", "class 1")
+        assert "does not say what it was trained on" in answer.note
+        assert "does not say what it was trained on" in repr(answer)
+        dataset = make_dataset((16, 16, 3), NAMES)
+        assert predict(brightness_model(), grey(255), dataset=dataset).answers == ("bright",)
+
+    def test_one_that_does_not_scale_cannot_be_guessed(self):
+        with pytest.raises(UsageError, match="scales pixels from 0 to 255 itself"):
+            predict(brightness_model(scaled_by=None), grey(255))
+
+    def test_nor_one_of_any_size(self):
+        model = keras.Sequential(
+            [keras.Input((None, None, 3)), layers.Rescaling(1 / 255),
+             layers.GlobalAveragePooling2D(), layers.Dense(2)]
+        )  # fmt: skip
+        with pytest.raises(UsageError, match="what size"):
+            predict(model, grey(255))
+
+    def test_a_dataset_with_other_classes(self, model, make_dataset):
+        with pytest.raises(MismatchError, match="dark, bright.*top, middle, bottom"):
+            predict(model, grey(9), dataset=make_dataset((16, 16, 3)))
+        with pytest.raises(MismatchError, match="Expected 3 numbers an image"):
+            predict(brightness_model(), grey(9), dataset=make_dataset((16, 16, 3)))
+
+    def test_one_number_for_two_classes(self):
+        model = keras.Sequential(
+            [keras.Input((16, 16, 3)), layers.Rescaling(1 / 255), layers.Flatten(),
+             layers.Dense(1, activation="sigmoid")]
+        )  # fmt: skip
+        model.layers[-1].set_weights([np.full((768, 1), 8 / 768), np.array([-4.0])])
+        answer = predict(known(model), grey(255))
+        assert answer.answers == ("bright",)
+        assert answer.confidences[0] == pytest.approx(1 / (1 + np.exp(-4)), abs=1e-5)
+
+    @pytest.mark.parametrize("wrong", [None, "model.keras", np.zeros(3)])
+    def test_what_is_no_model_is_refused(self, wrong):
+        with pytest.raises(UsageError, match="a Keras model, then pictures"):
+            predict(wrong, grey(9))
+
+    def test_a_split_is_refused(self, model, dataset):
+        with pytest.raises(UsageError, match=r"dataset.test.images"):
+            predict(model, dataset.test)
+
+    def test_training_on_another_dataset_changes_what_is_known(self, make_dataset):
+        model = brightness_model((18, 18, 1))
+        for names in (("a", "b"), ("c", "d")):
+            train(model, make_dataset(class_names=names), epochs=1, progress=False)
+            assert predict(model, np.zeros((18, 18), np.uint8)).class_names == names
+
+
+class TestPrediction:
+    @pytest.fixture
+    def answer(self, model):
+        return predict(model, np.stack([grey(level) for level in (0, 120, 255)]))
+
+    def test_top_and_confidences(self, answer):
+        assert answer.answers == ("dark", "dark", "bright")
+        first, second = answer.top(5)[1]
+        assert [first[0], second[0]] == ["dark", "bright"]
+        assert first[1] == pytest.approx(1 - share_of_bright(120 / 255), abs=1e-5)
+        assert [len(row) for row in answer.top(1)] == [1, 1, 1]
+        np.testing.assert_allclose(answer.confidences[1], first[1])
+        with pytest.raises(UsageError, match="count"):
+            answer.top(0)
+
+    def test_none_of_these(self, model):
+        answer = predict(model, [grey(0), grey(120)], least_confidence=0.9)
+        assert answer.answers == ("dark", "none of these")
+        assert "none of these: dark" in repr(answer)
+        for wrong in (90, -0.1, "0.9", True, float("nan")):
+            with pytest.raises(UsageError, match="from 0 to 1"):
+                predict(model, grey(0), least_confidence=wrong)
+
+    def test_the_picture_says_every_answer(self, answer):
+        drawn = answer.plot()
+        assert "image 1: dark; dark 61" in drawn.description
+        assert "image 2: bright; bright 100" in drawn.description
+        bars = drawn.axes[3]
+        assert [text.get_text() for text in bars.get_yticklabels()] == ["dark", "bright"]
+        widths = sorted(bar.get_width() for bar in bars.patches)
+        assert widths == pytest.approx(sorted(100 * answer.probabilities[1]))
+        assert len(answer.plot(1, classes=1).axes) == 2
+        for wrong in ({"count": 0}, {"count": 13}, {"classes": 11}):
+            with pytest.raises(UsageError):
+                answer.plot(**wrong)
+
+    def test_the_table_has_every_picture_and_what_was_left_out(self, model, tmp_path):
+        write(tmp_path / "in" / "=1+1.png", Image.fromarray(grey(255)))
+        write(tmp_path / "in" / "b,\n.jpg", b"no picture")
+        answer = predict(model, tmp_path / "in")
+        answer.to_csv(tmp_path / "out" / "answers.csv")
+        text = (tmp_path / "out" / "answers.csv").read_bytes()
+        assert text.startswith(b"\xef\xbb\xbf")
+        rows = list(csv.DictReader(text.decode("utf-8-sig").splitlines()))
+        assert [row["answer"] for row in rows] == ["bright", ""]
+        assert rows[0]["picture"] == "./=1+1.png"
+        assert float(rows[0]["bright"]) == pytest.approx(share_of_bright(1), abs=1e-5)
+        assert "holds no image" in rows[1]["note"]
+
+    def test_the_text_stays_short(self, model):
+        answer = predict(model, np.stack([grey(9)] * 30))
+        text = repr(replace(answer, names=tuple(f"{'x' * 90}{n}" for n in range(30))))
+        assert "and 10 more" in text
+        assert max(map(len, text.splitlines())) <= 88
+
+    def test_it_is_not_asked_about_labels(self, model):
+        images = np.stack([grey(9), grey(250)])
+        split = Split("test", images, np.array([0, 1]), NAMES, "a test")
+        np.testing.assert_array_equal(
+            predict(model, images).probabilities, evaluate(model, split).probabilities
+        )
+
+
+def test_a_dataset_of_arrays_is_known_too(tmp_path):
+    images = np.stack([grey(level) for level in range(0, 200, 10)])
+    dataset = make_dataset(images, np.arange(20) % 2, class_names=NAMES)
+    model = brightness_model()
+    train(model, dataset, epochs=1, progress=False)
+    path = save_model(model, tmp_path / "model")
+    path.rename(tmp_path / "b.keras")
+    assert predict(load_model(tmp_path / "b.keras"), grey(255)).class_names == NAMES
