@@ -218,6 +218,10 @@ run_pip "${lists[@]/#/-r}"
 # The course's own package comes second, built with the setuptools of the pins: pip's
 # isolated build would ask the network for another one.
 run_pip --no-deps --no-build-isolation --editable .
+# The pretrained weights of lesson 7 come in a file of PyTorch: made plain numbers of here, once.
+# Without PyTorch that is left out, and the lesson says what is missing.
+show "Converting the weights of lesson 7"
+"$PY" -m helpers.models >>"$LOG" 2>&1 || true
 
 state lab >.venv/stamp-lab
 [ "$TARGET" = test ] && state test >.venv/stamp-test
