@@ -204,6 +204,13 @@ class TestFields:
         assert keras.config.dtype_policy().name == "float32"
 
 
+@pytest.mark.parametrize("recipe", [FAST, ACCURATE], ids=["FAST", "ACCURATE"])
+def test_the_recipes_use_16_bits_where_the_processor_has_them(make_dataset, monkeypatch, recipe):
+    monkeypatch.setattr(recipe_module, "has_fast_bfloat16", lambda: True)
+    model = recipe.build(make_dataset((32, 32, 3)))
+    assert "bfloat16" in {layer.compute_dtype for layer in model.layers}
+
+
 class TestBfloat16:
     @pytest.mark.parametrize(
         ("flags", "fast"),

@@ -133,6 +133,27 @@ class TestCopyWeights:
         with pytest.raises(MismatchError, match=message):
             copy_weights(build_cnn(dataset), twin)
 
+    def test_a_dense_layer_behind_a_mean_is_not_put_into_another_order(self):
+        """Only what was flattened comes in another order in PyTorch."""
+        import torch
+
+        with quiet_tensorflow():
+            import keras
+        from keras import layers
+
+        model = keras.Sequential(
+            [keras.Input((6, 6, 1)), layers.Conv2D(4, 3), layers.GlobalAveragePooling2D(),
+             layers.Dense(3)]
+        )  # fmt: skip
+        twin = torch.nn.Sequential(
+            torch.nn.Conv2d(1, 4, 3), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(),
+            torch.nn.Linear(4, 3),
+        )  # fmt: skip
+        copy_weights(model, twin)
+        images = np.random.default_rng(0).random((2, 6, 6, 1), np.float32)
+        there = twin(torch.from_numpy(images.transpose(0, 3, 1, 2))).detach().numpy()
+        np.testing.assert_allclose(there, model(images), atol=1e-5)
+
     def test_swapped(self, dataset):
         model, twin = build_cnn(dataset), build_torch_cnn(dataset)
         with pytest.raises(UsageError) as refused:

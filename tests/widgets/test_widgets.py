@@ -179,6 +179,19 @@ def test_a_button_puts_a_whole_kernel():
         assert [*moving.settings.values()] == [*np.ravel(kernel)]
 
 
+def test_each_kernel_does_what_its_name_says():
+    image = np.random.default_rng(0).integers(0, 256, (6, 7)).astype(float)
+    windows = np.lib.stride_tricks.sliding_window_view(image, (3, 3))
+    made = {name: (windows * np.array(kernel)).sum((2, 3)) for name, kernel in KERNELS.items()}
+    above, middle, below = windows.sum(3).transpose(2, 0, 1)
+    left, _, right = windows.sum(2).transpose(2, 0, 1)
+    np.testing.assert_array_equal(made["vertical edges"], right - left)
+    np.testing.assert_array_equal(made["horizontal edges"], below - above)
+    np.testing.assert_array_equal(made["mean of nine"], above + middle + below)
+    np.testing.assert_array_equal(made["spots"], 9 * image[1:-1, 1:-1] - windows.sum((2, 3)))
+    np.testing.assert_array_equal(made["one pixel to the left"], image[1:-1, 2:])
+
+
 @pytest.mark.parametrize("name", ["mean of nine", "spots"])
 def test_how_bright_a_flat_area_is_drawn(name):
     """As in the image where the kernel adds up to more than 0, else mid-grey."""
