@@ -80,7 +80,8 @@ def predict(
             f"Expected pictures without labels. Received: {kind_of(pictures)}. Give its images, "
             "such as dataset.test.images; evaluate(model, dataset.test) compares with the labels."
         )
-    _check_numbers(pixels, least_confidence)
+    check_least_confidence(least_confidence)
+    _check_range(pixels)
     known = _known(model, dataset)
     like = known or _guessed(model)
     given = read_given(pictures, like, pixels)
@@ -97,13 +98,17 @@ def predict(
     )
 
 
-def _check_numbers(pixels: object, least_confidence: object) -> None:
+def check_least_confidence(least_confidence: object) -> None:
+    """Raise UsageError where it is no share."""
     a_share = isinstance(least_confidence, Real) and 0 <= least_confidence <= 1
     if not a_share or isinstance(least_confidence, bool):
         raise UsageError(
             f"Expected least_confidence as a number from 0 to 1. Received: {least_confidence!r}. "
             "Divide percent by 100."
         )
+
+
+def _check_range(pixels: object) -> None:
     if pixels is None:
         return
     pair = isinstance(pixels, list | tuple) and len(pixels) == 2

@@ -1,0 +1,11 @@
+"""A model for elsewhere: files of other programs, and a page that anyone can open."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "export": ["export_model"],
+        "page": ["write_page"],
+    },
+)

@@ -1,0 +1,139 @@
+"""Files for other programs answer as Keras does, and what cannot be written is said."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import numpy as np
+import pytest
+
+from helpers import ACCURATE, CLASSIC, FAST, load_dataset, quiet_tensorflow, train
+from helpers.basics.errors import MismatchError, MissingPackageError, UsageError
+from helpers.exports import export_model
+from helpers.exports.litert import run_litert, to_litert
+from helpers.exports.onnx import run_onnx, to_onnx
+from helpers.models import build_pretrained
+
+with quiet_tensorflow():
+    import keras
+    from keras import layers
+
+RUN = {".tflite": run_litert, ".onnx": run_onnx}
+
+
+@pytest.fixture(scope="module")
+def clothes():
+    return load_dataset("fashion_mnist")
+
+
+def answers_of(path, images: np.ndarray) -> np.ndarray:
+    return RUN[path.suffix](path.read_bytes(), images)
+
+
+@pytest.mark.parametrize("recipe", [CLASSIC, FAST, ACCURATE], ids=["CLASSIC", "FAST", "ACCURATE"])
+def test_the_answers_are_those_of_keras_on_a_thousand_images(clothes, tmp_path, recipe):
+    model = recipe.build(clothes)
+    few = clothes.subset(200)
+    train(model, few, epochs=1, progress=False)  # so that no layer is as it was at first
+    images = clothes.test.images[:1_000]
+    expected = model.predict(images, batch_size=100, verbose=0)
+    assert np.ptp(expected) > 0.1
+    for ending in RUN:
+        path = export_model(model, tmp_path / "there" / f"model{ending}", images)
+        np.testing.assert_allclose(answers_of(path, images), expected, atol=1e-4)
+    about = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    assert about["class_names"] == list(clothes.class_names)
+    assert (about["image_shape"], about["gives"]) == ([28, 28, 1], "logits")
+
+
+def test_the_pretrained_network_too(make_dataset):
+    dataset = make_dataset((20, 20, 1))
+    model = build_pretrained(dataset, smallest_side=32)
+    images, expected = dataset.test.images, model(dataset.test.images)
+    content = to_litert(model, (20, 20, 1))
+    np.testing.assert_allclose(run_litert(content, images), expected, atol=1e-4)
+    np.testing.assert_allclose(run_onnx(to_onnx(content), images), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("ending", RUN)
+@pytest.mark.parametrize("last", [1, 3])
+def test_probabilities_stay_probabilities(make_dataset, tmp_path, ending, last):
+    names = ("a", "b", "c")[: max(last, 2)]
+    dataset = make_dataset((18, 18, 1), names)
+    model = keras.Sequential(
+        [keras.Input((18, 18, 1)), layers.Rescaling(1 / 255), layers.Flatten(),
+         layers.Dense(last, activation="sigmoid" if last == 1 else "softmax")]
+    )  # fmt: skip
+    path = export_model(model, tmp_path / f"model{ending}", dataset.test.images)
+    assert json.loads(path.with_suffix(".json").read_text())["gives"] == "probabilities"
+    received = answers_of(path, dataset.test.images)
+    assert received.shape == (12, last)
+    np.testing.assert_allclose(received, model(dataset.test.images), atol=1e-5)
+
+
+class TestWhatGoesWrong:
+    @pytest.fixture
+    def model(self):
+        scale = layers.Rescaling(1 / 255)
+        return keras.Sequential(
+            [keras.Input((18, 18, 1)), scale, layers.Flatten(), layers.Dense(3)]
+        )
+
+    def test_answers_that_differ_are_not_kept(self, dataset, model, tmp_path, monkeypatch):
+        from helpers.exports import export
+
+        monkeypatch.setattr(export, "run_litert", lambda *given: run_litert(*given) + 0.01)
+        with pytest.raises(MismatchError, match=r"up to 0.01 away. Nothing was kept"):
+            export_model(model, tmp_path / "model.tflite", dataset.test.images)
+        monkeypatch.setattr(export, "run_litert", lambda *given: run_litert(*given) * np.nan)
+        with pytest.raises(MismatchError, match="Nothing was kept"):
+            export_model(model, tmp_path / "model.tflite", dataset.test.images)
+        assert list(tmp_path.iterdir()) == []
+
+    def test_several_outputs(self, dataset, tmp_path):
+        image = keras.Input((18, 18, 1))
+        flat = layers.Flatten()(image)
+        model = keras.Model(image, [layers.Dense(3)(flat), layers.Dense(2)(flat)])
+        with pytest.raises(MismatchError, match="one output"):
+            export_model(model, tmp_path / "model.tflite", dataset.test.images)
+
+    def test_images_of_another_size(self, model, make_dataset, tmp_path):
+        with pytest.raises(MismatchError, match=r"images of shape \(20, 20, 1\)"):
+            export_model(model, tmp_path / "a.tflite", make_dataset((20, 20, 1)).test.images)
+
+    @pytest.mark.parametrize("name", ["model.keras", "model", "model.ONNX", "model.h5"])
+    def test_another_ending(self, dataset, model, tmp_path, name):
+        with pytest.raises(UsageError, match=r"ends in .tflite or .onnx"):
+            export_model(model, tmp_path / name, dataset.test.images)
+
+    @pytest.mark.parametrize("images", [None, "x", np.zeros((18, 18, 1)), np.zeros((0, 18, 18, 1))])
+    def test_no_images(self, model, tmp_path, images):
+        with pytest.raises(UsageError, match=r"dataset.test.images"):
+            export_model(model, tmp_path / "a.tflite", images)
+
+    def test_no_model(self, dataset, tmp_path):
+        with pytest.raises(UsageError, match="a Keras model, then a path"):
+            export_model(tmp_path / "a.tflite", None, dataset.test.images)
+
+    @pytest.mark.parametrize("missing", ["tf2onnx", "onnxruntime"])
+    def test_without_the_packages_of_onnx(self, dataset, model, tmp_path, monkeypatch, missing):
+        monkeypatch.setitem(sys.modules, missing, None)
+        with pytest.raises(MissingPackageError, match=r"115 MB.*pip install tf2onnx onnxruntime"):
+            export_model(model, tmp_path / "model.onnx", dataset.test.images)
+        assert export_model(model, tmp_path / "model.tflite", dataset.test.images).is_file()
+
+    def test_a_layer_that_cannot_be_written(self, dataset, tmp_path):
+        import tensorflow as tf
+
+        @keras.saving.register_keras_serializable()
+        class InPython(layers.Layer):
+            def call(self, x):
+                return tf.ensure_shape(tf.py_function(lambda y: y, [x], "float32"), x.shape)
+
+        model = keras.Sequential(
+            [keras.Input((18, 18, 1)), layers.Flatten(), InPython(), layers.Dense(3)]
+        )
+        with pytest.raises(MismatchError, match="LiteRT"):
+            export_model(model, tmp_path / "model.tflite", dataset.test.images)
+        assert list(tmp_path.iterdir()) == []
