@@ -8,6 +8,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "drawings": ["plot_descent", "plot_journey"],
         "first_network": ["open_picture", "plot_answers"],
         "figures": ["lesson_figures"],
+        "practice_photos": ["make_practice_photos"],
         "setup_check": ["check_setup"],
     },
 )

@@ -1,0 +1,103 @@
+"""Photos to practise on: as people bring them, the same each time, and nothing of yours is lost."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from helpers import check_folder, load_dataset
+from helpers.basics.errors import UsageError
+from helpers.lessons import make_practice_photos
+from helpers.lessons.practice_photos import CLASSES, MADE, WRONG
+from helpers.photos.decode import ORIENTATION
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    return make_practice_photos(tmp_path_factory.mktemp("made") / "photos")
+
+
+def test_the_check_of_a_folder_finds_what_was_planted(made):
+    report = check_folder(made, set_aside=True)
+    assert report.ok
+    assert [*report.class_names] == sorted(CLASSES)
+    assert {(found.path, found.kind) for found in report.findings} == {
+        ("boot/boot_910_0.jpg", "truncated"), ("bag/bag_911_0.jpg", "no image content"),
+        ("dress/dress_912_0.png", "blank"), ("coat/coat_913_0.jpg", "copy"),
+    }  # fmt: skip
+    assert report.ignored["Thumbs.db"] == 1
+    # Thirty each; the copy, the blank one and those of another class come on top.
+    more = {"coat": 2, "dress": 1}
+    for _, folder in WRONG:
+        more[folder] = more.get(folder, 0) + 1
+    assert report.class_counts() == {name: 30 + more.get(name, 0) for name in sorted(CLASSES)}
+
+
+def test_they_are_of_many_sizes_and_some_lie_on_their_side(made):
+    paths = [path for path in made.rglob("*.jpg") if "_9" not in path.name]
+    opened = [Image.open(path) for path in paths]
+    assert len({image.size for image in opened}) > 40
+    lying = np.mean([image.getexif().get(ORIENTATION) == 6 for image in opened])
+    assert 0.2 < lying < 0.5
+    assert len(list(made.rglob("*.png"))) > 10
+    dataset = load_dataset(made, image_size=(32, 32), set_aside=True)
+    assert np.ptp(dataset.train.images.mean(axis=(0, 1, 2))) < 60  # all three channels are used
+
+
+def test_the_same_seed_makes_the_same_files(tmp_path):
+    one, other, another = (
+        {path.name: path.read_bytes() for path in make_practice_photos(
+            tmp_path / name, each=10, seed=seed).rglob("*.*")}
+        for name, seed in (("one", 3), ("other", 3), ("another", 4))
+    )  # fmt: skip
+    assert one == other
+    assert one != another
+
+
+def test_photos_of_one_moment_have_one_name_and_one_look(made):
+    shots = [np.asarray(Image.open(made / "dress" / f"dress_000_{shot}.jpg")) for shot in range(3)]
+    corners = [shot[0, 0].astype(int) for shot in shots]
+    assert max(np.abs(corners[0] - corner).max() for corner in corners[1:]) < 60
+    assert not (made / "dress" / "dress_010_1.jpg").exists()
+
+
+def test_without_faults_there_are_none(tmp_path):
+    folder = make_practice_photos(tmp_path / "clean", each=12, faults=False)
+    report = check_folder(folder)
+    assert report.findings == ()
+    assert set(report.class_counts().values()) == {12}
+
+
+class TestNothingIsLost:
+    def test_made_again_where_only_its_own_files_lie(self, tmp_path):
+        folder = make_practice_photos(tmp_path / "photos", each=10)
+        first = sorted(path.name for path in folder.rglob("*"))
+        (folder / "bag" / "bag_000_0.jpg").rename(folder / "boot" / "bag_000_0.jpg")
+        (folder / "coat" / "coat_000_0.jpg").unlink()
+        again = make_practice_photos(tmp_path / "photos", each=10)
+        assert sorted(path.name for path in again.rglob("*")) == first
+
+    @pytest.mark.parametrize("where", ["mine.jpg", "bag/mine.jpg", "new/mine.jpg"])
+    def test_a_file_of_somebody_else_stays(self, tmp_path, where):
+        folder = make_practice_photos(tmp_path / "photos", each=10)
+        (folder / where).parent.mkdir(exist_ok=True)
+        (folder / where).write_bytes(b"mine")
+        before = sorted(folder.rglob("*"))
+        with pytest.raises(UsageError, match=r"mine.jpg. Nothing was changed"):
+            make_practice_photos(folder, each=10)
+        assert sorted(folder.rglob("*")) == before
+
+    def test_a_folder_that_it_has_not_made(self, tmp_path):
+        (tmp_path / "cat.jpg").write_bytes(b"mine")
+        with pytest.raises(UsageError, match="cat.jpg"):
+            make_practice_photos(tmp_path)
+        with pytest.raises(UsageError, match="a file"):
+            make_practice_photos(tmp_path / "cat.jpg")
+        assert (tmp_path / "cat.jpg").read_bytes() == b"mine"
+        assert not (tmp_path / MADE).exists()
+
+    @pytest.mark.parametrize("each", [9, 201, 20.5, "30", None])
+    def test_no_such_number(self, tmp_path, each):
+        with pytest.raises(UsageError, match="each"):
+            make_practice_photos(tmp_path / "photos", each=each)

@@ -1,0 +1,159 @@
+"""A .zip of photos becomes a folder, whole, or nothing at all."""
+
+from __future__ import annotations
+
+import io
+import stat
+import zipfile
+from pathlib import Path
+
+import pytest
+from made_images import encoded, picture
+
+from helpers import check_folder
+from helpers.basics.errors import DamagedFileError, MissingFileError, StorageError, UsageError
+from helpers.photos.unpack import unpack_photos
+
+PHOTO = encoded(picture(1))
+
+
+def packed(path: Path, members: dict[str, bytes], *, how: int = zipfile.ZIP_STORED) -> Path:
+    with zipfile.ZipFile(path, "w", how) as file:
+        for name, content in members.items():
+            file.writestr(name, content)
+    return path
+
+
+def unpacked(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_the_files_come_out_as_they_were(tmp_path):
+    members = {"cat/1.png": PHOTO, "고양이 🐱/$5 _.png": PHOTO, "notes.txt": b"words"}
+    left = {"__MACOSX/cat/._1.png": b"x", "cat/.DS_Store": b"x", "cat/Thumbs.db": b"x"}
+    archive = packed(tmp_path / "photos.zip", members | left, how=zipfile.ZIP_DEFLATED)
+    folder = unpack_photos(archive, tmp_path / "there" / "photos")
+    assert folder == tmp_path / "there" / "photos"
+    assert unpacked(folder) == members
+    assert [path.name for path in folder.parent.iterdir()] == ["photos"]
+
+
+def test_a_folder_is_ready_to_be_checked(tmp_path):
+    members = {
+        f"{name}/{number}.png": encoded(picture(number + 50 * (name == "dog")))
+        for name in ("cat", "dog")
+        for number in range(10)
+    }
+    folder = unpack_photos(packed(tmp_path / "photos.zip", members), tmp_path / "photos")
+    assert check_folder(folder).class_counts() == {"cat": 10, "dog": 10}
+
+
+@pytest.mark.parametrize("encoding", ["cp949", "utf-8", "cp437"])
+def test_names_of_old_programs(tmp_path, encoding):
+    """Programs that do not say that a name is in UTF-8: Korean Windows, some of Linux, DOS."""
+    name = "é.png" if encoding == "cp437" else "강아지.png"
+    archive = _with_plain_name(tmp_path / "photos.zip", name.encode(encoding))
+    assert unpacked(unpack_photos(archive, tmp_path / "out")) == {name: PHOTO}
+
+
+def _with_plain_name(path: Path, name: bytes) -> Path:
+    """A .zip whose one name has no flag of UTF-8."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as file:
+        file.writestr("x" * len(name), PHOTO)
+    path.write_bytes(made.getvalue().replace(b"x" * len(name), name))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("../evil.png", "leads out of its folder"),
+        ("cat/../../evil.png", "leads out of its folder"),
+        ("/etc/evil.png", "leads out of its folder"),
+        ("..\\evil.png", "leads out of its folder"),
+        ("C:\\evil.png", "leads out of its folder"),
+        ("C:evil.png", "leads out of its folder"),
+    ],
+)
+def test_it_never_leaves_the_folder(tmp_path, name, words):
+    archive = packed(tmp_path / "photos.zip", {"cat/1.png": PHOTO, name: PHOTO})
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(DamagedFileError, match=words):
+        unpack_photos(archive, tmp_path / "deep" / "photos")
+    assert sorted(path for path in tmp_path.rglob("*") if path.name != "deep") == before
+
+
+def link() -> tuple[zipfile.ZipInfo, bytes]:
+    member = zipfile.ZipInfo("cat/link.png")
+    member.create_system, member.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
+    return member, b"/etc/passwd"
+
+
+def test_links_bombs_and_doubles_are_refused(tmp_path):
+    archives = {}
+    with zipfile.ZipFile(tmp_path / "a link.zip", "w") as file:
+        file.writestr(*link())
+    archives["a link"] = tmp_path / "a link.zip"
+    bomb = {"cat/1.png": bytes(30_000_000)}
+    archives["bytes that unpack to"] = packed(tmp_path / "bomb.zip", bomb, how=zipfile.ZIP_DEFLATED)
+    archives["two files of one name"] = packed(
+        tmp_path / "double.zip", {"cat/A.png": PHOTO, "cat/a.png": PHOTO}
+    )
+    archives["an empty one"] = packed(tmp_path / "empty.zip", {})
+    for words, archive in archives.items():
+        with pytest.raises(DamagedFileError, match=words):
+            unpack_photos(archive, tmp_path / "photos")
+    assert not (tmp_path / "photos").exists()
+
+
+def test_a_password(tmp_path):
+    archive = packed(tmp_path / "photos.zip", {"cat/1.png": PHOTO})
+    content = bytearray(archive.read_bytes())
+    content[6] |= 1  # in the file, and in the list of files
+    content[content.index(b"PK\x01\x02") + 8] |= 1
+    archive.write_bytes(content)
+    with pytest.raises(DamagedFileError, match="locked by a password"):
+        unpack_photos(archive, tmp_path / "photos")
+
+
+@pytest.mark.parametrize("packing", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_damage_leaves_nothing_behind(tmp_path, packing):
+    content = packed(tmp_path / "whole.zip", {"a/1.png": PHOTO, "a/2.png": PHOTO}, how=packing)
+    content = bytearray(content.read_bytes())
+    content[content.rindex(b"a/2.png", 0, len(content) // 2 + len(PHOTO)) + 60] ^= 0xFF
+    archive = tmp_path / "damaged.zip"
+    archive.write_bytes(content)
+    with pytest.raises(DamagedFileError, match="damaged"):
+        unpack_photos(archive, tmp_path / "photos")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["damaged.zip", "whole.zip"]
+
+
+def test_too_many_files_and_no_room(tmp_path, monkeypatch):
+    archive = packed(tmp_path / "photos.zip", {"a/1.png": PHOTO, "a/2.png": PHOTO})
+    monkeypatch.setattr("helpers.photos.unpack.MOST_FILES", 1)
+    with pytest.raises(DamagedFileError, match="2 files"):
+        unpack_photos(archive, tmp_path / "photos")
+    monkeypatch.undo()
+    full = type("Usage", (), {"free": 10})
+    monkeypatch.setattr("shutil.disk_usage", lambda path: full)
+    with pytest.raises(StorageError, match="free disk for the photos"):
+        unpack_photos(archive, tmp_path / "photos")
+    assert not (tmp_path / "photos").exists()
+
+
+def test_what_is_no_archive_or_no_new_folder(tmp_path):
+    with pytest.raises(MissingFileError, match="Check the path"):
+        unpack_photos(tmp_path / "photos.zip", tmp_path / "photos")
+    (tmp_path / "photos.rar").write_bytes(b"Rar!\x1a\x07\x00" + bytes(50))
+    with pytest.raises(UsageError, match="the program that made it"):
+        unpack_photos(tmp_path / "photos.rar", tmp_path / "photos")
+    archive = packed(tmp_path / "photos.zip", {"a/1.png": PHOTO})
+    with pytest.raises(UsageError, match="holds something"):
+        unpack_photos(archive, tmp_path)
+    (tmp_path / "empty").mkdir()
+    assert unpacked(unpack_photos(archive, tmp_path / "empty")) == {"a/1.png": PHOTO}
