@@ -104,4 +104,5 @@ def test_every_fault_of_the_list_still_fits():
         fits = [fault for fault in mutants.faults_of(row["module"]) if fault.new == row["new"]]
         assert row["reason"] and row["old"] in {fault.old for fault in fits}, row
     for room, others in lists["tests"].items():
-        assert all((ROOT / "tests" / each).is_dir() for each in (room, *others))
+        assert (ROOT / "helpers" / room).is_dir()
+        assert all((ROOT / "tests" / each).is_dir() for each in others)

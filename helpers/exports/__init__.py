@@ -1,4 +1,4 @@
-"""A model for elsewhere: files of other programs, and a page that anyone can open."""
+"""A model for elsewhere: files of LiteRT and ONNX, a page that anyone can open."""
 
 import lazy_loader
 

@@ -484,6 +484,17 @@ class TestNames:
                 assert box.x1 <= width + 1 and box.y1 <= height + 1, (kind, box)
             assert not any(a.overlaps(b) for a, b in combinations(boxes, 2)), kind
 
+    @pytest.mark.parametrize("lines", [1, 2, 3])
+    def test_a_heading_of_several_lines_has_room(self, lines):
+        images, title = np.zeros((2, 8, 8, 1), np.uint8), "\n".join(["heading"] * lines)
+        picture = plot_images(images, ["a", "b"], title=title)
+        (above,) = [text for text in picture.figure.texts if "heading" in text.get_text()]
+        below = picture.axes[0].title.get_window_extent()
+        assert not above.get_window_extent().overlaps(below)
+        assert above.get_window_extent().y1 <= picture.figure.bbox.height + 1
+        gap = above.get_window_extent().y0 - below.y1
+        assert gap < 0.2 * picture.figure.dpi  # and none is left free
+
     def test_names_that_differ_at_their_end_still_differ(self):
         names = [f"{LONG} number {number}" for number in (1, 2)]
         (ax,) = plot_bars(dict.fromkeys(names, 1), x_label="x").axes

@@ -178,7 +178,9 @@ class TestLog:
             experiments()
         given = compare_variant("again", TINY, make_dataset(), seeds=1)
         assert len(given.variant) == 1
-        assert "cannot be read" in " ".join(capsys.readouterr().out.split())
+        said = " ".join(capsys.readouterr().out.split())
+        assert "cannot be read" in said
+        assert f"again, seed 0: {100 * given.variant[0].accuracies[-1]:.1f} %" in said
 
     def test_a_log_that_cannot_be_written_costs_no_training(self, make_dataset, capsys, tmp_path):
         (tmp_path / "mine").write_text("a file in the way")

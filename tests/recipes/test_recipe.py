@@ -204,6 +204,12 @@ class TestFields:
         assert keras.config.dtype_policy().name == "float32"
 
 
+def test_the_classic_recipe_is_the_one_of_the_readme():
+    """Batches of 32, Adam, 10 epochs, and nothing else."""
+    assert (CLASSIC.epochs, CLASSIC.batch_size, CLASSIC.network) == (10, 32, "classic")
+    assert (FAST.epochs, ACCURATE.epochs) == (2, 5)
+
+
 @pytest.mark.parametrize("recipe", [FAST, ACCURATE], ids=["FAST", "ACCURATE"])
 def test_the_recipes_use_16_bits_where_the_processor_has_them(make_dataset, monkeypatch, recipe):
     monkeypatch.setattr(recipe_module, "has_fast_bfloat16", lambda: True)
