@@ -34,7 +34,7 @@ def features_of(dataset: ImageDataset, images: np.ndarray) -> np.ndarray:
     import keras
 
     model = build_pretrained(dataset)
-    features = keras.Model(model.inputs[0], model.get_layer("efficientnet_lite0").output)
+    features = keras.Model(model.inputs[0], model.get_layer("dropout").input)
     return features.predict(images, batch_size=100, verbose=0)
 
 

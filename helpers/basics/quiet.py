@@ -94,6 +94,13 @@ def quiet_tensorflow() -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def quiet_error_stream() -> Iterator[None]:
+    """Hide what C++ code writes to the error stream inside this block, unless it fails."""
+    with _one_at_a_time, _error_stream_hidden():
+        yield
+
+
+@contextlib.contextmanager
 def _error_stream_hidden() -> Iterator[None]:
     sys.stderr.flush()
     with contextlib.ExitStack() as opened:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from helpers.basics.quiet import quiet_tensorflow
+from helpers.basics.quiet import quiet_error_stream, quiet_tensorflow
 
 if TYPE_CHECKING:
     import keras
@@ -28,7 +29,7 @@ def to_litert(model: keras.Model, image_shape: tuple[int, ...]) -> bytes:
         import keras
         import tensorflow as tf
 
-    with tempfile.TemporaryDirectory() as folder, quiet_tensorflow():
+    with tempfile.TemporaryDirectory() as folder, quiet_interpreter():
         saved = str(Path(folder, "model"))
         archive = keras.export.ExportArchive()
         archive.track(model)
@@ -43,10 +44,16 @@ def to_litert(model: keras.Model, image_shape: tuple[int, ...]) -> bytes:
 
 @contextlib.contextmanager
 def quiet_interpreter() -> Iterator[None]:
-    """No word of the day when the interpreter moves to a package of its own."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", r"\s*Warning: tf.lite.Interpreter is deprecated")
-        yield
+    """No word of where files were written, nor of the day when the interpreter moves elsewhere."""
+    logger = logging.getLogger("tensorflow")
+    before = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        with quiet_error_stream(), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", r"\s*Warning: tf.lite.Interpreter is deprecated")
+            yield
+    finally:
+        logger.setLevel(before)
 
 
 def run_litert(content: bytes, images: np.ndarray) -> np.ndarray:
@@ -56,15 +63,15 @@ def run_litert(content: bytes, images: np.ndarray) -> np.ndarray:
     """
     import tensorflow as tf
 
+    answers = []
     with quiet_interpreter():
         interpreter = tf.lite.Interpreter(model_content=content)
-    place = interpreter.get_input_details()[0]["index"]
-    answers = []
-    for start in range(0, len(images), AT_ONCE):
-        some = images[start : start + AT_ONCE].astype(np.float32)
-        interpreter.resize_tensor_input(place, some.shape)
-        interpreter.allocate_tensors()
-        interpreter.set_tensor(place, some)
-        interpreter.invoke()
-        answers.append(interpreter.get_tensor(interpreter.get_output_details()[0]["index"]))
+        place = interpreter.get_input_details()[0]["index"]
+        for start in range(0, len(images), AT_ONCE):
+            some = images[start : start + AT_ONCE].astype(np.float32)
+            interpreter.resize_tensor_input(place, some.shape)
+            interpreter.allocate_tensors()
+            interpreter.set_tensor(place, some)
+            interpreter.invoke()
+            answers.append(interpreter.get_tensor(interpreter.get_output_details()[0]["index"]))
     return np.concatenate(answers)

@@ -27,10 +27,11 @@ from helpers.photos.remarks import printable
 # Which class of the bundled images each folder shows.
 CLASSES = {"bag": "Bag", "boot": "Ankle boot", "coat": "Coat", "dress": "Dress"}
 MADE = ".practice_photos"  # a list of what was made, so that nothing else is ever removed
-SHORTEST, LONGEST = 200, 420  # pixels of the shorter side
+SHORTEST, LONGEST = 120, 260  # pixels of the shorter side
 BURST = 3  # photos of one moment
 BURSTS = 3  # of each class
-WRONG = (("bag", "coat"), ("coat", "dress"), ("dress", "boot"))  # shown, and the folder it lies in
+CUT_AT = 3_000  # bytes, of a photo whose end is missing
+WRONG = (("bag", "coat"), ("boot", "dress"), ("dress", "boot"))  # shown, and the folder it lies in
 
 
 def make_practice_photos(
@@ -128,8 +129,7 @@ def _faults(images: np.ndarray, things: dict, rng: np.random.Generator) -> Itera
 
     for number, (shown, lies_in) in enumerate(WRONG):
         yield f"{lies_in}/{lies_in}_9{number:02}_0.jpg", another(shown)
-    whole = another("boot")
-    yield "boot/boot_910_0.jpg", whole[: len(whole) // 2]
+    yield "boot/boot_910_0.jpg", another("boot")[:CUT_AT]
     yield "bag/bag_911_0.jpg", b"<!DOCTYPE html><title>404 Not Found</title>"
     blank = io.BytesIO()
     Image.new("RGB", (320, 240), "white").save(blank, "PNG")
