@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from helpers.basics.errors import MismatchError, UsageError, kind_of
+from helpers.basics.errors import MismatchError, MissingPackageError, UsageError, kind_of
 from helpers.basics.files import as_path, written_whole
 from helpers.basics.own_words import in_its_own_words
 from helpers.basics.quiet import no_word_of_tracing
 from helpers.exports.litert import run_litert, to_litert
 from helpers.exports.onnx import run_onnx, to_onnx
 from helpers.models.fit_check import output_shape
+from helpers.models.graph import ending
 from helpers.models.losses import gives_probabilities
 from helpers.models.trained_on import trained_on
 
@@ -37,8 +38,9 @@ def export_model(model: keras.Model, path: str | os.PathLike, images: np.ndarray
     """Write a model as a file of LiteRT or ONNX, once both answer the same.
 
     The file takes float32 images (batch, height, width, channels) with the values that the model
-    takes, and gives the numbers that the model gives. Beside it a .json file says what they mean:
-    the names of the classes, the size of the images, whether the numbers are logits.
+    takes, and gives the numbers that the model gives. Beside it a file of its name and .json says
+    what they mean: the names of the classes, the size of the images, whether the numbers are
+    logits. A model that computes with 16 bits is written with 32, and compared as such.
 
     Args:
         model: a Keras model.
@@ -60,12 +62,16 @@ def export_model(model: keras.Model, path: str | os.PathLike, images: np.ndarray
     """
     path = checked_path(model, path, images)
     content = exported(model, path.suffix, images)
-    with written_whole(path) as temporary:
-        temporary.write_bytes(content)
-    with written_whole(path.with_suffix(".json")) as temporary:
-        about = json.dumps(facts_of(model, images), ensure_ascii=False, indent=1)
-        temporary.write_text(about, encoding="utf-8")
+    about = json.dumps(facts_of(model, images), ensure_ascii=False, indent=1)
+    for written, target in ((content, path), (about.encode(), facts_path(path))):
+        with written_whole(target) as temporary:
+            temporary.write_bytes(written)
     return path
+
+
+def facts_path(path: Path) -> Path:
+    """Where the facts about an exported file lie: beside it. Introduced in lesson 7."""
+    return path.with_name(f"{path.name}.json")
 
 
 def exported(model: keras.Model, ending: str, images: np.ndarray) -> bytes:
@@ -76,7 +82,7 @@ def exported(model: keras.Model, ending: str, images: np.ndarray) -> bytes:
 
     Introduced in lesson 7.
     """
-    images = images[:MOST_IMAGES]
+    images, model = images[:MOST_IMAGES], in_32_bits(model)
     if output_shape(model, images) is None:
         raise MismatchError(
             "Expected a model with one output. Received: several. Give the one that classifies."
@@ -95,25 +101,66 @@ def exported(model: keras.Model, ending: str, images: np.ndarray) -> bytes:
 
 
 def _converted(model: keras.Model, ending: str, images: np.ndarray) -> bytes:
+    kind = "LiteRT"
     try:
         content = to_litert(model, images.shape[1:])
-    except Exception as error:  # whatever the converter says of a layer that it does not know
+        if ending == ".onnx":
+            kind = "ONNX"
+            content = to_onnx(content)
+            run_onnx(content, images[:1])
+    except MissingPackageError:
+        raise
+    except Exception as error:  # whatever the converters say of a layer that they do not know
         raise MismatchError(
-            "Expected a model of layers that LiteRT knows. Received: one with another, of which it "
-            f"says: {in_its_own_words(error)}. Use layers of Keras in place of your own."
+            f"Expected a model of layers that {kind} knows. Received: one with another, of which "
+            f"it says: {in_its_own_words(error)}. Use other layers in its place."
         ) from error
-    return to_onnx(content) if ending == ".onnx" else content
+    return content
+
+
+def in_32_bits(model: keras.Model) -> keras.Model:
+    """The same model with float32 throughout, where it computes with 16 bits. Lesson 7."""
+    if not any(getattr(each, "compute_dtype", "").endswith("float16") for each in model.layers):
+        return model
+
+    def plain(part: object) -> object:
+        if isinstance(part, dict):
+            if part.get("class_name") == "DTypePolicy":
+                return "float32"
+            return {key: plain(value) for key, value in part.items()}
+        if isinstance(part, list | tuple):
+            return type(part)(map(plain, part))
+        return "float32" if part in ("bfloat16", "mixed_bfloat16", "float16") else part
+
+    twin = type(model).from_config(plain(model.get_config()))
+    twin.build(model.input_shape)
+    twin.set_weights(model.get_weights())
+    return twin
 
 
 def facts_of(model: keras.Model, images: np.ndarray) -> dict[str, object]:
     """What has to be known beside the file: classes, images, and what the numbers are.
 
+    Raises:
+        MismatchError: the model has learned from images of another shape, or has not one number
+            a class.
+
     Introduced in lesson 7.
     """
-    known = trained_on(model)
-    shape = {"image_shape": list(images.shape[1:])}
-    numbers = "probabilities" if gives_probabilities(model, images) else "logits"
-    return {**(known.as_plain() if known else shape), "gives": numbers}
+    known, end = trained_on(model), ending(model, images)
+    facts = {"image_shape": list(images.shape[1:])}
+    if known:
+        if known.image_shape != images.shape[1:]:
+            raise MismatchError(
+                f"Expected images of shape {known.image_shape}, as the model was trained on. "
+                f"Received: {images.shape[1:]}. Give dataset.test.images."
+            )
+        known.check_outputs(output_shape(model, images))
+        facts = known.as_plain()
+    numbers = "probabilities" if gives_probabilities(model, images, end) else "logits"
+    if end.operation == "Sigmoid" and end.classes > 1:
+        numbers = "sigmoids"  # each by itself: before they are compared, they become logits
+    return {**facts, "gives": numbers}
 
 
 def checked_path(

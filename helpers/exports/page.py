@@ -3,7 +3,7 @@
     write_page(model, "scratch/my_page.html", dataset.test.images)
 
 It is opened by a double click, on a telephone too: no Python, no server, no network. It prepares a
-photo as `predict` does.
+photo as `predict` does, to a grey level of 255.
 """
 
 from __future__ import annotations
@@ -82,18 +82,19 @@ def write_page(
             "what it was trained on, or that was trained on other numbers. Train it with train, "
             "or save it with save_model(model, path, dataset) and load it again."
         )
+    content = exported(model, ".onnx", images)
     facts = {**facts_of(model, images), "least_confidence": float(least_confidence)}
     library, engine = _runtime()
     classes = "It knows these classes and no others: " + ", ".join(known.class_names) + "."
     page = Template((HERE / "page.html").read_text(encoding="utf-8")).substitute(
-        title=html.escape(title),
-        about=html.escape(about),
+        title=html.escape(str(title)),
+        about=html.escape(str(about or "")),
         classes=html.escape(classes),
         version=VERSION,
         facts=json.dumps(facts, ensure_ascii=False).replace("<", "\\u003c"),
         runtime=_packed(library),
         wasm=base64.b64encode(engine).decode("ascii"),
-        model=_packed(exported(model, ".onnx", images)),
+        model=_packed(content),
     )
     with written_whole(path) as temporary:
         temporary.write_text(page, encoding="utf-8")

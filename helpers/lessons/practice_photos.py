@@ -9,8 +9,10 @@ and PNG, some of one moment, and a handful that are broken or in the wrong folde
 from __future__ import annotations
 
 import colorsys
+import hashlib
 import io
-import shutil
+import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,14 +21,14 @@ from PIL import Image
 
 from helpers.basics.arguments import check_seed, check_whole
 from helpers.basics.errors import UsageError
-from helpers.basics.files import as_path, storage_errors_in_words
+from helpers.basics.files import as_path, sha256, storage_errors_in_words
 from helpers.datasets.load import load_dataset
 from helpers.photos.decode import ORIENTATION
 from helpers.photos.remarks import printable
 
 # Which class of the bundled images each folder shows.
 CLASSES = {"bag": "Bag", "boot": "Ankle boot", "coat": "Coat", "dress": "Dress"}
-MADE = ".practice_photos"  # a list of what was made, so that nothing else is ever removed
+MADE = ".practice_photos"  # the hashes of what was made: nothing else is ever removed
 SHORTEST, LONGEST = 120, 260  # pixels of the shorter side
 BURST = 3  # photos of one moment
 BURSTS = 3  # of each class
@@ -35,7 +37,7 @@ WRONG = (("bag", "coat"), ("boot", "dress"), ("dress", "boot"))  # shown, and th
 
 
 def make_practice_photos(
-    folder: str, *, each: int = 30, faults: bool = True, seed: int = 0
+    folder: str | os.PathLike, *, each: int = 30, faults: bool = True, seed: int = 0
 ) -> Path:
     """Make a folder with photos of bags, boots, coats and dresses, a sub-folder for each.
 
@@ -61,40 +63,51 @@ def make_practice_photos(
     """
     check_seed(seed)
     each = check_whole("each", each, 10, 200)
-    folder = as_path(folder)
-    _clear(folder)
-    rng = np.random.default_rng(seed)
-    made: list[str] = []
+    folder = Path(os.path.realpath(as_path(folder)))
     with storage_errors_in_words(folder):
-        for path, content in _files(each, faults, rng):
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            (folder / path).write_bytes(content)
-            made.append(path)
-        (folder / MADE).write_text("\n".join(made), encoding="utf-8")
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        _clear(folder)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".making-") as beside:
+            _make(Path(beside, "photos"), each, faults, np.random.default_rng(seed))
+            Path(beside, "photos").rename(folder)
     return folder
+
+
+def _make(folder: Path, each: int, faults: bool, rng: np.random.Generator) -> None:
+    made = []
+    for path, content in _files(each, faults, rng):
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(content)
+        made.append(hashlib.sha256(content).hexdigest())
+    (folder / MADE).write_text("\n".join(made), encoding="ascii")
 
 
 def _clear(folder: Path) -> None:
     """Remove what was made here before; refuse to touch anything else."""
     if not folder.exists():
         return
+    files, folders = [], []
+    for path in folder.rglob("*") if folder.is_dir() else [folder]:
+        (folders if path.is_dir() and not path.is_symlink() else files).append(path)
     listed = folder / MADE
-    made = listed.read_text(encoding="utf-8").splitlines() if listed.is_file() else []
-    there = {
-        path.relative_to(folder).as_posix()
-        for path in (folder.rglob("*") if folder.is_dir() else [folder.parent])
-        if not path.is_dir()
-    }
-    # Of another class by now is fine: the lesson moves some.
-    names = {Path(path).name for path in made}
-    others = sorted(path for path in there - {MADE} if Path(path).name not in names)
-    if not folder.is_dir() or others:
-        what = printable(others[0]) if others else "a file"
+    made = listed.read_bytes().decode("ascii", "replace").split() if listed.is_file() else []
+    others = [path for path in files if path != listed and not _is_one_of(path, made)]
+    others += [path for path in folders if path.parent != folder or path.name not in CLASSES]
+    if others or folder == Path.cwd():
+        what = printable(os.path.relpath(min(others, default=folder), folder))
         raise UsageError(
             f"Expected a new folder for practice photos. Received: {printable(str(folder))}, "
             f"which holds {what}. Nothing was changed. Choose another name."
         )
-    shutil.rmtree(folder)
+    for path in files:
+        path.unlink()
+    for path in [*folders, folder]:
+        path.rmdir()
+
+
+def _is_one_of(path: Path, made: list[str]) -> bool:
+    """Whether a file is, byte for byte, one that was made here."""
+    return path.is_file() and not path.is_symlink() and sha256(path) in made
 
 
 def _files(each: int, faults: bool, rng: np.random.Generator) -> Iterator[tuple[str, bytes]]:

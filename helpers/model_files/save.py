@@ -21,6 +21,7 @@ from helpers.basics.quiet import quiet_tensorflow
 from helpers.model_files.archive import ENDING, Refused, TooLarge, add_known, unpack
 from helpers.model_files.load import DIVERGED, load_checked
 from helpers.model_files.names import check_config
+from helpers.models.fit_check import output_shape
 from helpers.models.trained_on import TrainedOn, trained_on
 
 if TYPE_CHECKING:
@@ -60,12 +61,16 @@ def save_model(
         UsageError: `model` is not a built Keras model, `load_model` would refuse it (Python
             code such as a Lambda layer, unregistered classes, weights that are nan),
             `path` has another ending, or `dataset` is none.
+        MismatchError: `dataset` has other images or classes than the model.
         StorageError: the disk is full, or nothing may be written there.
 
     Introduced in lesson 4.
     """
     _check_model(model, path)
-    known = trained_on(model) if dataset is None else TrainedOn.of(dataset)
+    known = trained_on(model)
+    if dataset is not None:
+        known = TrainedOn.of(dataset)
+        known.check_outputs(output_shape(model, dataset.train.images))
     try:
         path = _path_to_save(path)
         with written_whole(path) as temporary:

@@ -22,7 +22,7 @@ import numpy as np
 
 from helpers.basics.arguments import check_whole
 from helpers.basics.errors import DamagedFileError, MissingPackageError, UsageError
-from helpers.basics.files import written_whole
+from helpers.basics.files import as_path, written_whole
 from helpers.basics.quiet import quiet_tensorflow
 from helpers.datasets.dataset import DATA_DIR
 
@@ -144,7 +144,7 @@ def convert_weights(data_dir: Path = DATA_DIR) -> Path:
 
     Introduced in lesson 7.
     """
-    path = data_dir / WEIGHTS
+    path = as_path(data_dir) / WEIGHTS
     if path.is_file():
         return path
     try:

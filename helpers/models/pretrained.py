@@ -5,7 +5,6 @@ model = build_pretrained(dataset)       # EfficientNet-Lite0, frozen, and Dense(
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     import keras
 
 SMALLEST_SHOWN = 96  # pixels a side: the network learned from 224, and sees little in fewer
+LONGEST_SHOWN = 2_000  # pixels
 DROPOUT = 0.2  # as where the network was trained
 
 
@@ -53,23 +53,30 @@ def build_pretrained(
         raise UsageError(f"Expected a dataset, from load_dataset. Received: {kind_of(dataset)}.")
     check_seed(seed)
     check_whole("smallest_side", smallest_side, SMALLEST_SIDE, 1_000)
-    height, width, channels = dataset.image_shape
-    if channels not in (1, 3):
+    shape = tuple(dataset.train.images.shape[1:])
+    if len(shape) != 3 or shape[-1] not in (1, 3) or 0 in shape:
         raise MismatchError(
             "Expected grey images or images in colour, as the network has learned from. Received: "
-            f"images of shape {dataset.image_shape}. build_cnn takes any number of channels."
+            f"images of shape {shape}. build_cnn takes any number of channels."
         )
-    larger = max(smallest_side / min(height, width), 1)
-    size = math.ceil(height * larger), math.ceil(width * larger)
+    height, width, channels = shape
+    shorter = min(height, width)
+    size = tuple(max(-(-side * smallest_side // shorter), side) for side in (height, width))
+    if max(size) > LONGEST_SHOWN:
+        raise MismatchError(
+            f"Expected images that are at most {LONGEST_SHOWN:,} pixels long when their shorter "
+            f"side has {max(shorter, smallest_side)}. Received: {height} x {width}. Load them with "
+            'fit="crop" or fit="pad".'
+        )
     with quiet_tensorflow():
         import keras
     from keras import layers
 
     backbone = efficientnet_lite0(size, data_dir=data_dir)
     keras.utils.set_random_seed(seed)
-    image = keras.Input(dataset.image_shape, name="image")
+    image = keras.Input(shape, name="image")
     x = image
-    if larger > 1:
+    if size != (height, width):
         x = layers.Resizing(*size, name="enlarge")(x)
     if channels == 1:
         x = layers.Concatenate(name="three_channels")([x, x, x])

@@ -7,6 +7,7 @@ reads it there, and `predict` goes by it. Introduced in lesson 5.
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
@@ -14,8 +15,8 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from helpers.basics.arguments import is_whole
-from helpers.basics.errors import UsageError, kind_of
-from helpers.datasets.dataset import ImageDataset
+from helpers.basics.errors import MismatchError, UsageError, kind_of
+from helpers.datasets.dataset import ImageDataset, check_split
 from helpers.photos.thumbnails import FITS
 from helpers.pictures.images import pixel_range
 
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 GREY_LEVELS = (0.0, 255.0)
 LARGEST_IMAGE = 400_000_000  # numbers: what a file says is not believed
 LARGEST_PIXEL = 1e9
+NEAR_THE_END = 0.1  # of the way from black to white
+DTYPES = {"bool", "uint8", "uint16", "uint32", "int8", "int16", "int32", "int64", "uint64",
+          "float16", "float32", "float64"}  # fmt: skip
+ODD = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")  # half letters, commands to a terminal
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,7 @@ class TrainedOn:
         image_shape: (height, width, channels) of every image.
         fit: how images of another shape got that size: "squeeze", "crop" or "pad".
         pixels: the numbers for black and for white; None where they are no plain pixels.
+        dtype: of the images, by NumPy's name.
 
     Introduced in lesson 5.
     """
@@ -44,17 +50,28 @@ class TrainedOn:
     image_shape: tuple[int, int, int]
     fit: str = "squeeze"
     pixels: tuple[float, float] | None = GREY_LEVELS
+    dtype: str = "uint8"
 
     @classmethod
     def of(cls, dataset: ImageDataset) -> TrainedOn:
-        """Of a dataset; raises UsageError where it is none."""
+        """Of a dataset; raises an error in words where it is none, or not as it should be."""
         if not isinstance(dataset, ImageDataset):
             raise UsageError(
                 "Expected the dataset that the model was trained on, from load_dataset. Received: "
                 f"{kind_of(dataset)}."
             )
-        shape = tuple(map(int, dataset.image_shape))
-        return cls(tuple(dataset.class_names), shape, dataset.fit, _range(dataset.train.images))
+        check_split(dataset.train)
+        images, names = dataset.train.images, tuple(map(str, dataset.class_names))
+        shape = tuple(map(int, images.shape[1:]))
+        found = cls(names, shape, dataset.fit, _range(images), images.dtype.name)
+        try:
+            return cls.from_plain(found.as_plain())
+        except ValueError:
+            raise UsageError(
+                "Expected class names as text, images (height, width, channels), and a fit of "
+                f'"squeeze", "crop" or "pad". Received: {names!r:.200}, {shape}, '
+                f"{dataset.fit!r}. Make the dataset with load_dataset or make_dataset."
+            ) from None
 
     def as_plain(self) -> dict[str, object]:
         """In lists, texts and numbers, as JSON has them."""
@@ -63,37 +80,62 @@ class TrainedOn:
             "image_shape": list(self.image_shape),
             "fit": self.fit,
             "pixels": None if self.pixels is None else list(self.pixels),
+            "dtype": self.dtype,
         }
 
     @classmethod
     def from_plain(cls, found: object) -> TrainedOn:
         """What `as_plain` gave; raises ValueError for anything else."""
-        names, shape, fit, pixels = (
+        names, shape, fit, pixels, dtype = (
             found.get(key) if isinstance(found, dict) else None
-            for key in ("class_names", "image_shape", "fit", "pixels")
+            for key in ("class_names", "image_shape", "fit", "pixels", "dtype")
         )
         fine = (
             isinstance(names, list)
-            and all(isinstance(name, str) for name in names)
+            and all(isinstance(name, str) and not ODD.search(name) for name in names)
             and isinstance(shape, list)
             and len(shape) == 3
             and all(is_whole(side) and side > 0 for side in shape)
             and math.prod(shape) <= LARGEST_IMAGE
             and fit in FITS
             and (pixels is None or _is_range(pixels))
+            and dtype in DTYPES
         )
         if not fine:
             raise ValueError(f"{str(found)[:200]} does not say what a model was trained on")
-        return cls(tuple(names), tuple(shape), fit, None if pixels is None else tuple(pixels))
+        pixels = None if pixels is None else tuple(pixels)
+        return cls(tuple(names), tuple(shape), fit, pixels, dtype)
+
+    def has_dtype(self, images: np.ndarray) -> bool:
+        """Whether images are numbers of the kind that the model was trained on."""
+        trained = np.dtype(self.dtype)
+        return images.dtype == trained or images.dtype.kind == trained.kind == "f"
+
+    def check_outputs(self, shape: tuple[int | None, ...] | None) -> None:
+        """Raise MismatchError where a model of this output has not one number a class."""
+        classes = len(self.class_names)
+        if shape is None or shape[1:] not in [(classes,), *([(1,)] if classes == 2 else [])]:
+            gives = f"an output of shape {shape}" if shape else "several outputs"
+            raise MismatchError(
+                f"Expected a model with one number for each of {classes} classes, "
+                f"{', '.join(self.class_names)[:200]}. Received: {gives}. Give the dataset that it "
+                "was trained on."
+            )
 
 
 def _range(images: np.ndarray) -> tuple[float, float] | None:
-    if not len(images) or images.dtype == np.uint8:
+    """Black and white, where the images leave no doubt: they nearly reach both."""
+    if not len(images):
         return GREY_LEVELS
+    if images.dtype == np.uint8:
+        return GREY_LEVELS if images[:100].max() > 1 else None  # or they may be masks
     try:
-        return tuple(map(float, pixel_range(images)))
+        black, white = map(float, pixel_range(images))
     except UsageError:
         return None
+    room = NEAR_THE_END * (white - black)
+    near = images.min() <= black + room and images.max() >= white - room
+    return (black, white) if near else None
 
 
 def _is_range(pixels: object) -> bool:
@@ -113,6 +155,14 @@ _KNOWN: WeakKeyDictionary[keras.Model, TrainedOn] = WeakKeyDictionary()
 def note_trained_on(model: keras.Model, what: TrainedOn) -> None:
     """Remember it as long as the model is there. Introduced in lesson 5."""
     _KNOWN[model] = what
+
+
+def note_training(model: keras.Model, dataset: ImageDataset) -> None:
+    """Remember that a model is trained on a dataset now, if that is one of images with channels."""
+    try:
+        note_trained_on(model, TrainedOn.of(dataset))
+    except (UsageError, MismatchError):
+        _KNOWN.pop(model, None)
 
 
 def trained_on(model: keras.Model) -> TrainedOn | None:

@@ -112,12 +112,29 @@ def from_pillow(image: Image.Image) -> tuple[np.ndarray, list[Remark]]:
     Introduced in lesson 5.
     """
     try:
+        if file := _unread(image):
+            content = readable_format(file, str(getattr(image, "filename", "")).lower())
+            return _pixels(file, content, thorough=True)
         loaded = image.copy()
         pixels, remarks = in_srgb(loaded, lambda: loaded)
         pixels, more = _turned_upright(pixels, loaded)
+    except Refused:
+        raise
     except Exception as error:  # decoders raise nearly every class
         raise Refused("damaged", f"Pillow says: {str(error)[:200]}.") from error
     return pixels, [*remarks, *more]
+
+
+def _unread(image: Image.Image) -> BinaryIO | None:
+    """The bytes of the file of an image that was opened, and nothing else done with it."""
+    source = getattr(image, "fp", None)
+    if not getattr(image, "tile", None) or source is None:
+        return None
+    place = source.tell()
+    source.seek(0)
+    content = source.read()
+    source.seek(place)
+    return io.BytesIO(content)
 
 
 def what_there_is(path: str | Path) -> np.ndarray:

@@ -8,14 +8,21 @@ for. All of that is refused before anything is written.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
+import re
 import shutil
 import stat
 import tempfile
+import unicodedata
 import zipfile
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
-from helpers.basics.errors import DamagedFileError, MissingFileError, UsageError
+from helpers.basics.errors import CourseError, DamagedFileError, MissingFileError, UsageError
 from helpers.basics.files import as_path, check_free_space, storage_errors_in_words
 from helpers.photos.remarks import printable
 
@@ -25,6 +32,13 @@ NOT_SUSPECT = 20_000_000  # bytes that any file may unpack to, such as a blank p
 UTF_8 = 0x800  # the flag of a name that is in UTF-8
 # What others are in that say nothing: Korean Windows, then what the format asks for.
 OLD_ENCODINGS = ("utf-8", "cp949")
+RESERVED = {
+    "CON",
+    "PRN",
+    "AUX",
+    "NUL",
+    *(f"{port}{n}" for port in ("COM", "LPT") for n in range(1, 10)),
+}
 LEFT_OUT = ("__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini")
 
 
@@ -50,11 +64,19 @@ def unpack_photos(archive: str | os.PathLike, folder: str | os.PathLike) -> Path
 
     Introduced in lesson 7.
     """
-    archive, folder = as_path(archive), as_path(folder)
-    if not archive.is_file():
+    archive, folder = as_path(archive), Path(os.path.realpath(as_path(folder)))
+    if not os.path.isfile(archive):  # noqa: PTH113, which takes a name that is too long, too
         raise MissingFileError(
-            f"Expected a .zip of photos. Received: {printable(str(archive))}, where there is no "
-            "file. Check the path."
+            f"Expected a .zip of photos. Received: {printable(str(archive))[:300]}, where there is "
+            "no file. Check the path."
+        )
+    with storage_errors_in_words(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.exists()
+    if folder == Path.cwd():
+        raise UsageError(
+            "Expected a new folder to unpack into. Received: the one that this program runs in. "
+            'Give a name, such as "photos".'
         )
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(
@@ -66,15 +88,12 @@ def unpack_photos(archive: str | os.PathLike, folder: str | os.PathLike) -> Path
             f"Expected a .zip. Received: {printable(archive.name)}, whose content is none. Unpack "
             "it with the program that made it, then give the folder to check_folder."
         )
-    with storage_errors_in_words(folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".unpacking-") as beside:
-            _unpack(archive, Path(beside))
-            if folder.is_dir():
-                folder.rmdir()
-            made = Path(beside, "photos")
-            made.chmod(0o755)
-            made.rename(folder)
+    beside = partial(tempfile.TemporaryDirectory, dir=folder.parent, prefix=".unpacking-")
+    with storage_errors_in_words(folder), beside() as place:
+        _unpack(archive, Path(place))
+        if folder.is_dir():
+            folder.rmdir()
+        Path(place, "photos").rename(folder)
     return folder
 
 
@@ -89,13 +108,29 @@ def _unpack(archive: Path, beside: Path) -> None:
             for member, place in places.items():
                 path = target.joinpath(*place.parts)
                 path.parent.mkdir(parents=True, exist_ok=True)
-                with file.open(member) as source, path.open("xb") as copy:
+                with _read(file, member, archive) as source, path.open("xb") as copy:
                     shutil.copyfileobj(source, copy)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
-        # Cut short, changed, packed in an unknown way.
-        raise _refused(archive, f"a damaged one ({' '.join(str(error).split())[:200]})") from error
-    except zipfile.zlib.error as error:
-        raise _refused(archive, f"a damaged one ({error})") from error
+    except CourseError:
+        raise
+    except Exception as error:  # cut short, changed: zipfile and what unpacks have many words
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:  # of the disk
+            raise
+        raise _damaged(archive, error) from error
+
+
+@contextlib.contextmanager
+def _read(file: zipfile.ZipFile, member: zipfile.ZipInfo, archive: Path) -> Iterator[BinaryIO]:
+    """A file of the archive, opened."""
+    try:
+        source = file.open(member)
+    except OSError as error:  # a place in the file that cannot be
+        raise _damaged(archive, error) from error
+    with source:
+        yield source
+
+
+def _damaged(archive: Path, error: Exception) -> DamagedFileError:
+    return _refused(archive, f"a damaged one ({' '.join(str(error).split())[:200]})")
 
 
 def _refused(archive: Path, what: str) -> DamagedFileError:
@@ -110,31 +145,54 @@ def _checked(file: zipfile.ZipFile, archive: Path) -> dict[zipfile.ZipInfo, Pure
     members = [member for member in file.infolist() if not member.is_dir()]
     if len(members) > MOST_FILES:
         raise _refused(archive, f"one with {len(members):,} files")
+    size, packed = sum(one.file_size for one in members), archive.stat().st_size
+    if size > max(NOT_SUSPECT, MOST_EXPANSION * packed):
+        raise _refused(archive, f"{packed:,} bytes that unpack to {size:,} bytes")
     places: dict[zipfile.ZipInfo, PurePosixPath] = {}
     seen: dict[str, str] = {}
     for member in members:
         name = _name_of(member)
         place = PurePosixPath(name.replace("\\", "/"))
-        if any(part in LEFT_OUT or part.startswith("._") for part in place.parts):
+        left_out = any(part in LEFT_OUT or part.startswith("._") for part in place.parts)
+        if left_out or name.endswith("\\"):  # the latter: a folder, as Windows writes it
             continue
         shown = printable(name)[:100]
-        if place.is_absolute() or ".." in place.parts or ":" in name or not place.parts:
+        outside = place.is_absolute() or re.match("[A-Za-z]:", name) or not place.parts
+        if outside or ".." in place.parts:
             raise _refused(archive, f"one that leads out of its folder, to {shown!r}")
+        if any(_cannot_be(part) for part in place.parts):
+            raise _refused(archive, f"a name that not every system takes, {shown!r}")
         if stat.S_ISLNK(member.external_attr >> 16):
             raise _refused(archive, f"one that holds a link, {shown!r}")
         if member.flag_bits & 1:
             raise _refused(archive, f"one that is locked by a password, {shown!r}")
-        if member.file_size > max(NOT_SUSPECT, MOST_EXPANSION * member.compress_size):
-            packed, size = member.compress_size, member.file_size
-            raise _refused(archive, f"{packed:,} bytes that unpack to {size:,} bytes, {shown!r}")
-        # Of two names that differ in capital letters, some systems keep one.
-        if other := seen.get(str(place).casefold()):
+        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise _refused(archive, f"one that is packed in an unusual way, {shown!r}")
+        # Of two names that differ in capital letters or in how an accent is written, some
+        # systems keep one.
+        if other := seen.get(_same(place)):
             raise _refused(archive, f"one with two files of one name, {other!r} and {shown!r}")
-        seen[str(place).casefold()] = shown
+        seen[_same(place)] = shown
         places[member] = place
+    for place in places.values():
+        if clash := next((one for one in place.parents if _same(one) in seen), None):
+            raise _refused(archive, f"one in which {str(clash)!r} is a file and a folder")
     if not places:
         raise _refused(archive, "an empty one")
     return places
+
+
+def _same(place: PurePosixPath) -> str:
+    return unicodedata.normalize("NFC", str(place)).casefold()
+
+
+def _cannot_be(part: str) -> bool:
+    """Whether a name is none on Windows, or too long for most disks."""
+    return (
+        bool(re.search(r'[<>:"|?*\x00-\x1f]|[ .]$', part))
+        or part.partition(".")[0].upper() in RESERVED
+        or len(os.fsencode(part)) > 255
+    )
 
 
 def _name_of(member: zipfile.ZipInfo) -> str:
@@ -146,8 +204,20 @@ def _name_of(member: zipfile.ZipInfo) -> str:
     except UnicodeEncodeError:
         return member.filename
     for encoding in OLD_ENCODINGS:
-        try:
-            return written.decode(encoding)
-        except UnicodeDecodeError:
-            continue
+        with contextlib.suppress(UnicodeDecodeError):
+            name = written.decode(encoding)
+            if encoding == "utf-8" or _is_korean(name):
+                return name
     return member.filename
+
+
+def _is_korean(name: str) -> bool:
+    """Whether all its letters beyond ASCII are of the Korean standard of 1987.
+
+    In cp949 nearly all bytes are some letter: names in western Europe's old code would be too.
+    """
+    letters = [letter for letter in name if not letter.isascii()]
+    try:  # with two bytes each; Python writes the others with eight
+        return all("가" <= each <= "힣" and len(each.encode("euc_kr")) == 2 for each in letters)
+    except UnicodeEncodeError:
+        return False

@@ -7,8 +7,10 @@ A photo goes the way that it goes in `load_dataset`: decoded, upright, in sRGB, 
 
 from __future__ import annotations
 
+import math
 import os
 import re
+import stat
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -17,11 +19,18 @@ from typing import NamedTuple, NoReturn
 import numpy as np
 from PIL import Image
 
-from helpers.basics.errors import FolderError, MissingFileError, UsageError, kind_of
+from helpers.basics.errors import (
+    FolderError,
+    MissingFileError,
+    NotEnoughMemoryError,
+    UsageError,
+    kind_of,
+)
 from helpers.basics.files import as_path
+from helpers.basics.memory import available_memory
 from helpers.folders.findings import Finding, Place, make_finding
 from helpers.folders.listing import list_folder, pictures_in
-from helpers.models.trained_on import GREY_LEVELS, TrainedOn
+from helpers.models.trained_on import GREY_LEVELS, NEAR_THE_END, TrainedOn
 from helpers.photos.decode import decoded, from_pillow
 from helpers.photos.looks import about_shape
 from helpers.photos.processes import in_processes, quiet_pillow
@@ -30,6 +39,10 @@ from helpers.photos.thumbnails import ImageSize, resized
 
 BYTES_EACH = 1_000_000  # of a photo, where nobody has looked
 ADDRESS = re.compile(r"\s*(https?|ftp|data):", re.IGNORECASE)
+SAY = (
+    "Say which numbers are black and white: predict(model, images, pixels=(0, 1)), or "
+    "pixels=(0, 255)."
+)
 EXPECTED = (
     "Expected the path of a photo or of a folder of photos, an image of Pillow, an array of "
     "pixels, or a list of these."
@@ -86,10 +99,14 @@ def _files_of(path: str | os.PathLike, like: TrainedOn) -> Given:
         make_finding(place, "link", "It leads elsewhere.") for place in sorted(listing.links)
     ]
     if not places:
+        links = (
+            f"{len(listing.links)} links, which are not followed" if listing.links else "no file"
+        )
         raise FolderError(
-            f"Expected a folder with photos. Received: {printable(str(path))}, which holds no file."
+            f"Expected a folder with photos. Received: {printable(str(path))}, which holds {links}."
             " Give the folder that the photos lie in."
         )
+    check_memory(len(places), like)
     images, found = _decoded_all(
         [listing.root.joinpath(*place) for place in places],
         places,
@@ -109,12 +126,14 @@ def _existing(path: str | os.PathLike) -> Path:
         )
     path = as_path(path)
     try:
-        path.stat()
+        mode = path.stat().st_mode
     except (OSError, ValueError) as error:
         raise MissingFileError(
             f"{EXPECTED} Received: {printable(str(path))!r}, and there is nothing at "
             f"{printable(str(Path.cwd() / path))}. {pictures_in(path.parent)}"
         ) from error
+    if not (stat.S_ISDIR(mode) or stat.S_ISREG(mode)):
+        _refuse(f"{printable(str(path))}, a pipe or a device", "Give the path of a file.")
     return path
 
 
@@ -179,6 +198,17 @@ def _size(like: TrainedOn) -> ImageSize:
     return ImageSize(*like.image_shape, like.fit)
 
 
+def check_memory(pictures: int, like: TrainedOn) -> None:
+    """Raise NotEnoughMemoryError where so many pictures do not fit into the memory."""
+    # Once as they are read, once together.
+    needed = 2 * pictures * math.prod(like.image_shape) * (1 if like.pixels == GREY_LEVELS else 4)
+    if needed > (free := available_memory()):
+        raise NotEnoughMemoryError(
+            f"Expected {needed / 1e6:,.0f} MB of free memory for {pictures:,} pictures. Received: "
+            f"{free / 1e6:,.0f} MB. Give a part of them at a time."
+        )
+
+
 def _scaled(image: np.ndarray, like: TrainedOn) -> np.ndarray:
     """Grey levels from 0 to 255 as the training images had them."""
     if like.pixels in (GREY_LEVELS, None):
@@ -213,7 +243,7 @@ def _decode_chunk(
 
 def _decode(path: Path, size: ImageSize) -> tuple[np.ndarray | None, list[Remark]]:
     try:
-        pixels, remarks = decoded(path)
+        pixels, remarks = decoded(path, thorough=True)  # as the check of a folder
         remarks += about_shape(pixels)
     except (Refused, OSError) as error:
         return None, [reason(error)]
@@ -223,8 +253,11 @@ def _decode(path: Path, size: ImageSize) -> tuple[np.ndarray | None, list[Remark
 def _of_pillow(
     picture: Image.Image, name: str, like: TrainedOn
 ) -> tuple[np.ndarray | None, list[Finding]]:
-    if picture.mode == "F":
-        _refuse("an image of Pillow in mode F, of floats", 'Bring it to 0..255, then convert("L").')
+    if picture.mode in ("F", "I"):  # numbers of any size, and nobody says which one is white
+        _refuse(
+            f"an image of Pillow in mode {picture.mode}",
+            "Make an array of it, np.asarray(image), and say which numbers are black and white.",
+        )
     size = _size(like)
     try:
         with quiet_pillow():
@@ -248,9 +281,10 @@ def _of_array(picture: object, like: TrainedOn, pixels: tuple[float, float] | No
     if not images.size:
         _refuse(f"an array of shape {array.shape}", "Give at least one picture.")
     names = tuple(f"image {number}" for number in range(len(images)))
-    in_range = _range_of(images, like, pixels)
-    as_trained = images.dtype == np.uint8 or like.pixels != GREY_LEVELS
-    if as_trained and images.shape[1:] == like.image_shape and in_range == like.pixels:
+    own = pixels is None and like.has_dtype(images)
+    in_range = _own_range(images, like) if own else _said_range(images, pixels)
+    as_trained = images.shape[1:] == like.image_shape and like.has_dtype(images)
+    if as_trained and in_range == like.pixels:
         return Given(names, images, ())
     size = _size(like)
     made = [_scaled(resized(_levels(image, *in_range), size), like) for image in images]
@@ -259,7 +293,8 @@ def _of_array(picture: object, like: TrainedOn, pixels: tuple[float, float] | No
 
 def _levels(image: np.ndarray, black: float, white: float) -> np.ndarray:
     """uint8 (height, width, 3), from 0 to 255."""
-    levels = np.rint((image.astype(np.float64) - black) / (white - black) * 255).astype(np.uint8)
+    levels = np.rint((image.astype(np.float64) - black) / (white - black) * 255)
+    levels = levels.clip(0, 255).astype(np.uint8)
     return np.repeat(levels, 3, axis=-1) if levels.shape[-1] == 1 else levels
 
 
@@ -285,27 +320,39 @@ def _with_batch(array: np.ndarray, image_shape: tuple[int, int, int]) -> np.ndar
     _refuse(f"an array of shape {array.shape}", advice)
 
 
-def _range_of(
-    images: np.ndarray, like: TrainedOn, pixels: tuple[float, float] | None
-) -> tuple[float, float] | None:
-    """The numbers for black and white, as they are said or as they have to be."""
+def _own_range(images: np.ndarray, like: TrainedOn) -> tuple[float, float] | None:
+    """Black and white of numbers of the kind that the model was trained on."""
     low, high = images.min(), images.max()
-    received, said = f"{images.dtype} from {low:g} to {high:g}", pixels
+    if not np.isfinite([low, high]).all():
+        _refuse(_in_numbers(images), "Look for a division by zero where they were made.")
+    if like.pixels is None:
+        return None
+    black, white = like.pixels
+    room = NEAR_THE_END * (white - black)  # resizing can lead a little beyond the ends
+    if low < black - room or high > white + room:
+        _refuse(_in_numbers(images), f"The model learned from pixels from {black:g} to {white:g}.")
+    if white > 1 and 0 < high <= 1:
+        _refuse(_in_numbers(images), SAY)
+    return like.pixels
+
+
+def _said_range(images: np.ndarray, pixels: tuple[float, float] | None) -> tuple[float, float]:
+    """Black and white of other numbers, as they are said or as they have to be."""
+    low, high, said = images.min(), images.max(), pixels
     if said is None and images.dtype.kind == "b":
         said = (0.0, 1.0)
     elif said is None:
-        floats = images.dtype.kind == "f"
-        said = like.pixels if floats else GREY_LEVELS
-        if said == GREY_LEVELS and (floats or high == 1):
-            _refuse(
-                received,
-                "Say which numbers are black and white: predict(model, images, pixels=(0, 1)), or "
-                "pixels=(0, 255).",
-            )
-    if said is not None and not (low >= said[0] and high <= said[1]):  # nan is neither
+        if images.dtype.kind == "f" or images.dtype == np.uint16 or high == 1:
+            _refuse(_in_numbers(images), SAY)
+        said = GREY_LEVELS
+    if not (low >= said[0] and high <= said[1]):  # nan is neither
         _refuse(
-            received,
+            _in_numbers(images),
             f"Pixels have to lie from {said[0]:g} to {said[1]:g}. Scale them, or say what is black "
             "and white: predict(model, images, pixels=(black, white)).",
         )
     return said
+
+
+def _in_numbers(images: np.ndarray) -> str:
+    return f"{images.dtype} from {images.min():g} to {images.max():g}"

@@ -81,7 +81,7 @@ def predict(
             "such as dataset.test.images; evaluate(model, dataset.test) compares with the labels."
         )
     check_least_confidence(least_confidence)
-    _check_range(pixels)
+    pixels = _checked_range(pixels)
     known = _known(model, dataset)
     like = known or _guessed(model)
     given = read_given(pictures, like, pixels)
@@ -108,15 +108,17 @@ def check_least_confidence(least_confidence: object) -> None:
         )
 
 
-def _check_range(pixels: object) -> None:
+def _checked_range(pixels: object) -> tuple[float, float] | None:
     if pixels is None:
-        return
+        return None
     pair = isinstance(pixels, list | tuple) and len(pixels) == 2
-    if not pair or not all(isinstance(number, Real) for number in pixels) or pixels[0] >= pixels[1]:
+    numbers = pair and all(isinstance(number, Real) for number in pixels)
+    if not numbers or not np.isfinite(pixels).all() or pixels[0] >= pixels[1]:
         raise UsageError(
             "Expected pixels as two numbers, that for black and that for white, such as (0, 1). "
             f"Received: {pixels!r}."
         )
+    return float(pixels[0]), float(pixels[1])
 
 
 def _known(model: keras.Model, dataset: ImageDataset | None) -> TrainedOn | None:
@@ -124,11 +126,13 @@ def _known(model: keras.Model, dataset: ImageDataset | None) -> TrainedOn | None
     if dataset is None:
         return known
     said = TrainedOn.of(dataset)
-    if known and known.class_names != said.class_names:
+    if known and known != said:
+        ours, theirs = known.as_plain(), said.as_plain()
+        what = next(key for key in ours if ours[key] != theirs[key])
         raise MismatchError(
-            f"Expected the dataset that the model was trained on, with the classes "
-            f"{', '.join(known.class_names)[:200]}. Received: one with "
-            f"{', '.join(said.class_names)[:200]}. Leave dataset out: the model knows its classes."
+            f"Expected the dataset that the model was trained on, with the {what} "
+            f"{str(ours[what])[:200]}. Received: one with {str(theirs[what])[:200]}. Leave dataset "
+            "out: the model knows what it was trained on."
         )
     return said
 

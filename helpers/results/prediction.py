@@ -49,11 +49,11 @@ class Prediction:
     @property
     def answers(self) -> tuple[str, ...]:
         """The most probable class of each picture, or "none of these"."""
+        best = self.probabilities.argmax(axis=1)
         return tuple(
-            self.class_names[label] if self.confidences[row] >= self.least_confidence
-            else NONE_OF_THESE
-            for row, label in enumerate(self.probabilities.argmax(axis=1))
-        )  # fmt: skip
+            self.class_names[label] if sure >= self.least_confidence else NONE_OF_THESE
+            for label, sure in zip(best, self.confidences, strict=True)
+        )
 
     @property
     def confidences(self) -> np.ndarray:
@@ -104,21 +104,23 @@ class Prediction:
             temporary.open("w", encoding="utf-8-sig", newline="") as file,
         ):
             table = csv.writer(file)
-            table.writerow(["picture", "answer", "confidence", *self.class_names, "note"])
+            classes = map(_as_text, self.class_names)
+            table.writerow(["picture", "answer", "confidence", *classes, "note"])
             table.writerows(self._rows())
 
     def _rows(self) -> Iterator[list[str]]:
-        said: dict[str, str] = {}
+        said: dict[str, dict[str, None]] = {}  # the causes of each, each once, in order
         for found in self.findings:
-            said[found.path] = " ".join(filter(None, [said.get(found.path), found.cause]))
+            said.setdefault(found.path, {})[found.cause] = None
         for name, answer, sure, shares in zip(
             self.names, self.answers, self.confidences, self.probabilities, strict=True
         ):
             numbers = [f"{share:.6f}" for share in (sure, *shares)]
-            yield [_as_text(name), _as_text(answer), *numbers, said.pop(name, "")]
+            yield [_as_text(name), _as_text(answer), *numbers, " ".join(said.get(name, ()))]
         empty = [""] * (2 + len(self.class_names))
-        for name, note in said.items():
-            yield [_as_text(name), *empty, note]
+        for name, causes in said.items():
+            if name not in self.names:
+                yield [_as_text(name), *empty, " ".join(causes)]
 
     def __len__(self) -> int:
         return len(self.names)

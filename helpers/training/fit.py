@@ -26,7 +26,7 @@ from helpers.datasets.dataset import ImageDataset
 from helpers.models.fit_check import check_fit
 from helpers.models.losses import OWN, loss_kind, wants_one_hot
 from helpers.models.step_memory import batch_without_training, check_batch_size
-from helpers.models.trained_on import TrainedOn, note_trained_on
+from helpers.models.trained_on import note_training
 from helpers.training.checkpoints import CheckpointFolder
 from helpers.training.progress import Progress
 from helpers.training.run import TrainingRun
@@ -147,7 +147,6 @@ def train(
     check_augmentations(augment, dataset.train)
     compile_for(model, dataset, learning_rate, may_have_begun=resume is not None)
     check_batch_size(model, settings["batch_size"], len(dataset.train))
-    note_trained_on(model, TrainedOn.of(dataset))
     if progress and class_weight is None:
         say_what_is_unequal(dataset)
     folder = None if resume is None else CheckpointFolder(as_path(resume))
@@ -157,6 +156,7 @@ def train(
         )
         with interrupts_held_back(training):
             training.begin()
+            note_training(model, dataset)
             if not training.over:
                 _fit(training, progress)
             return training.end()

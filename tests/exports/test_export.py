@@ -11,9 +11,11 @@ import pytest
 from helpers import ACCURATE, CLASSIC, FAST, load_dataset, quiet_tensorflow, train
 from helpers.basics.errors import MismatchError, MissingPackageError, UsageError
 from helpers.exports import export_model
+from helpers.exports.export import facts_path
 from helpers.exports.litert import run_litert, to_litert
 from helpers.exports.onnx import run_onnx, to_onnx
 from helpers.models import build_pretrained
+from helpers.models.trained_on import TrainedOn, note_trained_on
 
 with quiet_tensorflow():
     import keras
@@ -42,7 +44,7 @@ def test_the_answers_are_those_of_keras_on_a_thousand_images(clothes, tmp_path, 
     for ending in RUN:
         path = export_model(model, tmp_path / "there" / f"model{ending}", images)
         np.testing.assert_allclose(answers_of(path, images), expected, atol=1e-4)
-    about = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    about = json.loads(facts_path(path).read_text(encoding="utf-8"))
     assert about["class_names"] == list(clothes.class_names)
     assert (about["image_shape"], about["gives"]) == ([28, 28, 1], "logits")
 
@@ -66,10 +68,40 @@ def test_probabilities_stay_probabilities(make_dataset, tmp_path, ending, last):
          layers.Dense(last, activation="sigmoid" if last == 1 else "softmax")]
     )  # fmt: skip
     path = export_model(model, tmp_path / f"model{ending}", dataset.test.images)
-    assert json.loads(path.with_suffix(".json").read_text())["gives"] == "probabilities"
+    assert json.loads(facts_path(path).read_text())["gives"] == "probabilities"
     received = answers_of(path, dataset.test.images)
     assert received.shape == (12, last)
     np.testing.assert_allclose(received, model(dataset.test.images), atol=1e-5)
+
+
+def test_sigmoids_of_many_classes_are_told_apart(dataset, tmp_path):
+    model = keras.Sequential(
+        [keras.Input((18, 18, 1)), layers.Rescaling(1 / 255), layers.Flatten(),
+         layers.Dense(3, activation="sigmoid")]
+    )  # fmt: skip
+    path = export_model(model, tmp_path / "m.tflite", dataset.test.images)
+    assert json.loads(facts_path(path).read_text())["gives"] == "sigmoids"
+
+
+def test_a_file_of_yours_with_a_similar_name_stays(dataset, tmp_path):
+    (tmp_path / "notes.json").write_text("mine")
+    model = keras.Sequential([keras.Input((18, 18, 1)), layers.Flatten(), layers.Dense(3)])
+    export_model(model, tmp_path / "notes.tflite", dataset.test.images)
+    assert (tmp_path / "notes.json").read_text() == "mine"
+
+
+@pytest.mark.parametrize("recipe", [FAST, ACCURATE], ids=["FAST", "ACCURATE"])
+def test_a_model_that_computes_with_16_bits(make_dataset, tmp_path, monkeypatch, recipe):
+    monkeypatch.setenv("COURSE_BFLOAT16", "yes")
+    dataset = make_dataset((32, 32, 3))
+    model = recipe.build(dataset)
+    assert "bfloat16" in {layer.compute_dtype for layer in model.layers}
+    images = dataset.test.images
+    for ending in RUN:
+        path = export_model(model, tmp_path / f"model{ending}", images)
+        expected = model.predict(images, verbose=0)
+        apart = np.abs(answers_of(path, images) - expected).max()
+        assert apart < 0.05 * max(1, np.abs(expected).max())
 
 
 class TestWhatGoesWrong:
@@ -97,6 +129,26 @@ class TestWhatGoesWrong:
         model = keras.Model(image, [layers.Dense(3)(flat), layers.Dense(2)(flat)])
         with pytest.raises(MismatchError, match="one output"):
             export_model(model, tmp_path / "model.tflite", dataset.test.images)
+
+    def test_a_layer_that_onnx_does_not_know(self, dataset, tmp_path):
+        model = keras.Sequential(
+            [keras.Input((18, 18, 1)), layers.Discretization([50.0, 100.0]), layers.Rescaling(1.0),
+             layers.Flatten(), layers.Dense(3)]
+        )  # fmt: skip
+        with pytest.raises(MismatchError, match="layers that ONNX knows"):
+            export_model(model, tmp_path / "m.onnx", dataset.test.images)
+
+    def test_other_images_or_classes_than_the_model_knows(self, make_dataset, tmp_path):
+        model = keras.Sequential(
+            [keras.Input((None, None, 1)), layers.GlobalAveragePooling2D(), layers.Dense(3)]
+        )
+        images = make_dataset((20, 20, 1)).test.images
+        note_trained_on(model, TrainedOn(("a", "b", "c"), (18, 18, 1)))
+        with pytest.raises(MismatchError, match=r"images of shape \(18, 18, 1\)"):
+            export_model(model, tmp_path / "m.tflite", images)
+        note_trained_on(model, TrainedOn(("a", "b"), (20, 20, 1)))
+        with pytest.raises(MismatchError, match="each of 2 classes"):
+            export_model(model, tmp_path / "m.tflite", images)
 
     def test_images_of_another_size(self, model, make_dataset, tmp_path):
         with pytest.raises(MismatchError, match=r"images of shape \(20, 20, 1\)"):

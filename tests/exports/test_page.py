@@ -46,7 +46,7 @@ def test_it_holds_the_model_the_classes_and_what_it_computes_with(model, dataset
     assert "$model of 5 &lt; 6" in text
     assert json.loads(part(text, "facts")) == {
         "class_names": list(NAMES), "image_shape": [18, 18, 1], "fit": "pad",
-        "pixels": [0.0, 255.0], "gives": "logits", "least_confidence": 0.7,
+        "pixels": [0.0, 255.0], "dtype": "uint8", "gives": "logits", "least_confidence": 0.7,
     }  # fmt: skip
     content = gzip.decompress(base64.b64decode(part(text, "model")))
     images = dataset.test.images

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from helpers import check_folder, load_dataset
-from helpers.basics.errors import UsageError
-from helpers.lessons import make_practice_photos
+from helpers.basics.errors import StorageError, UsageError
+from helpers.lessons import make_practice_photos, practice_photos
 from helpers.lessons.practice_photos import CLASSES, MADE, WRONG
 from helpers.photos.decode import ORIENTATION
 
@@ -77,10 +77,50 @@ class TestNothingIsLost:
     def test_made_again_where_only_its_own_files_lie(self, tmp_path):
         folder = make_practice_photos(tmp_path / "photos", each=10)
         first = sorted(path.name for path in folder.rglob("*"))
-        (folder / "bag" / "bag_000_0.jpg").rename(folder / "boot" / "bag_000_0.jpg")
+        (folder / "bag" / "bag_000_0.jpg").rename(folder / "boot" / "mine.jpg")  # its content tells
         (folder / "coat" / "coat_000_0.jpg").unlink()
         again = make_practice_photos(tmp_path / "photos", each=10)
         assert sorted(path.name for path in again.rglob("*")) == first
+
+    @pytest.mark.parametrize("where", ["bag/bag_000_0.jpg", "new/bag_000_0.jpg"])
+    def test_a_file_of_the_same_name_is_not_the_same_file(self, tmp_path, where):
+        folder = make_practice_photos(tmp_path / "photos", each=10)
+        (folder / where).parent.mkdir(exist_ok=True)
+        (folder / where).write_bytes(b"mine")
+        with pytest.raises(UsageError, match="Nothing was changed"):
+            make_practice_photos(folder, each=10)
+        assert (folder / where).read_bytes() == b"mine"
+
+    def test_a_folder_of_somebody_else_stays(self, tmp_path):
+        folder = make_practice_photos(tmp_path / "photos", each=10)
+        (folder / "bag" / "mine").mkdir()
+        with pytest.raises(UsageError, match="holds bag/mine"):
+            make_practice_photos(folder, each=10)
+
+    def test_stopped_in_the_middle_it_leaves_nothing(self, tmp_path, monkeypatch):
+        def stop(*given):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(practice_photos, "_faults", stop)
+        with pytest.raises(KeyboardInterrupt):
+            make_practice_photos(tmp_path / "photos", each=10)
+        assert list(tmp_path.iterdir()) == []
+        monkeypatch.undo()
+        assert make_practice_photos(tmp_path / "photos", each=10).is_dir()
+
+    def test_odd_places(self, tmp_path, monkeypatch):
+        real = make_practice_photos(tmp_path / "real", each=10)
+        (tmp_path / "link").symlink_to(real)
+        assert make_practice_photos(tmp_path / "link", each=10) == real
+        (real / MADE).write_bytes(b"\xff\xfe")
+        with pytest.raises(UsageError, match="Nothing was changed"):
+            make_practice_photos(real, each=10)
+        with pytest.raises(StorageError, match="too long"):
+            make_practice_photos(tmp_path / ("x" * 300), each=10)
+        (tmp_path / "empty").mkdir()
+        monkeypatch.chdir(tmp_path / "empty")
+        with pytest.raises(UsageError, match="Nothing was changed"):
+            make_practice_photos(".", each=10)
 
     @pytest.mark.parametrize("where", ["mine.jpg", "bag/mine.jpg", "new/mine.jpg"])
     def test_a_file_of_somebody_else_stays(self, tmp_path, where):
@@ -88,7 +128,7 @@ class TestNothingIsLost:
         (folder / where).parent.mkdir(exist_ok=True)
         (folder / where).write_bytes(b"mine")
         before = sorted(folder.rglob("*"))
-        with pytest.raises(UsageError, match=r"mine.jpg. Nothing was changed"):
+        with pytest.raises(UsageError, match=r"which holds [\w/.]+. Nothing was changed"):
             make_practice_photos(folder, each=10)
         assert sorted(folder.rglob("*")) == before
 
@@ -96,7 +136,7 @@ class TestNothingIsLost:
         (tmp_path / "cat.jpg").write_bytes(b"mine")
         with pytest.raises(UsageError, match="cat.jpg"):
             make_practice_photos(tmp_path)
-        with pytest.raises(UsageError, match="a file"):
+        with pytest.raises(UsageError, match="Nothing was changed"):
             make_practice_photos(tmp_path / "cat.jpg")
         assert (tmp_path / "cat.jpg").read_bytes() == b"mine"
         assert not (tmp_path / MADE).exists()

@@ -174,6 +174,23 @@ class TestWhatGoesWrong:
         with pytest.raises(MismatchError, match="build_cnn takes any"):
             build_pretrained(make_dataset((32, 32, 4)), data_dir=data_dir)
 
+    def test_images_without_channels_and_very_long_ones(self, make_dataset, data_dir):
+        from dataclasses import replace
+
+        dataset = make_dataset((32, 32, 3))
+        flat = replace(dataset.train, images=dataset.train.images[..., 0])
+        with pytest.raises(MismatchError, match="build_cnn takes any"):
+            build_pretrained(replace(dataset, train=flat), data_dir=data_dir)
+        with pytest.raises(MismatchError, match=r"Received: 4 x 500"):
+            build_pretrained(make_dataset((4, 500, 3)), data_dir=str(data_dir))
+
+    @pytest.mark.parametrize("side", [25, 41, 50, 100])
+    def test_the_shorter_side_is_what_was_asked_for(self, make_dataset, data_dir, side):
+        model = build_pretrained(
+            make_dataset((side, side, 1)), smallest_side=224, data_dir=data_dir
+        )
+        assert model.get_layer("enlarge").output.shape[1:3] == (224, 224)
+
     def test_the_package_is_not_installed(self, tmp_path, monkeypatch):
         monkeypatch.setattr(efficientnet, "PACKAGE", "no-such-package")
         with pytest.raises(MissingPackageError, match=r"pip install no-such-package==0.1.0"):

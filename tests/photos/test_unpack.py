@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import stat
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from made_images import encoded, picture
 
 from helpers import check_folder
-from helpers.basics.errors import DamagedFileError, MissingFileError, StorageError, UsageError
+from helpers.basics.errors import (
+    CourseError,
+    DamagedFileError,
+    MissingFileError,
+    StorageError,
+    UsageError,
+)
 from helpers.photos.unpack import unpack_photos
 
 PHOTO = encoded(picture(1))
@@ -52,10 +60,13 @@ def test_a_folder_is_ready_to_be_checked(tmp_path):
     assert check_folder(folder).class_counts() == {"cat": 10, "dog": 10}
 
 
-@pytest.mark.parametrize("encoding", ["cp949", "utf-8", "cp437"])
-def test_names_of_old_programs(tmp_path, encoding):
+@pytest.mark.parametrize(
+    ("encoding", "name"),
+    [("cp949", "강아지.png"), ("utf-8", "강아지.png"), ("cp437", "é.png"), ("cp437", "Müller.png"),
+     ("cp437", "Bäume.png"), ("cp949", "사진_1 (2).png")],
+)  # fmt: skip
+def test_names_of_old_programs(tmp_path, encoding, name):
     """Programs that do not say that a name is in UTF-8: Korean Windows, some of Linux, DOS."""
-    name = "é.png" if encoding == "cp437" else "강아지.png"
     archive = _with_plain_name(tmp_path / "photos.zip", name.encode(encoding))
     assert unpacked(unpack_photos(archive, tmp_path / "out")) == {name: PHOTO}
 
@@ -76,6 +87,11 @@ def _with_plain_name(path: Path, name: bytes) -> Path:
         ("cat/../../evil.png", "leads out of its folder"),
         ("/etc/evil.png", "leads out of its folder"),
         ("..\\evil.png", "leads out of its folder"),
+        ("shot 12:30.png", "not every system takes"),
+        ("cat/CON.jpg", "not every system takes"),
+        ("cat./1.png", "not every system takes"),
+        ("x" * 300, "not every system takes"),
+        ("cat", "is a file and a folder"),
         ("C:\\evil.png", "leads out of its folder"),
         ("C:evil.png", "leads out of its folder"),
     ],
@@ -101,14 +117,43 @@ def test_links_bombs_and_doubles_are_refused(tmp_path):
     archives["a link"] = tmp_path / "a link.zip"
     bomb = {"cat/1.png": bytes(30_000_000)}
     archives["bytes that unpack to"] = packed(tmp_path / "bomb.zip", bomb, how=zipfile.ZIP_DEFLATED)
+    many = {f"cat/{number}.png": bytes(15_000_000) for number in range(3)}
+    archives["45,000,000 bytes"] = packed(tmp_path / "many.zip", many, how=zipfile.ZIP_DEFLATED)
+    archives["an unusual way"] = packed(
+        tmp_path / "odd.zip", {"cat/1.png": PHOTO}, how=zipfile.ZIP_LZMA
+    )
+    archives["é.png"] = packed(
+        tmp_path / "accents.zip", {"cat/\u00e9.png": PHOTO, "cat/e\u0301.png": PHOTO}
+    )
     archives["two files of one name"] = packed(
         tmp_path / "double.zip", {"cat/A.png": PHOTO, "cat/a.png": PHOTO}
     )
     archives["an empty one"] = packed(tmp_path / "empty.zip", {})
     for words, archive in archives.items():
-        with pytest.raises(DamagedFileError, match=words):
+        with pytest.raises(DamagedFileError, match=words) as refused:
             unpack_photos(archive, tmp_path / "photos")
+        assert str(refused.value).count("Expected") == 1  # and is not said again inside itself
     assert not (tmp_path / "photos").exists()
+
+
+def test_folders_as_windows_writes_them(tmp_path):
+    archive = packed(tmp_path / "photos.zip", {"photos\\": b"", "photos\\1.png": PHOTO})
+    assert unpacked(unpack_photos(archive, tmp_path / "out")) == {"photos/1.png": PHOTO}
+
+
+def test_random_damage_is_told_in_words_or_does_no_harm(tmp_path):
+    whole = packed(
+        tmp_path / "whole.zip", {"a/1.png": PHOTO, "b/2.png": PHOTO}, how=zipfile.ZIP_DEFLATED
+    ).read_bytes()
+    random = np.random.default_rng(0)
+    for number in range(300):
+        content = bytearray(whole)
+        for _ in range(3):
+            content[random.integers(len(content))] = random.integers(256)
+        archive = tmp_path / "damaged.zip"
+        archive.write_bytes(content)
+        with contextlib.suppress(CourseError):
+            unpack_photos(archive, tmp_path / "out" / str(number))
 
 
 def test_a_password(tmp_path):
@@ -146,14 +191,21 @@ def test_too_many_files_and_no_room(tmp_path, monkeypatch):
     assert not (tmp_path / "photos").exists()
 
 
-def test_what_is_no_archive_or_no_new_folder(tmp_path):
-    with pytest.raises(MissingFileError, match="Check the path"):
-        unpack_photos(tmp_path / "photos.zip", tmp_path / "photos")
+def test_what_is_no_archive_or_no_new_folder(tmp_path, monkeypatch):
+    for name in ("photos.zip", "x" * 300):
+        with pytest.raises(MissingFileError, match="Check the path"):
+            unpack_photos(tmp_path / name, tmp_path / "photos")
     (tmp_path / "photos.rar").write_bytes(b"Rar!\x1a\x07\x00" + bytes(50))
     with pytest.raises(UsageError, match="the program that made it"):
         unpack_photos(tmp_path / "photos.rar", tmp_path / "photos")
     archive = packed(tmp_path / "photos.zip", {"a/1.png": PHOTO})
     with pytest.raises(UsageError, match="holds something"):
         unpack_photos(archive, tmp_path)
+    with pytest.raises(StorageError, match="too long"):
+        unpack_photos(archive, tmp_path / ("x" * 300))
     (tmp_path / "empty").mkdir()
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(UsageError, match="this program runs in"):
+        unpack_photos(archive, ".")
     assert unpacked(unpack_photos(archive, tmp_path / "empty")) == {"a/1.png": PHOTO}

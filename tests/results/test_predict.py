@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from made_images import encoded, fill, photo, write
+from made_images import encoded, fill, photo, picture, png, write
 from PIL import Image
 
 from helpers import (
@@ -22,7 +23,14 @@ from helpers import (
     save_model,
     train,
 )
-from helpers.basics.errors import FolderError, MismatchError, MissingFileError, UsageError
+from helpers.basics.errors import (
+    CheckpointError,
+    FolderError,
+    MismatchError,
+    MissingFileError,
+    NotEnoughMemoryError,
+    UsageError,
+)
 from helpers.models.trained_on import TrainedOn, note_trained_on
 
 with quiet_tensorflow():
@@ -88,9 +96,11 @@ class TestAsTheTrainingImagesWere:
         note_trained_on(model, TrainedOn.of(dataset))
         of_files = {one.tobytes() for part in ("train", "validation", "test")
                     for one in getattr(dataset, part).images}  # fmt: skip
-        for given in (paths, [Image.open(path) for path in paths]):
-            images = predict(model, given).images
-            assert {image.tobytes() for image in images} == of_files
+        with contextlib.ExitStack() as stack:
+            opened = [stack.enter_context(Image.open(path)) for path in paths]
+            for given in (paths, opened):
+                images = predict(model, given).images
+                assert {image.tobytes() for image in images} == of_files
 
     def test_what_train_knows_goes_into_the_file_and_comes_back_after_a_rename(self, tmp_path):
         fill(tmp_path / "photos", {"고양이 🐱": 8, "$5": 8})
@@ -112,7 +122,7 @@ class TestAsTheTrainingImagesWere:
             save_model(brightness_model(), tmp_path / "plain", dataset.train)
 
     def test_a_model_of_floats_gets_photos_as_such_floats(self, tmp_path):
-        model = known(brightness_model(scaled_by=None), pixels=(0.0, 1.0))
+        model = known(brightness_model(scaled_by=None), pixels=(0.0, 1.0), dtype="float32")
         path = write(tmp_path / "grey.png", Image.fromarray(grey(102)))
         answer = predict(model, path)
         assert answer.images.dtype == np.float32
@@ -124,11 +134,89 @@ class TestAsTheTrainingImagesWere:
             )
 
     def test_a_model_of_other_numbers_takes_such_arrays_and_no_photos(self, tmp_path):
-        model = known(brightness_model(scaled_by=None), pixels=None)
+        model = known(brightness_model(scaled_by=None), pixels=None, dtype="float32")
         strange = np.full((16, 16, 3), 2.5, np.float32)
         assert predict(model, strange).answers == ("bright",)
         with pytest.raises(UsageError, match="made otherwise"):
             predict(model, write(tmp_path / "grey.png", Image.fromarray(grey(102))))
+
+
+def opened_and_not(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    model = known(brightness_model())
+    with Image.open(path) as image:
+        return predict(model, path).images, predict(model, image).images
+
+
+class TestOpenedByPillow:
+    """An image that was only opened is read as its file is, with all that Pillow passes over."""
+
+    def test_a_gif_that_leaves_a_part_of_its_screen_free(self, tmp_path):
+        content = bytearray(encoded(Image.new("P", (16, 16)), "GIF"))
+        content[6:10] = (32).to_bytes(2, "little") * 2  # the screen
+        path = write(tmp_path / "a.gif", bytes(content))
+        one, other = opened_and_not(path)
+        np.testing.assert_array_equal(one, other)
+        assert one.max() == 255
+
+    def test_a_png_with_16_bits(self, tmp_path):
+        values = np.random.default_rng(0).integers(0, 65_536, (16, 16, 3))
+        path = write(tmp_path / "a.png", png(values, 16, 2))
+        np.testing.assert_array_equal(*opened_and_not(path))
+
+    def test_it_can_be_used_afterwards(self, tmp_path):
+        path = write(tmp_path / "a.png", picture(1))
+        with Image.open(path) as image:
+            predict(known(brightness_model()), image)
+            np.testing.assert_array_equal(np.asarray(image), np.asarray(picture(1)))
+
+    @pytest.mark.parametrize("mode", ["F", "I"])
+    def test_numbers_that_nobody_says_the_white_of(self, mode):
+        with pytest.raises(UsageError, match=f"mode {mode}"):
+            predict(known(brightness_model()), Image.new(mode, (16, 16), 200))
+
+
+class TestArraysOfTheOwnKind:
+    """Numbers of the kind that the model was trained on go through untouched, or are refused."""
+
+    @pytest.mark.parametrize(
+        ("images", "pixels"),
+        [
+            (np.linspace(0, 65_535, 768).astype(np.uint16), (0.0, 65_535.0)),
+            (np.linspace(0, 4_095, 768).astype(np.uint16), None),
+            (np.linspace(0, 255, 768), (0.0, 255.0)),
+            (np.linspace(-0.03, 1.03, 768), (0.0, 1.0)),
+            (np.linspace(-0.5, 0.5, 768).astype(np.float32), None),
+            (np.linspace(0, 1, 768).round().astype(np.uint8), None),
+            (np.linspace(-1, 1, 768), (-1.0, 1.0)),
+        ],
+    )
+    def test_what_is_noted_and_what_the_model_sees(self, make_dataset, images, pixels):
+        dataset = make_dataset((16, 16, 3), NAMES)
+        images = images.reshape(1, 16, 16, 3)
+        few = replace(dataset.train, images=images, labels=np.zeros(1, np.int64))
+        model = brightness_model(scaled_by=None)
+        what = TrainedOn.of(replace(dataset, train=few))
+        assert what.pixels == pixels
+        note_trained_on(model, what)
+        np.testing.assert_array_equal(predict(model, images).images, images)
+
+    @pytest.mark.parametrize("given", [[0, 1], (0, 1)])
+    def test_a_list_says_the_same_as_a_pair(self, given):
+        floats = np.random.default_rng(0).random((16, 16, 3))
+        model = known(brightness_model(scaled_by=None), pixels=(0.0, 1.0), dtype="float64")
+        np.testing.assert_array_equal(predict(model, floats, pixels=given).images[0], floats)
+
+    def test_floats_of_another_range_than_the_trained_ones(self):
+        model = known(brightness_model(scaled_by=None), pixels=(0.0, 1.0), dtype="float32")
+        with pytest.raises(UsageError, match="learned from pixels from 0 to 1"):
+            predict(model, grey(200).astype(np.float32))
+        model = known(brightness_model(), pixels=(0.0, 255.0), dtype="float32")
+        with pytest.raises(UsageError, match="Say which numbers"):
+            predict(model, grey(200) / 255)
+
+    def test_a_photo_of_16_bits_for_a_model_of_8(self):
+        with pytest.raises(UsageError, match="Say which numbers"):
+            predict(known(brightness_model()), grey(200).astype(np.uint16))
 
 
 class TestArrays:
@@ -199,8 +287,7 @@ class TestArrays:
             (None, "Received: NoneType"),
             (b"abc", "Received: bytes"),
             ([np.stack([grey(9)] * 2)], "np.concatenate"),
-            (Image.fromarray(np.zeros((9, 9), np.float32)), "mode F"),
-        ],
+                    ],
     )  # fmt: skip
     def test_what_is_no_picture_is_refused(self, model, given, words):
         with pytest.raises(UsageError, match=words):
@@ -259,6 +346,27 @@ class TestFiles:
             "broken.jpg": "no image content", "notes.txt": "not an image", "tiny.png": "tiny",
             "link.png": "link",
         }  # fmt: skip
+
+    def test_a_picture_whose_end_is_empty_is_refused_as_in_training(self, model, tmp_path):
+        noise = np.random.default_rng(0).integers(0, 256, (90, 90, 3), dtype=np.uint8)
+        content = bytearray(encoded(Image.fromarray(noise), "WEBP", lossless=True))
+        content[-4_000:] = bytes(4_000)
+        path = write(tmp_path / "half.webp", bytes(content))
+        with pytest.raises(FolderError, match="broke off"):
+            predict(model, path)
+
+    def test_more_than_the_memory_holds(self, model, tmp_path, monkeypatch):
+        folder = fill(tmp_path / "many", {"a": 10})
+        monkeypatch.setattr("helpers.results.given.available_memory", lambda: 1_000)
+        with pytest.raises(NotEnoughMemoryError, match="10 pictures"):
+            predict(model, folder)
+
+    def test_a_folder_of_links_and_a_device(self, model, tmp_path):
+        (tmp_path / "a.png").symlink_to(tmp_path)
+        with pytest.raises(FolderError, match="1 links, which are not followed"):
+            predict(model, tmp_path)
+        with pytest.raises(UsageError, match="a pipe or a device"):
+            predict(model, "/dev/null")
 
     def test_a_link_that_is_named_itself_is_followed(self, model, tmp_path):
         path = write(tmp_path / "white.png", Image.fromarray(grey(255)))
@@ -334,7 +442,7 @@ class TestModels:
             predict(model, grey(255))
 
     def test_a_dataset_with_other_classes(self, model, make_dataset):
-        with pytest.raises(MismatchError, match="dark, bright.*top, middle, bottom"):
+        with pytest.raises(MismatchError, match="dark.*bright.*top.*middle.*bottom"):
             predict(model, grey(9), dataset=make_dataset((16, 16, 3)))
         with pytest.raises(MismatchError, match="Expected 3 numbers an image"):
             predict(brightness_model(), grey(9), dataset=make_dataset((16, 16, 3)))
@@ -357,6 +465,40 @@ class TestModels:
     def test_a_split_is_refused(self, model, dataset):
         with pytest.raises(UsageError, match=r"dataset.test.images"):
             predict(model, dataset.test)
+
+    def test_a_training_that_was_refused_changes_nothing(self, make_dataset, tmp_path):
+        model = brightness_model((18, 18, 1))
+        train(model, make_dataset(class_names=("a", "b")), epochs=1, progress=False)
+        other = make_dataset(class_names=("c", "d"))
+        train(brightness_model((18, 18, 1)), other, epochs=1, resume=tmp_path / "r", progress=False)
+        with pytest.raises(CheckpointError):
+            train(model, other, epochs=1, batch_size=5, resume=tmp_path / "r", progress=False)
+        assert predict(model, np.zeros((18, 18), np.uint8)).class_names == ("a", "b")
+
+    def test_a_dataset_that_was_made_otherwise(self, model, make_dataset):
+        dataset = replace(make_dataset((16, 16, 3), NAMES), fit="crop")
+        with pytest.raises(MismatchError, match="with the fit squeeze. Received: one with crop"):
+            predict(model, grey(9), dataset=dataset)
+
+    def test_a_dataset_for_another_model_is_not_written_into_its_file(self, make_dataset, tmp_path):
+        with pytest.raises(MismatchError, match="each of 3 classes"):
+            save_model(brightness_model(), tmp_path / "m", make_dataset((16, 16, 3)))
+        assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.parametrize(
+        ("change", "error"),
+        [({"class_names": (1, 2)}, None), ({"class_names": ("a\x1b[31m", "b")}, UsageError),
+         ({"class_names": ("\ud800", "b")}, UsageError), ({"fit": "stretch"}, UsageError),
+         ({"train": None}, UsageError)],
+        ids=str,
+    )  # fmt: skip
+    def test_odd_datasets(self, make_dataset, change, error):
+        dataset = replace(make_dataset((16, 16, 3), NAMES), **change)
+        if error is None:
+            assert TrainedOn.of(dataset).class_names == ("1", "2")
+            return
+        with pytest.raises(error):
+            TrainedOn.of(dataset)
 
     def test_training_on_another_dataset_changes_what_is_known(self, make_dataset):
         model = brightness_model((18, 18, 1))
@@ -413,6 +555,20 @@ class TestPrediction:
         assert rows[0]["picture"] == "./=1+1.png"
         assert float(rows[0]["bright"]) == pytest.approx(share_of_bright(1), abs=1e-5)
         assert "holds no image" in rows[1]["note"]
+
+    def test_a_class_that_begins_as_a_formula(self, tmp_path):
+        model = brightness_model()
+        note_trained_on(model, TrainedOn(("=1+1", "b"), (16, 16, 3)))
+        predict(model, [grey(0)] * 2).to_csv(tmp_path / "a.csv")
+        lines = (tmp_path / "a.csv").read_text(encoding="utf-8-sig").splitlines()
+        assert lines[0] == "picture,answer,confidence,./=1+1,b,note"
+        assert lines[1].startswith("image 0,./=1+1,")
+
+    def test_a_file_given_twice_has_its_note_twice(self, model, tmp_path):
+        path = write(tmp_path / "a.png", Image.fromarray(grey(255)))
+        predict(model, [path, path]).to_csv(tmp_path / "a.csv")
+        rows = list(csv.DictReader((tmp_path / "a.csv").read_text("utf-8-sig").splitlines()))
+        assert rows[0]["note"] == rows[1]["note"] == "All of it has the colour (255, 255, 255)."
 
     def test_the_text_stays_short(self, model):
         answer = predict(model, np.stack([grey(9)] * 30))
