@@ -14,7 +14,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -30,23 +30,16 @@ from helpers.basics.files import as_path
 from helpers.basics.memory import available_memory
 from helpers.folders.findings import Finding, Place, make_finding
 from helpers.folders.listing import list_folder, pictures_in
-from helpers.models.trained_on import GREY_LEVELS, NEAR_THE_END, TrainedOn
+from helpers.models.trained_on import GREY_LEVELS, TrainedOn
 from helpers.photos.decode import decoded, from_pillow
 from helpers.photos.looks import about_shape
 from helpers.photos.processes import in_processes, quiet_pillow
 from helpers.photos.remarks import Refused, Remark, printable, reason
 from helpers.photos.thumbnails import ImageSize, resized
+from helpers.results.pixels import EXPECTED, levels_of, range_of, refuse, with_batch
 
 BYTES_EACH = 1_000_000  # of a photo, where nobody has looked
 ADDRESS = re.compile(r"\s*(https?|ftp|data):", re.IGNORECASE)
-SAY = (
-    "Say which numbers are black and white: predict(model, images, pixels=(0, 1)), or "
-    "pixels=(0, 255)."
-)
-EXPECTED = (
-    "Expected the path of a photo or of a folder of photos, an image of Pillow, an array of "
-    "pixels, or a list of these."
-)
 
 
 class Given(NamedTuple):
@@ -80,12 +73,8 @@ def read_given(
         given = _of_array(pictures, like, pixels)
         return _several([pictures], like, pixels) if given is None else given
     if not pictures:
-        _refuse("nothing in it", "Give at least one picture.")
+        refuse("nothing in it", "Give at least one picture.")
     return _several(pictures, like, pixels)
-
-
-def _refuse(received: str, advice: str) -> NoReturn:
-    raise UsageError(f"{EXPECTED} Received: {received}. {advice}")
 
 
 def _files_of(path: str | os.PathLike, like: TrainedOn) -> Given:
@@ -119,7 +108,7 @@ def _files_of(path: str | os.PathLike, like: TrainedOn) -> Given:
 
 def _existing(path: str | os.PathLike) -> Path:
     if isinstance(path, str) and ADDRESS.match(path):
-        _refuse(
+        refuse(
             f"{path[:60]!r}, an address",
             "Nothing is fetched from the network here: save the picture as a file, then give its "
             "path.",
@@ -133,7 +122,7 @@ def _existing(path: str | os.PathLike) -> Path:
             f"{printable(str(Path.cwd() / path))}. {pictures_in(path.parent)}"
         ) from error
     if not (stat.S_ISDIR(mode) or stat.S_ISREG(mode)):
-        _refuse(f"{printable(str(path))}, a pipe or a device", "Give the path of a file.")
+        refuse(f"{printable(str(path))}, a pipe or a device", "Give the path of a file.")
     return path
 
 
@@ -148,17 +137,17 @@ def _several(pictures: Sequence, like: TrainedOn, pixels: tuple[float, float] | 
         if isinstance(picture, str | os.PathLike):
             path = _existing(picture)
             if path.is_dir():
-                _refuse(f"a list with the folder {path}", "Give a folder alone, not in a list.")
+                refuse(f"a list with the folder {path}", "Give a folder alone, not in a list.")
             name, files[number] = printable(str(picture)), Path(os.path.realpath(path))
         elif isinstance(picture, Image.Image):
             images[number], found = _of_pillow(picture, name, like)
             findings += found
         elif (given := _of_array(picture, like, pixels)) is None:
-            _refuse(f"{kind_of(picture)}", "Open it with PIL.Image.open, or give its path.")
+            refuse(f"{kind_of(picture)}", "Open it with PIL.Image.open, or give its path.")
         elif len(given.images) == 1:
             images[number] = given.images[0]
         else:
-            _refuse("a list with arrays of several images", "Join them: np.concatenate(list).")
+            refuse("a list with arrays of several images", "Join them: np.concatenate(list).")
         names.append(name)
     places = [(names[number],) for number in files]
     read, found = _decoded_all([*files.values()], places, like, BYTES_EACH)
@@ -254,7 +243,7 @@ def _of_pillow(
     picture: Image.Image, name: str, like: TrainedOn
 ) -> tuple[np.ndarray | None, list[Finding]]:
     if picture.mode in ("F", "I"):  # numbers of any size, and nobody says which one is white
-        _refuse(
+        refuse(
             f"an image of Pillow in mode {picture.mode}",
             "Make an array of it, np.asarray(image), and say which numbers are black and white.",
         )
@@ -276,83 +265,15 @@ def _of_array(picture: object, like: TrainedOn, pixels: tuple[float, float] | No
     try:
         array = np.asarray(picture)
     except (TypeError, ValueError, RuntimeError):  # on another device, or with a gradient
-        _refuse(kind_of(picture), "Make an array of NumPy of it first: .detach().cpu().numpy().")
-    images = _with_batch(array, like.image_shape)
+        refuse(kind_of(picture), "Make an array of NumPy of it first: .detach().cpu().numpy().")
+    images = with_batch(array, like.image_shape)
     if not images.size:
-        _refuse(f"an array of shape {array.shape}", "Give at least one picture.")
+        refuse(f"an array of shape {array.shape}", "Give at least one picture.")
     names = tuple(f"image {number}" for number in range(len(images)))
-    own = pixels is None and like.has_dtype(images)
-    in_range = _own_range(images, like) if own else _said_range(images, pixels)
+    in_range = range_of(images, like, pixels)
     as_trained = images.shape[1:] == like.image_shape and like.has_dtype(images)
     if as_trained and in_range == like.pixels:
         return Given(names, images, ())
     size = _size(like)
-    made = [_scaled(resized(_levels(image, *in_range), size), like) for image in images]
+    made = [_scaled(resized(levels_of(image, *in_range), size), like) for image in images]
     return Given(names, np.stack(made), ())
-
-
-def _levels(image: np.ndarray, black: float, white: float) -> np.ndarray:
-    """uint8 (height, width, 3), from 0 to 255."""
-    levels = np.rint((image.astype(np.float64) - black) / (white - black) * 255)
-    levels = levels.clip(0, 255).astype(np.uint8)
-    return np.repeat(levels, 3, axis=-1) if levels.shape[-1] == 1 else levels
-
-
-def _with_batch(array: np.ndarray, image_shape: tuple[int, int, int]) -> np.ndarray:
-    """(images, height, width, channels) of what can be meant in one way only."""
-    if array.dtype.kind not in "biuf":
-        _refuse(f"an array of type {array.dtype}", "Give numbers, best uint8 from 0 to 255.")
-    channels = {1, 3, image_shape[-1]}
-    if array.ndim == 2:
-        array = array[np.newaxis, :, :, np.newaxis]
-    elif array.ndim == 3 and array.shape[-1] in channels:
-        array = array[np.newaxis]
-    elif array.ndim == 3 and image_shape[-1] == 1 and array.shape[1:] == image_shape[:2]:
-        array = array[..., np.newaxis]
-    right = array.ndim == 4 and array.shape[-1] in channels
-    if right and (image_shape[-1] in (1, 3) or array.shape[1:] == image_shape):
-        return array
-    advice = f"Give (images, height, width, {image_shape[-1]}), or one image without the first."
-    if array.ndim in (3, 4) and array.shape[-3] in (1, 3):
-        advice = "np.moveaxis(images, -3, -1) puts the channels last."
-    elif array.ndim in (3, 4) and array.shape[-1] == 4:
-        advice = "images[..., :3] leaves out how opaque each pixel is."
-    _refuse(f"an array of shape {array.shape}", advice)
-
-
-def _own_range(images: np.ndarray, like: TrainedOn) -> tuple[float, float] | None:
-    """Black and white of numbers of the kind that the model was trained on."""
-    low, high = images.min(), images.max()
-    if not np.isfinite([low, high]).all():
-        _refuse(_in_numbers(images), "Look for a division by zero where they were made.")
-    if like.pixels is None:
-        return None
-    black, white = like.pixels
-    room = NEAR_THE_END * (white - black)  # resizing can lead a little beyond the ends
-    if low < black - room or high > white + room:
-        _refuse(_in_numbers(images), f"The model learned from pixels from {black:g} to {white:g}.")
-    if white > 1 and 0 < high <= 1:
-        _refuse(_in_numbers(images), SAY)
-    return like.pixels
-
-
-def _said_range(images: np.ndarray, pixels: tuple[float, float] | None) -> tuple[float, float]:
-    """Black and white of other numbers, as they are said or as they have to be."""
-    low, high, said = images.min(), images.max(), pixels
-    if said is None and images.dtype.kind == "b":
-        said = (0.0, 1.0)
-    elif said is None:
-        if images.dtype.kind == "f" or images.dtype == np.uint16 or high == 1:
-            _refuse(_in_numbers(images), SAY)
-        said = GREY_LEVELS
-    if not (low >= said[0] and high <= said[1]):  # nan is neither
-        _refuse(
-            _in_numbers(images),
-            f"Pixels have to lie from {said[0]:g} to {said[1]:g}. Scale them, or say what is black "
-            "and white: predict(model, images, pixels=(black, white)).",
-        )
-    return said
-
-
-def _in_numbers(images: np.ndarray) -> str:
-    return f"{images.dtype} from {images.min():g} to {images.max():g}"
