@@ -5,7 +5,7 @@
     python benchmarks/few_images.py practice       photos made of the bundled images
 
 For 5, 10, 20, 50 and 100 training images a class, five draws of them each: the classic CNN from
-scratch (with mirrored copies, 400 steps or 60 epochs), and logistic regression on the features of
+scratch (mirrored copies, 1,500 steps or 100 epochs), and logistic regression on the features of
 EfficientNet-Lite0. Both are asked about the same test images, which no choice was made on. Goes
 into benchmarks/results/few_images_<name>.json.
 """
@@ -25,7 +25,7 @@ from helpers.models import build_pretrained
 
 SEEDS = range(5)
 SIZES = (5, 10, 20, 50, 100)
-STEPS, MOST_EPOCHS, BATCH = 400, 60, 32
+STEPS, MOST_EPOCHS, BATCH = 1_500, 100, 32
 MOST_TEST = 2_000  # images; ten times as many would tell no more about means of five draws
 
 

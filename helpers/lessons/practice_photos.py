@@ -63,14 +63,15 @@ def make_practice_photos(
     """
     check_seed(seed)
     each = check_whole("each", each, 10, 200)
-    folder = Path(os.path.realpath(as_path(folder)))
+    given = as_path(folder)
+    folder = Path(os.path.realpath(given))
     with storage_errors_in_words(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         _clear(folder)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".making-") as beside:
             _make(Path(beside, "photos"), each, faults, np.random.default_rng(seed))
             Path(beside, "photos").rename(folder)
-    return folder
+    return given
 
 
 def _make(folder: Path, each: int, faults: bool, rng: np.random.Generator) -> None:

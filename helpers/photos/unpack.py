@@ -64,7 +64,8 @@ def unpack_photos(archive: str | os.PathLike, folder: str | os.PathLike) -> Path
 
     Introduced in lesson 7.
     """
-    archive, folder = as_path(archive), Path(os.path.realpath(as_path(folder)))
+    archive, given = as_path(archive), as_path(folder)
+    folder = Path(os.path.realpath(given))
     if not os.path.isfile(archive):  # noqa: PTH113, which takes a name that is too long, too
         raise MissingFileError(
             f"Expected a .zip of photos. Received: {printable(str(archive))[:300]}, where there is "
@@ -94,7 +95,7 @@ def unpack_photos(archive: str | os.PathLike, folder: str | os.PathLike) -> Path
         if folder.is_dir():
             folder.rmdir()
         Path(place, "photos").rename(folder)
-    return folder
+    return given
 
 
 def _unpack(archive: Path, beside: Path) -> None:
