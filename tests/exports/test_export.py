@@ -1,4 +1,7 @@
-"""Files for other programs answer as Keras does, and what cannot be written is said."""
+"""Files for other programs answer as Keras does, and what cannot be written is said.
+
+The pretrained network is written, and compared on its images, by lesson 7.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,8 @@ from helpers import ACCURATE, CLASSIC, FAST, load_dataset, quiet_tensorflow, tra
 from helpers.basics.errors import MismatchError, MissingPackageError, UsageError
 from helpers.exports import export_model
 from helpers.exports.export import facts_path, in_32_bits
-from helpers.exports.litert import run_litert, to_litert
-from helpers.exports.onnx import run_onnx, to_onnx
-from helpers.models import build_pretrained
+from helpers.exports.litert import run_litert
+from helpers.exports.onnx import run_onnx
 from helpers.models.trained_on import TrainedOn, note_trained_on
 
 with quiet_tensorflow():
@@ -48,15 +50,6 @@ def test_the_answers_are_those_of_keras_on_a_thousand_images(clothes, tmp_path, 
     about = json.loads(facts_path(path).read_text(encoding="utf-8"))
     assert about["class_names"] == list(clothes.class_names)
     assert (about["image_shape"], about["gives"]) == ([28, 28, 1], "logits")
-
-
-def test_the_pretrained_network_too(make_dataset):
-    dataset = make_dataset((20, 20, 1))
-    model = build_pretrained(dataset, smallest_side=32)
-    images, expected = dataset.test.images, model(dataset.test.images)
-    content = to_litert(model, (20, 20, 1))
-    np.testing.assert_allclose(run_litert(content, images), expected, atol=1e-4)
-    np.testing.assert_allclose(run_onnx(to_onnx(content), images), expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("ending", RUN)
