@@ -114,13 +114,18 @@ class TrainedOn:
     def check_outputs(self, shape: tuple[int | None, ...] | None) -> None:
         """Raise MismatchError where a model of this output has not one number a class."""
         classes = len(self.class_names)
-        if shape is None or shape[1:] not in [(classes,), *([(1,)] if classes == 2 else [])]:
+        if not is_one_a_class(shape, classes):
             gives = f"an output of shape {shape}" if shape else "several outputs"
             raise MismatchError(
                 f"Expected a model with one number for each of {classes} classes, "
                 f"{', '.join(self.class_names)[:200]}. Received: {gives}. Give the dataset that it "
                 "was trained on."
             )
+
+
+def is_one_a_class(shape: tuple[int | None, ...] | None, classes: int) -> bool:
+    """Whether an output has one number a class; for two classes it may be that of the second."""
+    return shape is not None and shape[1:] in [(classes,), *([(1,)] if classes == 2 else [])]
 
 
 def _range(images: np.ndarray) -> tuple[float, float] | None:

@@ -15,6 +15,7 @@ from helpers.models.fit_check import check_pixels, output_shape
 from helpers.models.graph import Ending, before_the_end, ending
 from helpers.models.losses import check_last_step, look_like_probabilities, wants_logits
 from helpers.models.step_memory import batch_without_training
+from helpers.models.trained_on import is_one_a_class
 
 if TYPE_CHECKING:
     import keras
@@ -89,7 +90,7 @@ def _answers(model: keras.Model, split: Split, end: Ending) -> np.ndarray:
 
 def _check_shape(shape: tuple[int | None, ...] | None, split: Split) -> None:
     classes = len(split.class_names)
-    if shape is None or shape[1:] not in [(classes,), *([(1,)] if classes == 2 else [])]:
+    if not is_one_a_class(shape, classes):
         received = f"an output of shape {shape}" if shape else "several outputs"
         raise MismatchError(
             f"Expected {classes} numbers an image, one a class of {split!r}. Received: "
