@@ -147,7 +147,8 @@ def _download(url: str, file: Path, kept: int, size: int, timeout: float) -> Pat
         return file
     # The host shall not pack it for the way: the hash is that of the file as it lies there.
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={kept}-"} if kept else {})
-    ask = partial(requests.get, url, headers=headers, stream=True, timeout=2 * timeout)
+    # The watch gives the host up; this later time-out only ends the thread that is left behind.
+    ask = partial(requests.get, url, headers=headers, stream=True, timeout=10 * timeout)
     with _watched(ask, lambda: 0, timeout) as response:
         status, told = response.status_code, response.headers.get("Content-Range")
         rest = (f"bytes {kept}-{size - 1}/{size}", f"bytes {kept}-{size - 1}/*")
@@ -232,6 +233,8 @@ def _failures_in_words(url: str, path: Path) -> Iterator[None]:
     words = {
         requests.exceptions.SSLError: "no secure connection (a proxy or a wrong clock may be why)",
         requests.ConnectionError: "no connection",
+        requests.Timeout: "silence (time-out)",
+        urllib3.exceptions.TimeoutError: "silence (time-out)",
         urllib3.exceptions.ProtocolError: "a connection that broke off",
     }
     try:
