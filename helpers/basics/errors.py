@@ -93,6 +93,10 @@ class NotEnoughMemoryError(CourseError, MemoryError):
     """Something that would need more memory than there is."""
 
 
+class WorkersError(CourseError, ConnectionError):
+    """Workers that cannot train together, or one that no longer answers."""
+
+
 def kind_of(value: object) -> str:
     """The class of a value, for an error's words: Keras and PyTorch have some of one name."""
     name = type(value).__name__

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from helpers.basics.arguments import check_seed, check_switches, check_whole
+from helpers.basics.errors import UsageError
 from helpers.basics.files import forget_pages
 from helpers.basics.quiet import quiet_tensorflow
 from helpers.datasets.augment import Augmentation, augmented, check_augmentations
@@ -39,6 +40,7 @@ def make_batches(
     seed: int = 0,
     first_epoch: int = 0,
     augment: Sequence[Augmentation] = (),
+    share: tuple[int, int] = (0, 1),
 ) -> tf.data.Dataset:
     """A tf.data pipeline of (uint8 images, labels) batches, prepared while the model works.
 
@@ -52,19 +54,23 @@ def make_batches(
             the pipeline takes the next.
         augment: functions that change the images of each batch at random, one after the other,
             in a list or a tuple.
+        share: which part of each batch to give: (number of the worker, from 0, number of
+            workers). The parts of all workers together are the batch that one alone would have.
+            They differ by one image at most; the part of a small last batch may be empty.
 
     Raises:
         UsageError: something else than a split is given, or a number is out of range.
         MismatchError: not one label an image, or an augmentation gives back another shape or
             type than it was given.
 
-    Introduced in lesson 2; `augment` in lesson 6.
+    Introduced in lesson 2; `augment` in lesson 6, `share` in lesson 8.
     """
     check_split(split)
     check_whole("batch_size", batch_size)
     check_seed(seed)
     check_whole("first_epoch", first_epoch, 0)
     check_switches(shuffle=shuffle)
+    worker, workers = check_share(share)
     check_augmentations(augment, split)
     with quiet_tensorflow():
         import tensorflow as tf
@@ -87,10 +93,14 @@ def make_batches(
 
     def cut_out(this_epoch, number, chosen):
         """Runs as plain Python, in a thread of the pipeline."""
+        chosen = np.array_split(chosen, workers)[worker]
         images = split.images[chosen]
         forget_pages(split.images)  # a folder's images lie in a file: the memory stays flat
-        random = np.random.default_rng([seed, this_epoch, number])
-        return augmented(images, random, augment), split.labels[chosen]
+        if len(chosen):
+            # Each worker draws numbers of its own; one alone draws those that it always drew.
+            random = np.random.default_rng([seed, this_epoch, number, worker][: 3 + (worker > 0)])
+            images = augmented(images, random, augment)
+        return images, split.labels[chosen]
 
     def with_shapes(images, labels):
         return tf.ensure_shape(images, (None, *image_shape)), tf.ensure_shape(labels, (None,))
@@ -106,3 +116,20 @@ def make_batches(
     options = tf.data.Options()
     options.autotune.enabled = False
     return batches.prefetch(BATCHES_AHEAD).with_options(options)
+
+
+def check_share(share: tuple[int, int]) -> tuple[int, int]:
+    """The number of a worker and how many there are, where these can be.
+
+    Raises:
+        UsageError: it is no pair of whole numbers, the first below the second.
+
+    Introduced in lesson 8.
+    """
+    if not isinstance(share, tuple | list) or len(share) != 2:
+        raise UsageError(
+            f"Expected share as (number of the worker, number of workers). Received: {share!r}. "
+            "(0, 2) is the first half of each batch, (1, 2) the second."
+        )
+    workers = check_whole("the number of workers", share[1])
+    return check_whole("the number of the worker", share[0], 0, workers - 1), workers

@@ -117,8 +117,8 @@ def what_it_began_with(
         **settings,
         "augment": ", ".join(map(augmentation_name, augment)),
         "class names": ", ".join(map(repr, dataset.class_names)),
-        "training images": _digest(dataset.train),
-        "validation images": _digest(dataset.validation),
+        "training images": split_digest(dataset.train),
+        "validation images": split_digest(dataset.validation),
     }
     return {**_flat(facts), **how_it_is_compiled(model), **functions}
 
@@ -137,7 +137,7 @@ def what_functions_do(model: keras.Model, augment: Sequence[Augmentation]) -> di
     return found
 
 
-def _digest(split: Split) -> str:
+def split_digest(split: Split) -> str:
     digest = hashlib.blake2b(digest_size=16)
     for array in (split.images, split.labels):
         add_array(digest, array)

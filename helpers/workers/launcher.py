@@ -1,0 +1,67 @@
+"""A launcher for one machine without PyTorch, which does what torchrun does there. Lesson 8.
+
+It starts the workers, and sets the variables that torchrun would set. When one of them stops with
+an error, it ends the others and starts all anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import time
+
+CHECK_EVERY = 0.1  # seconds
+TIME_TO_END = 5  # seconds, until a worker that does not end by itself is killed
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """python -m helpers.workers [--restarts 3] [--port 29400] WORKERS SCRIPT [ITS ARGUMENTS]"""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], prog="helpers.workers")
+    parser.add_argument("workers", type=int, help="how many processes")
+    parser.add_argument("command", nargs=argparse.REMAINDER, help="the script and its arguments")
+    parser.add_argument("--restarts", type=int, default=3, help="how often to start all anew")
+    parser.add_argument("--port", type=int, default=29_400, help="it and the next one must be free")
+    given = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the workers are ended too
+    for start in range(given.restarts + 1):
+        if _run_all(given, start):
+            return
+        print(f"A worker stopped; start {start + 1} of {given.restarts} anew.", file=sys.stderr)
+    sys.exit(1)
+
+
+def _run_all(given: argparse.Namespace, start: int) -> bool:
+    """Whether all workers came to their end."""
+    workers = []
+    try:
+        for rank in range(given.workers):
+            place = {
+                "RANK": rank, "WORLD_SIZE": given.workers, "MASTER_ADDR": "127.0.0.1",
+                "MASTER_PORT": given.port, "TORCHELASTIC_RESTART_COUNT": start,
+            }  # fmt: skip
+            environment = os.environ | {name: str(value) for name, value in place.items()}
+            workers.append(subprocess.Popen([sys.executable, *given.command], env=environment))
+        while True:
+            codes = [worker.poll() for worker in workers]
+            if any(codes) or None not in codes:
+                return not any(codes)
+            time.sleep(CHECK_EVERY)
+    finally:
+        end_all(workers)
+
+
+def end_all(processes: list[subprocess.Popen]) -> None:
+    """End what still runs: first by asking, then, after some seconds, by force."""
+    for process in processes:
+        if process.poll() is None:
+            process.terminate()
+    until = time.monotonic() + TIME_TO_END
+    for process in processes:
+        try:
+            process.wait(max(until - time.monotonic(), 0))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

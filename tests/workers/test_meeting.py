@@ -1,0 +1,159 @@
+"""Workers meet: threads of this process, each with a place of its own."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from helpers.basics.errors import WorkersError
+from helpers.workers.meeting import meet
+from helpers.workers.place import Place
+
+FACTS = {"seed": 0, "keras": "3.15.1"}
+
+
+@pytest.fixture
+def port() -> int:
+    """A port whose next ones are very likely free too."""
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        return found.getsockname()[1]
+
+
+def outcomes(places, facts=None, state=b"", wait=5.0):
+    """What each worker got: its meeting, or the words it was refused with."""
+
+    def one(place):
+        try:
+            given = state if place.rank == 0 else b""
+            return meet(place, (facts or {}).get(place.rank, FACTS), given, wait=wait)
+        except WorkersError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(len(places)) as threads:
+        return list(threads.map(one, places))
+
+
+def test_one_worker_alone_opens_no_port():
+    assert meet(Place(), FACTS, b"state").state == b"state"
+
+
+@pytest.mark.parametrize("count", [2, 3, 8])
+def test_all_get_the_state_and_the_same_addresses_in_order(port, count):
+    state = bytes(range(256)) * 5_000
+    met = outcomes([Place(rank, count, port=port) for rank in range(count)], state=state)
+    assert [one.state == state for one in met] == [True] * count
+    assert len({tuple(one.addresses) for one in met}) == 1
+    addresses = met[0].addresses
+    assert len({*addresses}) == count
+    assert all(address.startswith("127.0.0.1:") for address in addresses)
+
+
+def test_they_may_come_in_any_order_and_late(port):
+    def late(place):
+        time.sleep(0.3 * (2 - place.rank))  # worker 0 last
+        return meet(place, FACTS, b"s" if place.rank == 0 else b"", wait=5)
+
+    with ThreadPoolExecutor(3) as threads:
+        met = list(threads.map(late, [Place(rank, 3, port=port) for rank in range(3)]))
+    assert [one.state for one in met] == [b"s"] * 3
+
+
+def test_one_that_never_comes_is_named_to_all(port):
+    said = outcomes([Place(0, 4, port=port), Place(2, 4, port=port)], wait=0.5)
+    assert said[0] == said[1]
+    assert "Expected 4 workers within 0.5 seconds. Received: 2; workers 1, 3 did not" in said[0]
+
+
+def test_worker_0_that_never_comes_is_said_with_its_address(port, monkeypatch):
+    monkeypatch.setattr("helpers.workers.meeting.LONGER", 0)
+    [said] = outcomes([Place(1, 2, port=port)], wait=0.5)
+    assert f"Expected worker 0 at 127.0.0.1, port {port + 1}, within 0.5 seconds" in said
+    assert "refused" in said
+
+
+def test_a_port_that_is_taken_is_said(port, monkeypatch):
+    monkeypatch.setattr("helpers.workers.meeting.LONGER", 0)
+    with socket.create_server(("127.0.0.1", port + 1)):
+        [said] = outcomes([Place(0, 2, port=port)], wait=0.5)
+    assert f"Expected worker 0 to open port {port + 1}" in said
+    assert "in use" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [("keras", "3.14.0"), ("seed", 1), ("the training images", "ab12"), ("seed", None)],
+)
+def test_what_is_not_the_same_is_named_to_all(port, name, other):
+    places = [Place(rank, 3, port=port) for rank in range(3)]
+    said = outcomes(places, {2: {**FACTS, name: other}}, b"state")
+    assert said[0] == said[1] == said[2]
+    assert f"{name} is {FACTS.get(name)} on worker 0 and {other} on worker 2" in said[0]
+
+
+def test_two_workers_of_one_number_are_not_taken_for_two(port):
+    places = [Place(0, 3, port=port), Place(1, 3, port=port), Place(1, 3, port=port)]
+    said = outcomes(places, wait=1)
+    assert "worker 2 did not come" in said[0]
+    assert any("Received: a second one of number 1" in one for one in said[1:])
+
+
+def test_one_that_counts_others_or_is_of_another_run_is_sent_away(port):
+    places = [Place(0, 2, port=port, job="a"), Place(1, 3, port=port, job="a")]
+    said = outcomes([*places, Place(1, 2, port=port, job="b")], wait=1)
+    assert "who counts 3. Start all with the same number" in said[1]
+    assert "Expected workers of one run, 'a'. Received: one of 'b'" in said[2]
+
+
+@pytest.mark.parametrize(
+    "noise",
+    [b"", b"GET / HTTP/1.0\r\n\r\n", b"\x00" * 2_000, b"[]\n", b"{}\n", b'{"rank": []}\n',
+     b'{"rank": 7, "job": "", "count": 2, "facts": {}, "port": 1}\n',
+     b'{"rank": 1, "job": "", "count": 2}\n', b'{"rank": 1, "job": "", "count": 2, "facts": 3, '
+     b'"port": "x"}\n', b"\xff\xfe\n"],
+)  # fmt: skip
+def test_a_stranger_who_calls_disturbs_no_meeting(port, noise):
+    def call():
+        for _ in range(100):
+            try:
+                with socket.create_connection(("127.0.0.1", port + 1), 1) as stranger:
+                    stranger.sendall(noise)
+                return
+            except OSError:
+                time.sleep(0.01)
+
+    def later(place):
+        time.sleep(0.3)
+        return meet(place, FACTS, wait=8)
+
+    thread = threading.Thread(target=call)
+    thread.start()
+    with ThreadPoolExecutor(2) as threads:
+        chief = threads.submit(meet, Place(0, 2, port=port), FACTS, b"s", wait=8)
+        other = threads.submit(later, Place(1, 2, port=port))
+        assert chief.result().state == other.result().state == b"s"
+    thread.join()
+
+
+@pytest.mark.parametrize("answer", [b"", b"no\n", b"[]\n", b'{"addresses": [], "bytes": -1}\n'])
+def test_a_stranger_in_the_place_of_worker_0_is_not_believed(port, answer, monkeypatch):
+    monkeypatch.setattr("helpers.workers.meeting.LONGER", 0)
+
+    def serve(door):
+        while True:
+            try:
+                connection, _ = door.accept()
+            except OSError:
+                return
+            with connection:
+                connection.recv(1_000)
+                connection.sendall(answer)
+
+    with socket.create_server(("127.0.0.1", port + 1)) as door:
+        threading.Thread(target=serve, args=(door,), daemon=True).start()
+        [said] = outcomes([Place(1, 2, port=port)], wait=0.6)
+        door.shutdown(socket.SHUT_RDWR)
+    assert "Expected worker 0 at 127.0.0.1" in said
