@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 
-from helpers import build_cnn, load_dataset, quiet_tensorflow
+from helpers import build_cnn, load_dataset
 from helpers.workers import join_workers
 
 parser = argparse.ArgumentParser(description=__doc__)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from helpers.basics.arguments import check_whole
-from helpers.basics.errors import MissingFileError, WorkersError, wrapped
+from helpers.basics.errors import MissingFileError, WorkersError
 from helpers.basics.files import as_path
 from helpers.workers.launcher import end_all
 from helpers.workers.worker import REPORT
@@ -94,7 +94,7 @@ def start_workers(
             command, stdout=stream, stderr=subprocess.STDOUT, env=_environment(threads)
         )
         try:
-            starts = _watch(process, folder, workers)
+            starts = _watch(process, folder)
         finally:
             end_all([process])
     reports = _reports(folder, workers)
@@ -138,7 +138,7 @@ def _environment(threads: int) -> dict[str, str]:
     }  # fmt: skip
 
 
-def _watch(process: subprocess.Popen, folder: Path, workers: int) -> int:
+def _watch(process: subprocess.Popen, folder: Path) -> int:
     """Wait for the end; say when all were started anew. Gives how often they were started."""
     starts = 1
     while process.poll() is None:
@@ -168,11 +168,10 @@ def _why(reports: Sequence[Mapping[str, Any]], output: Path) -> str:
     own = [one for one in reports if one.get("fault") and not one.get("gone")]
     if own:
         return own[0]["fault"]
-    with contextlib.suppress(OSError, AttributeError):
-        printed = output.read_text(errors="replace")
-        error = re.search(r"^\w*(Error|Exception)\b.*", printed, re.MULTILINE)[0]
+    printed = output.read_text(errors="replace")
+    if error := re.search(r"^\w*(Error|Exception)\b.*", printed, re.MULTILINE):
         return (
-            f"Expected the script to run. Received: {error} The whole is in {output}. Mend the "
+            f"Expected the script to run. Received: {error[0]} The whole is in {output}. Mend the "
             "script, then start it again."
         )
     return (

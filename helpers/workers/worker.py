@@ -257,8 +257,8 @@ def _end(worker: Worker, error: Exception) -> None:
     """Say what went wrong, and end: TensorFlow would wait for the others when Python exits."""
     if type(error).__name__ in GONE:
         words = (
-            "Expected all workers to go on. Received: another one that stopped or no longer answers. "
-            "What worker 0 kept of whole epochs is there: start again to go on."
+            "Expected all workers to go on. Received: another one that stopped or no longer "
+            "answers. What worker 0 kept of whole epochs is there: start again to go on."
         )
         gone = True
     else:
