@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -136,7 +137,7 @@ def test_the_own_launcher_ends_its_workers_when_it_is_ended(script, tmp_path):
     path = script("note(pid=os.getpid()); time.sleep(60)")
     process = subprocess.Popen(
         [sys.executable, "-m", "helpers.workers", "2", path, "--folder", tmp_path],
-        env=os.environ | {"PYTHONPATH": os.getcwd()},
+        env=os.environ | {"PYTHONPATH": str(Path.cwd())},
     )
     while not all(start._report(tmp_path, rank).get("pid") for rank in range(2)):
         time.sleep(0.05)
