@@ -5,58 +5,87 @@ import time
 
 import numpy as np
 
-from helpers import build_cnn, load_dataset
+from helpers import load_dataset, quiet_tensorflow
 from helpers.workers import join_workers
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--folder", default="../scratch/several_workers")
-parser.add_argument("--dataset", default="fashion_mnist")
-parser.add_argument("--images", type=int, default=10_000)
-parser.add_argument("--optimizer", default="sgd", choices=("sgd", "adam"))
-parser.add_argument("--rate", type=float, default=0.01)
-parser.add_argument("--batch-size", type=int, default=64)
 parser.add_argument("--epochs", type=int, default=1)
-parser.add_argument("--floatx", default="float32", choices=("float32", "float64"))
+parser.add_argument("--dataset", default="fashion_mnist")
+parser.add_argument("--images", type=int, default=10_000, help="of the training images")
+parser.add_argument("--batch-size", type=int, default=64, help="of all workers together")
+parser.add_argument("--optimizer", choices=("sgd", "adam"), default="adam")
+parser.add_argument("--rate", type=float, default=0.001)
+parser.add_argument("--floatx", choices=("float32", "float64"), default="float32")
+parser.add_argument("--norm", choices=("none", "alone", "together"), default="none")
 parser.add_argument("--seed", type=int, default=0)
 settings = vars(parser.parse_args())
 folder, epochs = settings.pop("folder"), settings.pop("epochs")
-
 dataset = load_dataset(settings["dataset"])
-train = dataset.train.take(range(settings["images"]))
+
 with join_workers(dataset, settings, folder) as worker:
     strategy = worker.strategy()
-    import keras
-    import tensorflow as tf
+    with quiet_tensorflow():
+        import keras
+        import tensorflow as tf
+    from keras import layers
 
     keras.config.set_floatx(settings["floatx"])
+    keras.config.set_dtype_policy(settings["floatx"])
+    keras.utils.set_random_seed(settings["seed"])
+
+    def convolution(channels):
+        if settings["norm"] == "none":
+            return [layers.Conv2D(channels, 3, activation="relu"), layers.MaxPooling2D(2)]
+        norm = layers.BatchNormalization(synchronized=settings["norm"] == "together")
+        plain = layers.Conv2D(channels, 3, use_bias=False)
+        return [plain, norm, layers.ReLU(), layers.MaxPooling2D(2)]
+
     with strategy.scope():
-        model = build_cnn(dataset, seed=settings["seed"])
+        first = [keras.Input(dataset.image_shape), layers.Rescaling(1 / 255)]
+        last = [layers.Flatten(), layers.Dense(len(dataset.class_names))]
+        model = keras.Sequential([*first, *convolution(32), *convolution(64), *last])
         optimizer = keras.optimizers.get(settings["optimizer"])
         optimizer.learning_rate = settings["rate"]
         optimizer.build(model.trainable_variables)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction=None)
 
     def learn(images, labels, whole):
-        """One worker's part of a step. `whole` is the number of images that all have together."""
+        """What one worker does in a step. `whole` is how many images all of them have."""
         with tf.GradientTape() as tape:
             losses = loss(labels, model(images, training=True))
             share = tf.reduce_sum(losses) / tf.cast(whole, losses.dtype)
         gradients = tape.gradient(share, model.trainable_variables)
-        optimizer.apply(gradients)  # sums them over all workers first
+        optimizer.apply(gradients, model.trainable_variables)  # sums them over all workers first
         return share
 
-    @tf.function(reduce_retracing=True)
-    def step(images, labels, whole):
-        shares = strategy.run(learn, (images, labels, whole))
-        return strategy.reduce("SUM", shares, axis=None)
+    def count_correct(images, labels):
+        answers = tf.argmax(model(images, training=False), axis=1)
+        return tf.reduce_sum(tf.cast(answers == labels, "int64"))
 
-    losses = []
-    seconds = 0.0
+    # Of any length: all workers must build the same graph, also where their parts differ.
+    some_images = tf.TensorSpec((None, *dataset.image_shape), "uint8")
+    some_labels, number = tf.TensorSpec((None,), "int64"), tf.TensorSpec((), "int32")
+
+    @tf.function(input_signature=[some_images, some_labels, number])
+    def step(images, labels, whole):
+        return strategy.reduce("SUM", strategy.run(learn, (images, labels, whole)), axis=None)
+
+    @tf.function(input_signature=[some_images, some_labels])
+    def correct(images, labels):
+        return strategy.reduce("SUM", strategy.run(count_correct, (images, labels)), axis=None)
+
+    train = dataset.train.take(range(min(settings["images"], len(dataset.train))))
+    losses, seconds = [], []
     for epoch in worker.epochs([*model.variables, *optimizer.variables], epochs):
         start = time.perf_counter()
-        for images, labels, whole in worker.batches(train, settings["batch_size"], epoch):
-            losses.append(float(step(images, labels, tf.constant(whole))))
-        seconds = time.perf_counter() - start
-    worker.note(losses=losses, seconds=seconds, images=len(train))
-    weights = np.concatenate([np.ravel(one) for one in model.get_weights()])
-    np.save(f"{folder}/weights_{worker.rank}.npy", weights)
+        batches = worker.batches(train, settings["batch_size"], epoch, seed=settings["seed"])
+        for images, labels, whole in batches:
+            losses.append(float(step(images, labels, whole)))
+        seconds.append(time.perf_counter() - start)
+
+    batches = worker.batches(dataset.validation, 500, 0)
+    right = sum(int(correct(images, labels)) for images, labels, _ in batches)
+    worker.note(losses=losses, seconds=seconds, images=len(train), right=right)
+    weights = [np.ravel(one) for one in model.get_weights()]
+    np.save(f"{folder}/weights_{worker.rank}.npy", np.concatenate(weights))

@@ -9,6 +9,7 @@ Source: https://docs.kernel.org/admin-guide/cgroup-v2.html and .../cgroup-v1/
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -35,6 +36,22 @@ def available_memory() -> int:
     limits = [psutil.virtual_memory().available, _left_to_process()]
     limits += [_left(group, *names) for group in _groups("memory") for names in LIMITS]
     return max(min(limit for limit in limits if limit is not None), 0)
+
+
+def peak_memory() -> int:
+    """Bytes of memory that this process had at most, by now.
+
+    Introduced in lesson 8.
+    """
+    import psutil
+
+    info = psutil.Process().memory_info()
+    if hasattr(info, "peak_wset"):  # Windows
+        return info.peak_wset
+    import resource
+
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024
 
 
 def usable_cores() -> int:

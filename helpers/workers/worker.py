@@ -18,6 +18,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import sys
 import threading
 import time
@@ -28,8 +29,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from helpers.basics.errors import CheckpointError, CourseError, WorkersError, wrapped
+from helpers.basics.errors import (
+    CheckpointError,
+    CourseError,
+    UsageError,
+    WorkersError,
+    wrapped,
+)
 from helpers.basics.files import as_path, written_whole
+from helpers.basics.memory import peak_memory
 from helpers.basics.quiet import quiet_tensorflow
 from helpers.datasets.batches import make_batches
 from helpers.datasets.dataset import ImageDataset, Split
@@ -41,10 +49,13 @@ from helpers.workers.place import Place
 if TYPE_CHECKING:
     import keras
     import tensorflow as tf
+    import torch
 
 REPORT = "worker_{rank}.json"
-# What TensorFlow says when another worker is gone; the words differ by where it was noticed.
+# What TensorFlow's errors are called when another worker is gone, by where it was noticed, and
+# what gloo, with which PyTorch's workers talk, calls it.
 GONE = ("UnavailableError", "AbortedError", "CancelledError", "DeadlineExceededError")
+GONE_FOR_GLOO = re.compile("[Cc]onnection (closed|reset|refused)|[Tt]imed out|gloo")
 
 
 @contextlib.contextmanager
@@ -82,7 +93,7 @@ def join_workers(
                 closing.enter_context(worker.kept_in.locked())
             worker.join(dataset, settings, wait)
             yield worker
-            worker.note(done=True)
+            worker.note(done=True, peak_megabytes=round(peak_memory() / 1e6))
         except Exception as error:
             if place.count == 1:
                 worker.note(fault=str(error))
@@ -156,41 +167,56 @@ class Worker:
 
     def batches(
         self, split: Split, batch_size: int, epoch: int, *, seed: int = 0
-    ) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
+    ) -> Iterator[tuple[tf.Tensor, tf.Tensor, tf.Tensor]]:
         """This worker's part of each batch, in the order of the epoch, and how many it has whole.
 
         Gives (images, labels, whole): uint8 (some, height, width, channels), int64 (some,), and
         the number of images that all workers have together.
 
+        Raises:
+            UsageError: a batch has fewer images than there are workers.
+
         Introduced in lesson 8.
         """
+        import tensorflow as tf
+
+        last = len(split) % batch_size or batch_size
+        if min(last, len(split)) < self.count:
+            raise UsageError(
+                f"Expected at least one image for each of {self.count} workers in every batch. "
+                f"Received: a last batch of {min(last, len(split))}, of {len(split):,} images in "
+                f"batches of {batch_size}. Choose another batch size, or fewer workers."
+            )
         parts = make_batches(
             split, batch_size, shuffle=True, seed=seed, first_epoch=epoch,
             share=(self.rank, self.count),
         )  # fmt: skip
         for number, (images, labels) in enumerate(parts):
-            yield images, labels, min(batch_size, len(split) - number * batch_size)
+            whole = min(batch_size, len(split) - number * batch_size)
+            yield images, labels, tf.constant(whole)
 
     def epochs(
-        self, variables: Sequence[keras.Variable], epochs: int, **values: Any
+        self, variables: Sequence[keras.Variable] | Sequence[torch.Tensor], epochs: int
     ) -> Iterator[int]:
         """The numbers of the epochs that are still to train, from 0; each is kept when it ends.
 
         Args:
-            variables: all that a training changes: those of the model and of the optimizer.
+            variables: all that a training changes, those of the model and of the optimizer:
+                variables of Keras, or tensors of PyTorch.
             epochs: how many there are in all.
 
         Introduced in lesson 8.
         """
         first = 0
         if self._kept:
-            assign(variables, self._kept.part("state"))
+            _assign(variables, self._kept.part("state"))
             first = self._kept.epoch
         for epoch in range(first, epochs):
             self.note(epoch=epoch)
             yield epoch
+            # All read: the running averages of batch norm are brought together by that.
+            arrays = {f"state/{n}": array for n, array in enumerate(_copies(variables))}
             if not self.rank:
-                arrays = {f"state/{n}": array for n, array in enumerate(copies(variables))}
                 self.kept_in.save(Checkpoint(epoch + 1, arrays, {"facts": self._facts}))
             self.note(epoch=epoch + 1)
 
@@ -235,6 +261,20 @@ def _versions() -> dict[str, str]:
     return found
 
 
+def _copies(variables: Sequence) -> list[np.ndarray]:
+    if variables and hasattr(variables[0], "detach"):  # a tensor of PyTorch
+        return [tensor.detach().numpy().copy() for tensor in variables]
+    return copies(variables)
+
+
+def _assign(variables: Sequence, arrays: Sequence[np.ndarray]) -> None:
+    if variables and hasattr(variables[0], "detach"):
+        for tensor, array in zip(variables, arrays, strict=True):
+            tensor.detach().numpy()[...] = array
+    else:
+        assign(variables, arrays)
+
+
 def _packed(kept: Checkpoint | None) -> bytes:
     if kept is None:
         return b""
@@ -255,7 +295,8 @@ def _unpacked(state: bytes) -> Checkpoint | None:
 
 def _end(worker: Worker, error: Exception) -> None:
     """Say what went wrong, and end: TensorFlow would wait for the others when Python exits."""
-    if type(error).__name__ in GONE:
+    by_gloo = isinstance(error, RuntimeError) and GONE_FOR_GLOO.search(str(error))
+    if type(error).__name__ in GONE or by_gloo:
         words = (
             "Expected all workers to go on. Received: another one that stopped or no longer "
             "answers. What worker 0 kept of whole epochs is there: start again to go on."

@@ -1,0 +1,65 @@
+"""The same on one worker or on several in PyTorch. Lesson 8 starts it, or torchrun does."""
+
+import argparse
+import datetime
+import time
+
+import numpy as np
+import torch
+
+from helpers import load_dataset
+from helpers.torch_twin import build_torch_cnn, to_torch
+from helpers.workers import join_workers
+
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("--folder", default="../scratch/several_workers_torch")
+parser.add_argument("--epochs", type=int, default=1)
+parser.add_argument("--dataset", default="fashion_mnist")
+parser.add_argument("--images", type=int, default=10_000, help="of the training images")
+parser.add_argument("--batch-size", type=int, default=64, help="of all workers together")
+parser.add_argument("--optimizer", choices=("sgd", "adam"), default="adam")
+parser.add_argument("--rate", type=float, default=0.001)
+parser.add_argument("--floatx", choices=("float32", "float64"), default="float32")
+parser.add_argument("--seed", type=int, default=0)
+settings = vars(parser.parse_args())
+folder, epochs = settings.pop("folder"), settings.pop("epochs")
+dataset = load_dataset(settings["dataset"])
+
+with join_workers(dataset, settings, folder) as worker:
+    torch.set_default_dtype(getattr(torch, settings["floatx"]))
+    network = model = build_torch_cnn(dataset, seed=settings["seed"])
+    if worker.count > 1:
+        minute = datetime.timedelta(seconds=60)
+        torch.distributed.init_process_group("gloo", timeout=minute)
+        model = torch.nn.parallel.DistributedDataParallel(network)
+    state = [*network.parameters()]
+    if settings["optimizer"] == "sgd":
+        optimizer = torch.optim.SGD(network.parameters(), settings["rate"])
+    else:
+        optimizer = torch.optim.Adam(network.parameters(), settings["rate"])
+        for weight in network.parameters():  # as it makes it itself in the first step
+            made = {name: torch.zeros_like(weight) for name in ("exp_avg", "exp_avg_sq")}
+            optimizer.state[weight] = {"step": torch.tensor(0.0), **made}
+            state += optimizer.state[weight].values()
+    summed = torch.nn.CrossEntropyLoss(reduction="sum")
+
+    def step(images, labels, whole):
+        """DDP takes the mean of the workers' gradients, so the number of workers is made up for."""
+        optimizer.zero_grad()
+        pixels = to_torch(images.numpy()).to(torch.get_default_dtype())
+        share = summed(model(pixels), torch.from_numpy(labels.numpy())) / int(whole)
+        (share * worker.count).backward()
+        optimizer.step()
+        return float(share)
+
+    train = dataset.train.take(range(min(settings["images"], len(dataset.train))))
+    losses, seconds = [], []
+    for epoch in worker.epochs(state, epochs):
+        start = time.perf_counter()
+        batches = worker.batches(train, settings["batch_size"], epoch, seed=settings["seed"])
+        for images, labels, whole in batches:
+            losses.append(step(images, labels, whole))
+        seconds.append(time.perf_counter() - start)
+    worker.note(losses=losses, seconds=seconds, images=len(train))
+    weights = [np.ravel(weight.detach().numpy()) for weight in network.parameters()]
+    np.save(f"{folder}/weights_{worker.rank}.npy", np.concatenate(weights))
