@@ -8,6 +8,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "kernels": ["explore_kernel", "explore_windows"],
         "descent": ["explore_descent", "explore_rates"],
         "answers": ["explore_images", "explore_threshold"],
+        "upload": ["upload_photos"],
         "moving": ["MovingPicture"],
     },
 )
