@@ -1,4 +1,4 @@
-"""Pictures that move: controls beside a picture, and under it what they show, for reading."""
+"""What is moved by hand in a notebook: pictures with controls, and an upload of photos."""
 
 import lazy_loader
 

@@ -103,7 +103,10 @@ function render({ model, el }) {
     take([...files.files]);
     files.value = ""; // so that the same one can be chosen again
   });
-  name.addEventListener("change", () => work()); // after Enter, or when the field is left
+  name.addEventListener("change", work); // when the field is left
+  name.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && !event.isComposing) work(); // not the Enter that ends a syllable
+  });
   for (const kind of ["dragover", "drop"])
     box.addEventListener(kind, (event) => {
       if (!event.dataTransfer.types.includes("Files")) return;

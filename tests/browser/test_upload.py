@@ -27,6 +27,8 @@ def page(browser: Browser, server) -> Iterator[Page]:
     page = browser.new_page(viewport={"width": 1360, "height": 1000})
     page.set_default_timeout(MINUTE)
     expect.set_options(timeout=MINUTE)
+    # As long as somebody listens, Playwright is in the way of the system's own dialog.
+    page.on("filechooser", lambda _: None)
     page.goto(f"{server.address}/lab/tree/my_lessons/upload.ipynb?token={server.token}&reset")
     page.locator(PROMPT).first.wait_for()
     run_all_cells(page)
@@ -40,12 +42,13 @@ def upload(page: Page) -> Locator:
     return page.get_by_role("group", name="Upload of photos")
 
 
-def choose(page: Page, upload: Locator, paths: list[Path], key: str = "Enter") -> None:
-    """By the keyboard: from the field of the class on to the button that opens the chooser."""
-    upload.get_by_label("Class of the photos").focus()
-    page.keyboard.press("Tab")
+def choose(page: Page, upload: Locator, paths: list[Path]) -> None:
+    """By the keyboard."""
+    button = upload.get_by_label("Photos, or a .zip")
+    button.focus()
+    expect(button).to_be_focused()
     with page.expect_file_chooser() as chooser:
-        page.keyboard.press(key)
+        page.keyboard.press("Space")
     chooser.value.set_files(paths)
 
 
@@ -93,7 +96,7 @@ def test_what_is_no_photo_is_left_out_and_the_next_one_is_taken(page, upload, se
         file.truncate(500 * MB)
     text.write_text("no photo")
     good.write_bytes(encoded(picture(4)))
-    choose(page, upload, [film, text, good], "Space")
+    choose(page, upload, [film, text, good])
     first_row(upload, "good.png: taken, as dog/good.png.")
     rows = upload.get_by_role("listitem").all_inner_texts()
     assert rows[1].startswith("text.jpg: left out. Its name ends in .jpg, but it holds no image.")
@@ -145,6 +148,7 @@ def test_jupyterlab_takes_no_key_for_its_own(page, upload):
     cells = page.locator(".jp-CodeCell").count()
     upload.get_by_label("Class of the photos").focus()
     page.keyboard.press("Tab")
+    expect(upload.get_by_label("Photos, or a .zip")).to_be_focused()
     page.keyboard.type("ab")
     assert page.locator(".jp-CodeCell").count() == cells
 
