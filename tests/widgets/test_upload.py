@@ -151,9 +151,7 @@ def test_without_a_usable_class_it_asks_for_one_and_the_photo_waits(upload, send
     assert stored(upload) == {"cat/1.png": PNG}
 
 
-@pytest.mark.parametrize(
-    "of", ["$5", "고양이 🐱", "%s {0}", "train", "<b>", "a, b"]
-)
+@pytest.mark.parametrize("of", ["$5", "고양이 🐱", "%s {0}", "train", "<b>", "a, b"])
 def test_a_class_with_an_odd_name(upload, send, of):
     answer = send("1.png", PNG, f" {of} ")
     if of == "<b>":  # Windows takes no such name
