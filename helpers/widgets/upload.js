@@ -26,8 +26,7 @@ function render({ model, el }) {
     bar, status, rows);
   box.setAttribute("role", "group");
   box.setAttribute("aria-label", "Upload of photos");
-  // Else JupyterLab takes keys for its own, such as Enter.
-  for (const input of [name, files]) input.dataset.lmSuppressShortcuts = "true";
+  files.dataset.lmSuppressShortcuts = "true"; // else JupyterLab takes keys for its own, such as b
   el.append(box);
 
   function say(text) {
