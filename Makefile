@@ -52,11 +52,12 @@ unit-tests: ## Run the unit tests alone (COVERAGE=yes counts the lines that they
 	@$(PYTHON_IN_VENV) -m pytest tests $(if $(filter yes,$(COVERAGE)),--cov=helpers --cov-fail-under=95)
 
 # A cell takes less than 120 s, but not where it shares the processor and computes in a
-# number format that it does not have (COURSE_BFLOAT16).
+# number format that it does not have (COURSE_BFLOAT16). Bars that show what takes long differ
+# from run to run.
 lessons: ## Run every cell of the lessons alone, and compare the outputs (NOTEBOOKS=)
 	@tools/setup.sh test
 	@mkdir -p build
-	@$(PYTHON_IN_VENV) -m pytest --nbval --nbval-current-env --nbval-cell-timeout=600 \
+	@TQDM_DELAY=600 $(PYTHON_IN_VENV) -m pytest --nbval --nbval-current-env --nbval-cell-timeout=600 \
 	    --nbval-sanitize-with tests/nbval_sanitize.cfg -p no:cacheprovider \
 	    $(or $(NOTEBOOKS),notebooks/0*.ipynb notebooks/solutions/*.ipynb) >build/lessons.txt 2>&1; \
 	    outcome=$$?; cat build/lessons.txt; exit $$outcome
