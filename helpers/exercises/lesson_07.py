@@ -6,6 +6,7 @@ from helpers.checking.exercise import Exercise, Sheet
 from helpers.checking.values import choice, every, number, numbers
 from helpers.grading.figures import chooses_bar
 from helpers.grading.layers import fine_tunes, transfers
+from helpers.grading.libraries import softmax_once
 from helpers.grading.projects import (
     finds_wrong_labels,
     splits_moments,
@@ -171,9 +172,9 @@ TRANSFER = Exercise(
     - on top of it stands one new dense layer for `classes` classes, with dropout below it if you like;
     - it is compiled, with the cross-entropy for labels that are whole numbers. Its last layer gives logits or probabilities, as the loss expects.
 
-    The check trains it for a few steps. Then use it for your own photos, with `efficientnet_lite0((96, 96))`.
+    The check trains it for a step. Then use it for your own photos, with `efficientnet_lite0((96, 96))`.
     """,
-    transfers,
+    softmax_once(transfers),
     ["`network.trainable = False` freezes all layers of it.",
      "A model may stand in `keras.Sequential` like a layer.",
      "Does anything have to be done with the pixels? Look at `network.layers[1]`.",
@@ -189,7 +190,8 @@ TRANSFER = Exercise(
         return model
 
 
-    own = transfer(efficientnet_lite0((96, 96)), len(dataset.class_names))
+    network = efficientnet_lite0((96, 96))
+    own = transfer(network, len(dataset.class_names))
     own.fit(dataset.train.images, dataset.train.labels, epochs=8, verbose=0)
     _, accuracy = own.evaluate(dataset.validation.images, dataset.validation.labels, verbose=0)
     commonest = np.bincount(dataset.validation.labels).max() / len(dataset.validation)
@@ -260,7 +262,7 @@ DOUBTFUL = Exercise(
     known = [photo for photo in dataset.report.images if photo.part != "test"]
     images = np.concatenate([dataset.train.images, dataset.validation.images])
     known.sort(key=lambda photo: photo.part)  # train, then validation
-    features = efficientnet_lite0((96, 96)).predict(images, verbose=0)
+    features = network.predict(images, verbose=0)
     labels = np.array([photo.label for photo in known])
     moments = np.unique([moment_of(photo) for photo in known], return_inverse=True)[1]
     found = [known[place].path.stem for place in doubtful(features, labels, moments, 8)]

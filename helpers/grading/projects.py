@@ -85,7 +85,7 @@ def _split_cases() -> list[tuple]:
     random = np.random.default_rng(7)
     bursts = {name: random.integers(1, 5, 110).tolist() for name in ("$5", "고양이", "a dog")}
     return [
-        (*_photos_of(0, bag=[1] * 5, boot=[1] * 6), 0),
+        (*_photos_of(0, bag=[2] * 5, boot=[2] * 9), 0),
         (*_photos_of(1, bag=[2, 1, 1, 1, 1, 1], boot=[3, 1, 1, 1, 1, 1]), 1),
         # a moment of two fifths of its class, in the middle of the others
         (*_photos_of(2, bag=[1, 1, 1, 8, 1, 1, 1, 2, 2, 2], boot=[3] * 7, coat=[1] * 20), 2),
