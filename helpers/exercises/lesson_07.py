@@ -7,12 +7,7 @@ from helpers.checking.values import choice, every, number, numbers
 from helpers.grading.figures import chooses_bar
 from helpers.grading.layers import fine_tunes, transfers
 from helpers.grading.libraries import softmax_once
-from helpers.grading.projects import (
-    finds_wrong_labels,
-    splits_moments,
-    taken_along,
-    usable_folder,
-)
+from helpers.grading.projects import finds_wrong_labels, splits_moments, taken_along, usable_folder
 
 FOLDER = Exercise(
     "folder", "fault", "What is wrong with the folder",
@@ -20,31 +15,22 @@ FOLDER = Exercise(
     `PHOTOS` is your folder, with one folder for each class. Look at it with `check_folder(PHOTOS)`, and repair what it finds: in JupyterLab's list of files, or by code in a copy. The answer is the path of a folder that has
 
     - two classes or more, each with five photos or more;
-    - no problem left: every file in it can be used;
-    - no blank photo, and no photo twice.
-
-    Other notes, such as a dark photo, you decide on yourself. `check` names what is left.
+    - no problem left, no blank photo, and no photo twice. Other notes, such as a dark photo, you decide on yourself.
     """,
     usable_folder,
     ["Run `check_folder(PHOTOS)` in a cell of its own. Each row says what to do.",
      "Files that cannot be used are deleted, or left out of the copy. What cannot be told by a program, such as a photo in the folder of another class, comes later.",
-     "In code: `report.findings` lists them, each with its `path` and its `kind`. `shutil.copytree` takes a function that says what it leaves out.",
+     "In code: with `set_aside=True`, `report.images` are those that can be used, each with its `path`. `report.notes` names the others, each with its `kind`.",
      "Only the path is the answer: `folder = PHOTOS`, once the folder is repaired."],
     """
     report = check_folder(PHOTOS, set_aside=True)
-    leave_out = {
-        (report.folder / found.path).resolve()
-        for found in report.findings
-        if found.level == "set aside" or found.kind in ("blank", "copy")
-    }
-
-
-    def left_out(place, names):
-        return [name for name in names if Path(place, name).resolve() in leave_out]
-
-
-    mended = f"../../scratch/{Path(PHOTOS).name}_mended"
-    folder = shutil.copytree(PHOTOS, mended, ignore=left_out, dirs_exist_ok=True)
+    leave_out = {found.path for found in report.notes if found.kind in ("blank", "copy")}
+    folder = Path(f"../../scratch/{Path(PHOTOS).name}_mended")  # a copy; delete it to make it anew
+    for photo in report.images:
+        place = photo.path.relative_to(report.folder)
+        if place.as_posix() not in leave_out:
+            (folder / place).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(photo.path, folder / place)
     """,
     """
     Your own folder stays as it is: a copy was made, and what cannot be used was left out of it. Three ways in which this goes wrong. Files are skipped in silence, by a `try` around the opening: then nobody knows that a tenth of a class is missing. A whole class is lost, because its files have a format that the program does not read: so look at the counts after the repair. And the check is believed to see everything. It looks at files; whether a bag is a bag it cannot know.
@@ -54,14 +40,12 @@ FOLDER = Exercise(
 SPLIT = Exercise(
     "split_moments", "code", "Three parts, no moment on two sides",
     """
-    Write `split_moments(labels, moments, seed)`. It gets two arrays with an entry for each photo: the name of its class, and the name of its moment. Photos of one moment may stand anywhere, and each moment belongs to one class. It gives for each photo, in the same order, one of the words `"train"`, `"validation"`, `"test"`:
+    Write `split_moments(labels, moments, seed)`. It gets two arrays with an entry for each photo: the name of its class, and the name of its moment. Photos of one moment may stand anywhere, and each moment belongs to one class. It gives for each photo, in the same order, one of the words `"train"`, `"validation"`, `"test"`. Each class has enough small moments for this:
 
     - all photos of a moment are in the same part;
     - of *each class* a fifth is in test and a fifth in validation, as nearly as whole moments allow (a fifth of its photos, or a fifth of its moments), and one photo at least;
     - a moment with more than a fifth of the photos of its class is in train;
     - the same seed always gives the same parts, another seed others.
-
-    Each class has enough small moments for that.
     """,
     splits_moments,
     ["What is drawn: photos or moments? Begin with one class: `np.unique(moments[labels == name], return_counts=True)`.",
@@ -91,7 +75,7 @@ SPLIT = Exercise(
     moments = np.array([moment_of(photo) for photo in report.images])
     table = Path("../../scratch/own_photos.csv")
     files = [os.path.relpath(photo.path, table.parent) for photo in report.images]
-    rows = zip(files, names, split_moments(names, moments, seed=0))
+    rows = zip(files, names, split_moments(names, moments, seed=0), strict=True)
     with table.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([("file", "label", "part"), *rows])
     dataset = load_dataset(table, image_size=(96, 96))
@@ -101,10 +85,7 @@ SPLIT = Exercise(
     """
     The moments are drawn, and the photos follow. Who draws photos first and then moves those that are on two sides ends with another share of each class. A loop over neighbours, `itertools.groupby` for example, takes for granted that the photos of a moment stand side by side. In the test a burst of forty photos is one thing that counts forty times: hence the rule about large moments. And a moment has to be known. In your own folder only you can say which photos belong together: by name, by date, by the person that they show. What is written into `moment_of` decides what the test is worth.
     """,
-    stub="""
-    def split_moments(labels, moments, seed):
-        ...
-    """,
+    stub="def split_moments(labels, moments, seed):\n    ...",
     steps=("split files",),
 )  # fmt: skip
 
@@ -133,9 +114,6 @@ TWELVE = Exercise(
             (1, 3): "With these both classes count alike. But the mean weight is (90 + 3 * 30) / 120, and the learning rate would act as a larger one.",
             (1 / 3, 1): "With these both classes count alike. But the mean weight of all photos is below 1.",
             (0.75, 0.25): "These are the shares of the photos. So the large class would count even more.",
-            (0.25, 0.75): "With these both classes count alike. But the mean weight of all photos is below 1.",
-            (1.5, 0.5): "So the large class would count even more.",
-            (1 / 90, 1 / 30): "With these both classes count alike. But their mean weight is tiny, and hardly anything would be learned.",
         }),
         shows=choice("c", {
             "a": "The next twelve photos may give 8 or 12. Ask `helpers.accuracy_interval(10, 12)`.",
@@ -144,14 +122,12 @@ TWELVE = Exercise(
         }),
     ),
     ["The balanced accuracy is the mean of the recalls: 9 of 9, and 1 of 3.",
-     "Both classes count alike where weight times number is the same: 90 * w = 30 * v.",
-     "And 90 * w + 30 * v = 120. So each of the two products is 60.",
+     "Both classes count alike where 90 * w = 30 * v. And 90 * w + 30 * v = 120.",
      "`helpers.accuracy_interval(10, 12)` gives the ends of the interval. With 1 of 3 it is wider still."],
     """
-    low, high = accuracy_interval(10, 12)
-    print(f"10 of 12: {low:.0%} to {high:.0%}")
-    low, high = accuracy_interval(1, 3)
-    print(f"boots, 1 of 3: {low:.0%} to {high:.0%}")
+    for correct, photos in ((10, 12), (1, 3)):
+        low, high = helpers.accuracy_interval(correct, photos)
+        print(f"{correct} of {photos}: {low:.0%} to {high:.0%}")
     counts = np.array([90, 30])
     weights = counts.sum() / (len(counts) * counts)
     twelve = {"balanced": (9 / 9 + 1 / 3) / 2, "weights": weights, "shows": "c"}
@@ -182,14 +158,13 @@ TRANSFER = Exercise(
     """
     def transfer(network, classes):
         network.trainable = False
-        dropout = keras.layers.Dropout(0.2, seed=0)
-        last = keras.layers.Dense(classes, kernel_initializer=keras.initializers.GlorotUniform(0))
-        model = keras.Sequential([network, dropout, last])
+        model = keras.Sequential([network, keras.layers.Dropout(0.2), keras.layers.Dense(classes)])
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         model.compile(keras.optimizers.Adam(0.003), loss, metrics=["accuracy"])
         return model
 
 
+    keras.utils.set_random_seed(0)
     network = efficientnet_lite0((96, 96))
     own = transfer(network, len(dataset.class_names))
     own.fit(dataset.train.images, dataset.train.labels, epochs=8, verbose=0)
@@ -200,10 +175,7 @@ TRANSFER = Exercise(
     """
     Only the new layer learns, 1,281 numbers for each class, and a few photos are enough for that. What often goes wrong: the photos are divided by 255 in front of a network that scales them itself, so that it sees black photos; the network is built without its weights, and frozen at random; softmax stands in the last layer and in the loss; it is frozen, unfrozen and frozen again, and compiled at the wrong moment. Each of these trains without an error. So look at `model.trainable_weights` before you train: two of them, the kernel and the bias of the last layer.
     """,
-    stub="""
-    def transfer(network, classes):
-        ...
-    """,
+    stub="def transfer(network, classes):\n    ...",
     steps=("transfer",),
 )  # fmt: skip
 
@@ -213,8 +185,7 @@ FINE_TUNE = Exercise(
     A model like that of exercise 4 was trained, `network` in it frozen. Now `fine_tune(model, network)` prepares it for some more epochs: the last layers of the network shall learn too. A colleague says: "I trained on with it, and not one number in the network has moved. So I called `compile` once more. Then the accuracy fell at once." Three things are wrong, and the first hides the other two. Mend the function, so that after it `model.fit` lets learn:
 
     - the layers of `network` whose names begin with `block_16` or `head`, but no batch normalisation;
-    - the new last layer;
-    - and nothing else; with Adam and a learning rate of 0.0001 or less.
+    - the new last layer, and nothing else; with Adam and a learning rate of 0.0001 or less.
     """,
     fine_tunes,
     ["A model that was trained keeps the step that Keras made of it. `compile` makes it look at `trainable` again.",
@@ -252,10 +223,9 @@ DOUBTFUL = Exercise(
      "Of each row take the probability of its own label: `shares[np.arange(len(labels)), labels]`. Where is it smallest?"],
     """
     def doubtful(features, labels, moments, count):
-        shares = cross_val_predict(
-            LogisticRegression(max_iter=1_000), features, labels, groups=moments,
-            cv=StratifiedGroupKFold(5, shuffle=True, random_state=0), method="predict_proba",
-        )
+        model, method = LogisticRegression(max_iter=1_000), "predict_proba"
+        folds = StratifiedGroupKFold(5, shuffle=True, random_state=0)
+        shares = cross_val_predict(model, features, labels, groups=moments, cv=folds, method=method)
         return np.argsort(shares[np.arange(len(labels)), labels])[:count]
 
 
@@ -271,10 +241,7 @@ DOUBTFUL = Exercise(
     """
     A classifier that has seen a photo with its wrong label believes that label. So it may not be asked about photos that it has learned from, nor about others of their moment: six photos of one thing in the wrong folder speak for each other. Asked in this way, a wrong label stands out. What comes out is a list for a person to look at, not a list of wrong labels: hard photos stand in it too. Change labels by hand, in the table, and write down which. The test photos are not asked here; look through them yourself.
     """,
-    stub="""
-    def doubtful(features, labels, moments, count):
-        ...
-    """,
+    stub="def doubtful(features, labels, moments, count):\n    ...",
     wrong_idea="a classifier can find wrong labels in the photos that it learned from",
 )  # fmt: skip
 
@@ -289,34 +256,30 @@ BAR = Exercise(
     """,
     chooses_bar,
     ["The confidence is `probabilities.max(axis=1)`. A photo gets an answer where it is at the bar or above.",
-     "Go through the bars from below, `for tenths in range(11)`, and stop at the first that is enough.",
+     "Go through the bars from below, `for bar in np.arange(11) / 10`, and stop at the first that is enough.",
      "Wrong and answered, divided by answered: of which photos? And what if no photo is answered?"],
     """
     def choose_bar(probabilities, labels, others, allowed):
         confidence = probabilities.max(axis=1)
         wrong = probabilities.argmax(axis=1) != labels
-        for tenths in range(11):
-            bar = tenths / 10
+        for bar in np.arange(11) / 10:
             answered = confidence >= bar
             if (wrong & answered).sum() <= allowed * answered.sum():
-                return bar, answered.mean(), (others.max(axis=1) >= bar).mean()
-
-
-    def probabilities_of(images):
-        return keras.ops.convert_to_numpy(keras.ops.softmax(own.predict(images, verbose=0)))
+                break
+        return bar, answered.mean(), (others.max(axis=1) >= bar).mean()
 
 
     noise = np.random.default_rng(0).integers(0, 256, (20, 96, 96, 3)).astype("uint8")
-    asked = probabilities_of(dataset.validation.images), dataset.validation.labels
-    bar, answered, through = choose_bar(*asked, probabilities_of(noise), allowed=0.1)
+    asked, other = (
+        np.asarray(keras.ops.softmax(own.predict(images, verbose=0)))
+        for images in (dataset.validation.images, noise)
+    )
+    bar, answered, through = choose_bar(asked, dataset.validation.labels, other, allowed=0.1)
     """,
     """
     A bar has a price: photos that would have been answered correctly are turned away too. And it does not protect from other things: a network shares its belief out among the classes that it knows, and may be sure of one for a photo of a cat. The third number says so, but only for the other things that you collected. If other things will come, make a class of them, with photos as different as possible. The bar is chosen on validation photos, like everything that is chosen; with few of them take a round number and do not believe its last digit.
     """,
-    stub="""
-    def choose_bar(probabilities, labels, others, allowed):
-        ...
-    """,
+    stub="def choose_bar(probabilities, labels, others, allowed):\n    ...",
     wrong_idea="a bar on the confidence keeps out what belongs to no class",
 )  # fmt: skip
 
@@ -330,24 +293,23 @@ TAKEN = Exercise(
     - `class_names`: the names of the classes, in the order of its numbers;
     - `litert`: the path of the file, and `page`: the path of the page.
 
-    The check opens both and asks them about the photos. `write_page` wants a model that knows its classes: `save_model(model, path, dataset)` writes them into the file of the model, and `load_model` reads them. Where the two packages that it names are not installed, `page` is None. In the end open the page, and show it somebody.
+    The check opens both and asks them about the photos. `write_page` wants a model that knows its classes: `helpers.save_model(model, path, dataset)` writes them into the file of the model, and `helpers.load_model` reads them. Where the two packages that it names are not installed, `page` is None. In the end open the page, and show it somebody.
     """,
     taken_along,
-    ["`save_model(own, \"../../scratch/own\", dataset)` gives the path of what it wrote. Give that to `load_model`.",
+    ["`helpers.save_model(own, \"../../scratch/own\", dataset)` gives the path of what it wrote. Give that to `helpers.load_model`.",
      "`export_model(own, \"../../scratch/own.tflite\", dataset.test.images)` gives the path of the file.",
-     "`write_page` is called in the same way, with a name that ends in `.html`. It also takes `title`, `about` and `least_confidence`.",
-     "Was the model trained after the file was written? Then write both again."],
+     "`write_page` is called in the same way, with a name that ends in `.html`. It also takes `title`, `about` and `least_confidence`."],
     """
-    own = load_model(save_model(own, "../../scratch/own_photos", dataset))
+    own = helpers.load_model(helpers.save_model(own, "../../scratch/own_photos", dataset))
     images = dataset.test.images
     try:
         page = write_page(own, "../../scratch/own_photos.html", images, least_confidence=bar)
-    except CourseError as missing:
+    except helpers.CourseError as missing:
         print(missing)
         page = None
     litert = export_model(own, "../../scratch/own_photos.tflite", images)
-    names = dataset.class_names
-    taken = dict(model=own, images=images, class_names=names, litert=litert, page=page)
+    taken = {"model": own, "images": images, "class_names": dataset.class_names}
+    taken |= {"litert": litert, "page": page}
     """,
     """
     Whoever exports a model asks the file again, with real photos. A file may open and answer, and still be another network: that of yesterday, or one whose layers the other format rounds differently. Order and names of the classes do not stand in a LiteRT file; they travel beside it, and a list in another order gives every photo a wrong name, without an error. On the page they are inside. What else has to travel: how a photo becomes what the model takes, its size and its pixels from 0 to 255. And a sentence about what it was tested on, so that nobody believes more of it than you do.
@@ -371,13 +333,13 @@ SHEET = Sheet(
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 
-    from helpers import CourseError, accuracy_interval, check_folder, load_dataset, load_exercises
-    from helpers import load_model, quiet_tensorflow, save_model
+    import helpers
+    from helpers import check_folder, load_dataset, load_exercises
     from helpers.exports import export_model, write_page
     from helpers.lessons import make_practice_photos
     from helpers.models import efficientnet_lite0
 
-    with quiet_tensorflow():
+    with helpers.quiet_tensorflow():
         import keras
 
     PRACTICE = "../../scratch/exercise_photos"
