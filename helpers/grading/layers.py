@@ -286,9 +286,6 @@ def fine_tunes(answer: object) -> None:
             f"The learning rate is {rate:.3g}. At most {MOST:.4f} is asked for: what the network "
             "knows is to be changed a little, not learned anew."
         )
-    model.run_eagerly = True
-    images = _photos(8)[0]
-    loss_fits(model, images, as_array(model(images.astype("float32"), training=False)))
     changed = _changed_by_training(model, borrowed)
     for layer in borrowed.layers:
         norm = isinstance(layer, keras.layers.BatchNormalization)
@@ -302,3 +299,5 @@ def fine_tunes(answer: object) -> None:
         to_learn = layer.weights and layer.name.startswith(LEARN)
         if not norm and to_learn and layer.name not in changed:
             raise Wrong(f"After a step of training the layer {layer.name} is as it was.")
+    images = _photos(8)[0]
+    loss_fits(model, images, as_array(model(images.astype("float32"), training=False)))
