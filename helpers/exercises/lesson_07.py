@@ -103,7 +103,7 @@ TWELVE = Exercise(
         - d) 83 %. I trained it with five seeds, and the mean on these twelve was the same: so it is certain.
     """,
     every(
-        balanced=number(2 / 3, percent=True, within=0.001, told={
+        balanced=number(2 / 3, percent=True, within=0.005, told={
             10 / 12: "That is the accuracy. In it a bag counts as much as a boot, and there are more bags.",
             1 / 3: "That is the recall of the boots alone.",
             1.0: "That is the recall of the bags alone.",

@@ -233,8 +233,10 @@ class Transferred(keras.Model):
 
 
 def transfer_by_class(network, classes):
+    """With a learning rate that begins at 0."""
     model = Transferred(network, classes)
-    model.compile("rmsprop", loss_of())
+    schedule = keras.optimizers.schedules.CosineDecay(0.0, 100, warmup_target=0.01, warmup_steps=9)
+    model.compile(keras.optimizers.RMSprop(schedule), loss_of())
     return model
 
 
@@ -318,7 +320,7 @@ def tuned_by_names(model, network):
 
 def tuned_by_schedule(model, network):
     tuned()(model, network)
-    schedule = keras.optimizers.schedules.CosineDecay(5e-5, 1000)
+    schedule = keras.optimizers.schedules.CosineDecay(0.0, 99, warmup_target=5e-5, warmup_steps=9)
     model.compile(keras.optimizers.Adam(schedule), loss_of())
 
 
@@ -583,7 +585,8 @@ ANSWERS = {
             {"balanced": 2 / 3, "weights": (2 / 3, 2), "shows": "c"},
             (0.667, [0.667, 2.0], "C"), [66.7, np.array([0.6667, 2]), "c)"],
             {"shows": "(c)", "weights": tf.constant([2 / 3, 2]), "balanced": np.float32(2 / 3)},
-            (66.67, torch.tensor([0.67, 2]), "c"),
+            (66.67, torch.tensor([0.67, 2]), "c"), (0.67, {1: 2.0, 0: 2 / 3}, "c"),
+            (67, {"bag": 0.667, "boot": np.float64(2)}, "c"),
         ],
         wrong=[
             ((10 / 12, (2 / 3, 2), "c"), "That is the accuracy"),
@@ -593,7 +596,8 @@ ANSWERS = {
             ((2 / 3, (1, 3), "c"), "mean weight"), ((2 / 3, (1 / 3, 1), "c"), "below 1"),
             ((2 / 3, (0.75, 0.25), "c"), "shares of the photos"),
             ((2 / 3, (2, 2 / 3), "c"), "their order is not"),
-            ((2 / 3, {0: 2 / 3, 1: 2}, "c"), "Expected 2 numbers"),
+            ((2 / 3, {0: 2, 1: 2 / 3}, "c"), "their order is not"),
+            ((0.66, (2 / 3, 2), "c"), "Work it out"),
             ((2 / 3, (2 / 3, 2), "a"), "next twelve photos"),
             ((2 / 3, (2 / 3, 2), "b"), "only guesses"),
             ((2 / 3, (2 / 3, 2), "d"), "the same twelve"),
@@ -633,6 +637,7 @@ ANSWERS = {
             (tuned(learn=("head",)), "block_16_project is as it was"),
             (tuned(learn=("none",)), "is as it was"), (tuned(last=False), "new last layer"),
             (tuned(loss="sparse_categorical_crossentropy"), "The loss is not"),
+            (tuned(rate=0.0), "does not learn"),
             (with_the_old_optimizer, "goes on with the step"),
             (lambda model, network: network.layers["head"], "Your code stopped"),
             (lambda model: None, "called with 2 values"),
