@@ -226,7 +226,7 @@ DOUBTFUL = Exercise(
         model, method = LogisticRegression(max_iter=1_000), "predict_proba"
         folds = StratifiedGroupKFold(5, shuffle=True, random_state=0)
         shares = cross_val_predict(model, features, labels, groups=moments, cv=folds, method=method)
-        return np.argsort(shares[np.arange(len(labels)), labels])[:count]
+        return np.argsort(shares[np.arange(len(labels)), labels], kind="stable")[:count]
 
 
     known = [photo for photo in dataset.report.images if photo.part != "test"]
