@@ -11,6 +11,7 @@ STORED ?=
 NOTEBOOKS ?=
 LESSONS ?=
 PINS_ARGS ?=
+COVERAGE ?=
 
 .PHONY: help lab test unit-tests lessons test-browser fuzz mutants lesson-faults exercises outputs figures runs lesson-times bench bench-quick pins cifar10 format clean
 
@@ -45,16 +46,18 @@ test: ## Check everything: lint, unit tests, then every cell of every lesson
 	@$(MAKE) --no-print-directory -j2 unit-tests lessons
 	@echo 'All checks passed.'
 
-unit-tests: ## Run the unit tests alone
+# Counting the lines takes a third more processor time: continuous integration does it.
+unit-tests: ## Run the unit tests alone (COVERAGE=yes counts the lines that they reach)
 	@tools/setup.sh test
-	@$(PYTHON_IN_VENV) -m pytest tests --cov=helpers --cov-fail-under=95
+	@$(PYTHON_IN_VENV) -m pytest tests $(if $(filter yes,$(COVERAGE)),--cov=helpers --cov-fail-under=95)
 
 # A cell takes less than 120 s, but not where it shares the processor and computes in a
-# number format that it does not have (COURSE_BFLOAT16).
+# number format that it does not have (COURSE_BFLOAT16). Bars that show what takes long differ
+# from run to run.
 lessons: ## Run every cell of the lessons alone, and compare the outputs (NOTEBOOKS=)
 	@tools/setup.sh test
 	@mkdir -p build
-	@$(PYTHON_IN_VENV) -m pytest --nbval --nbval-current-env --nbval-cell-timeout=600 \
+	@TQDM_DELAY=600 $(PYTHON_IN_VENV) -m pytest --nbval --nbval-current-env --nbval-cell-timeout=600 \
 	    --nbval-sanitize-with tests/nbval_sanitize.cfg -p no:cacheprovider \
 	    $(or $(NOTEBOOKS),notebooks/0*.ipynb notebooks/solutions/*.ipynb) >build/lessons.txt 2>&1; \
 	    outcome=$$?; cat build/lessons.txt; exit $$outcome

@@ -6,6 +6,7 @@ What tests of folders and of model files make is imported from `made_images.py` 
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -23,6 +24,9 @@ sys.path.append(str(Path(__file__).parent))  # for made_images and made_models
 # nohup, a background job and some CI start their children deaf to interrupts, and those of the
 # tests would be it too. Some tests are about interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# Keras and TensorFlow leave millions of objects alive, and Python looks at all of them again and
+# again for what could be freed: a sixth of the tests' processor time.
+gc.set_threshold(100_000, 50, 1_000)
 
 
 def _split(name: str, shape: tuple[int, int, int], classes: tuple[str, ...], count: int) -> Split:

@@ -19,11 +19,11 @@ SPEC = importlib.util.spec_from_file_location("made", ROOT / "tools" / "exercise
 made = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(made)
 SHEETS = {number: load_exercises(number) for number in numbers_of_lessons()}
-# All steps of a project of one's own, but transfer, which a later lesson brings.
+# All steps of a project of one's own.
 STEPS = {
     "read a folder", "count classes", "split files", "scale", "build", "compile and fit", "plot",
     "early stopping", "augmentation", "batch norm, dropout, schedule", "save and load",
-    "accuracy with interval", "confusion and recall", "predict a photo",
+    "accuracy with interval", "confusion and recall", "predict a photo", "transfer",
 }  # fmt: skip
 
 each_lesson = pytest.mark.parametrize("number", SHEETS)

@@ -258,4 +258,5 @@ def _loss(
             "The loss does not take labels that are numbers of classes, such as 3: "
             f"{in_its_own_words(error, 200)}."
         ) from None
-    return float(found[0] if isinstance(found, list) else found)
+    # a penalty on large weights is counted in, and is no part of the cross-entropy
+    return float(found[0] if isinstance(found, list) else found) - sum(map(float, model.losses))

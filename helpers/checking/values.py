@@ -62,10 +62,13 @@ def numbers(
 ) -> Check:
     """A check of a row of numbers, such as a shape, in a tuple, a list or an array.
 
-    The first axis of a shape, that of the images, may be left out or be None.
+    The first axis of a shape, that of the images, may be left out or be None. A dictionary is read
+    in the order of its keys: Keras has the weights of classes in one, {0: 0.5, 1: 2.0}.
     """
 
     def check(answer: object) -> str | None:
+        if isinstance(answer, Mapping):
+            answer = [answer[key] for key in sorted(answer, key=str)]
         row = plain(answer)
         if isinstance(row, tuple) and len(row) == len(right) + 1 and row[0] is None:
             row = row[1:]

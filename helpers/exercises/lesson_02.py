@@ -5,7 +5,7 @@ from __future__ import annotations
 from helpers.checking.exercise import Exercise, Sheet
 from helpers.checking.values import choice, every, number
 from helpers.grading.folders import reads_a_folder, splits_by_class, splits_by_place
-from helpers.grading.scaling import names_photos
+from helpers.grading.photos import scales_once
 
 CARD = Exercise(
     "card", "recall", "What a card says",
@@ -191,7 +191,7 @@ NAME_PHOTOS = Exercise(
     """
     `model` is trained, and its first layer is `Rescaling(1 / 255)`. `photos` are uint8, of the shape (photos, height, width, channels). The function below shall give the number of the class of each photo. It runs without an error, and two things in it are wrong. Mend both.
     """,
-    names_photos,
+    scales_once,
     ["How large is the largest pixel after `photos / 255.0`? And after the first layer of the model?",
      "The logits have the shape (photos, classes). Along which axis do you look for the largest?"],
     """

@@ -10,10 +10,10 @@ from helpers.grading.layers import (
     averages_arrive,
     layers_fit,
     norm_for_each_place,
-    normalises,
     norms_fit,
     uses,
 )
+from helpers.grading.libraries import normalises
 from helpers.grading.recipes import augments, follows_one_cycle, one_cycle_rates
 
 WHICH_IMAGES = Exercise(

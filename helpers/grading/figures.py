@@ -1,4 +1,4 @@
-"""Checks for the exercises of lesson 5: an interval, figures of classes, a choice of a network."""
+"""Checks of lessons 5 and 7: an interval, figures of classes, choices of a network and of a bar."""
 
 from __future__ import annotations
 
@@ -273,5 +273,76 @@ chooses_on_validation = function(
          "First the number of the network, then the accuracy."),
         (_choice(lambda validation, test: test[validation.argmax()]),
          "The accuracy is correct. Which network is it? Give two numbers."),
+    ],
+)  # fmt: skip
+
+# ----------------------------------------------- from which confidence on an answer is given
+
+
+def _bar(
+    *,
+    of: Callable = lambda wrong, answered: wrong.sum() / max(answered.sum(), 1),
+    take: Callable = min,
+    tell: Callable = lambda bar, answered, through: (bar, answered.mean(), through.mean()),
+) -> Callable:
+    """Right as it stands; its settings make it wrong."""
+
+    def called(
+        probabilities: np.ndarray, labels: np.ndarray, others: np.ndarray, allowed: float
+    ) -> tuple:
+        sure, wrong = probabilities.max(axis=1), probabilities.argmax(axis=1) != labels
+        bars = [tenths / 10 for tenths in range(11)]
+        fit = [bar for bar in bars if of(wrong & (sure >= bar), sure >= bar) <= allowed]
+        bar = take(fit or [1.0])
+        return tell(bar, sure >= bar, others.max(axis=1) >= bar)
+
+    return called
+
+
+def _asked() -> Iterator[tuple]:
+    """Probabilities of few photos and of many; no confidence lies on a tenth."""
+
+    def rows(*confidences: float, classes: int = 3) -> np.ndarray:
+        made = [[(1 - each) / (classes - 1)] * classes for each in confidences]
+        for place, each in enumerate(confidences):
+            made[place][place % classes] = each
+        return np.array(made)
+
+    yield rows(0.95, 0.85, 0.45), np.array([0, 1, 0]), rows(0.93, 0.55), 0.1
+    yield rows(0.97, 0.88), np.array([0, 1]), rows(0.42, 0.64), 0.05  # all right
+    yield rows(0.98, 0.76), np.array([1, 0]), rows(0.99), 0.2  # all wrong: nobody is answered
+    # every answer may be given, though from 0.5 on too many are wrong
+    yield rows(0.43, 0.46, 0.44, 0.57, 0.94), np.array([0, 1, 2, 1, 1]), rows(0.52), 0.22
+    random = np.random.default_rng(7)
+    for photos, classes, allowed in ((40, 4, 0.123), (150, 2, 0.033), (150, 10, 0.217)):
+        raised = np.exp(random.normal(0, 2, (2 * photos, classes))) + 1e-6
+        shares = raised / raised.sum(axis=1, keepdims=True)
+        sure = shares.max(axis=1)
+        shares = shares[np.abs(sure * 10 - np.rint(sure * 10)) > 0.02]
+        shares, others = shares[:photos], shares[photos:]
+        right = random.random(len(shares)) < shares.max(axis=1)
+        best = shares.argmax(axis=1)
+        yield shares, np.where(right, best, (best + 1) % classes), others, allowed
+
+
+chooses_bar = function(
+    _bar(),
+    list(_asked()),
+    told=[
+        (_bar(of=lambda wrong, answered: wrong.sum() / len(wrong)),
+         "You divide the wrong answers by all photos. Those that are turned away got no answer."),
+        (_bar(take=max), "A lower bar is enough, and it turns fewer photos away."),
+        (_bar(tell=lambda bar, answered, through: (bar, 1 - answered.mean(), through.mean())),
+         "The second number is the share that is turned away. Asked for is the share that gets an "
+         "answer."),
+        (_bar(tell=lambda bar, answered, through: (bar, answered.mean(), 1 - through.mean())),
+         "The third number is the share of other things that is turned away. Asked for is the "
+         "share that gets a name all the same."),
+        (_bar(tell=lambda bar, answered, through: (bar, through.mean(), answered.mean())),
+         "The second and the third number have changed places."),
+        (_bar(tell=lambda bar, answered, through: (bar, answered.sum(), through.sum())),
+         "You count photos. Asked for are shares, from 0 to 1."),
+        (_bar(tell=lambda bar, answered, through: bar),
+         "The bar is correct. What does it cost? Give three numbers."),
     ],
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What lesson 6 asks of batch normalisation and dropout, by hand and in networks."""
+"""What lessons 6 and 7 ask of batch normalisation, of dropout and of layers that are frozen."""
 
 from __future__ import annotations
 
@@ -6,113 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from helpers.checking.functions import function
-from helpers.checking.models import Property, called_layers
-from helpers.checking.plain import Wrong, as_array
+from helpers.checking.functions import check_callable
+from helpers.checking.limits import run
+from helpers.checking.models import Property, called_layers, loss_fits, network
+from helpers.checking.plain import NotAnswered, Wrong, as_array
 
 if TYPE_CHECKING:
-    pass
-
-# Batch normalisation by hand
-
-EPSILON = 0.001  # of Keras
-
-
-def _by_keras(maps, running_mean, running_variance, momentum, training):
     import keras
-
-    layer = keras.layers.BatchNormalization(
-        momentum=momentum, epsilon=EPSILON, center=False, scale=False, dtype="float32"
-    )
-    layer.build(maps.shape)
-    layer.set_weights([running_mean, running_variance])
-    return (layer(maps, training=training), layer.moving_mean, layer.moving_variance)
-
-
-def _variant(
-    *,
-    axes=(0, 1, 2),
-    momentum_of=lambda momentum: momentum,
-    uses=lambda training: training,
-    updates=lambda training: training,
-    unbiased=0,
-    unbiased_running=0,
-    divisor=lambda variance: np.sqrt(variance + EPSILON),
-    normalise=True,
-):
-    """A batch normalisation that differs in one thing."""
-
-    def batch_norm(maps, running_mean, running_variance, momentum, training):
-        maps = maps.astype(float)
-        count = np.prod([maps.shape[axis] for axis in axes])
-        mean = maps.mean(axis=axes)
-        variance = maps.var(axis=axes) * count / max(count - unbiased, 1)
-        moved = maps.var(axis=axes) * count / max(count - unbiased_running, 1)
-        new_mean, new_variance = running_mean, running_variance
-        if updates(training):
-            kept = momentum_of(momentum)
-            new_mean = kept * running_mean + (1 - kept) * mean
-            new_variance = kept * running_variance + (1 - kept) * moved
-        if not uses(training):
-            mean, variance = running_mean, running_variance
-        return (maps - mean) / divisor(variance) if normalise else maps, new_mean, new_variance
-
-    return batch_norm
-
-
-def _batches() -> list[tuple]:
-    random = np.random.default_rng(6)
-    means = np.array([3.0, -1.0, 0.5], "float32")
-    shapes = [  # the maps, the momentum, whether in training
-        ((2, 1, 1, 2), 0.9, True), ((1, 1, 1, 2), 0.9, False), ((4, 2, 3, 2), 0.75, True),
-        ((4, 2, 3, 3), 0.99, True), ((2, 3, 2, 3), 0.9, False), ((3, 3, 3, 3), 0.9, True),
-    ]  # fmt: skip
-    cases = []
-    for shape, momentum, training in shapes:
-        channels = shape[-1]
-        spread = np.array([2.0, 0.5, 5.0])[:channels]
-        maps = random.normal(means[:channels], spread, shape).round(2).astype("float32")
-        variance = random.uniform(0.5, 4, channels).astype("float32")
-        cases.append((maps, means[:channels] / 2, variance, momentum, training))
-    cases[-1][0][..., 1] /= 16  # hardly any spread: here the 0.001 counts
-    return cases
-
-
-# Takes a function that normalises batches.
-normalises = function(_by_keras, _batches(), within=1e-4, told=[
-    (_variant(uses=lambda training: False),
-     "In training your maps are normalised with the running averages. There the batch counts."),
-    (_variant(uses=lambda training: True),
-     "In use your maps are normalised with the mean of their batch. Then the answer for one "
-     "image depends on the others."),
-    (_variant(updates=lambda training: True),
-     "In use your running averages move too. Then each prediction changes the network."),
-    (_variant(updates=lambda training: False), "Your running averages never move."),
-    (_variant(uses=lambda training: True, updates=lambda training: True),
-     "With training=False your function does the same as with training=True."),
-    (_variant(uses=lambda training: False, updates=lambda training: False),
-     "With training=True your function does the same as with training=False."),
-    (_variant(momentum_of=lambda momentum: 1 - momentum),
-     "Your momentum is turned round, as PyTorch counts it: Keras' momentum is the part that "
-     "is kept."),
-    (_variant(unbiased=1, unbiased_running=1),
-     "You divide by one less than the count in the variance. Keras divides by the count."),
-    (_variant(unbiased_running=1),
-     "In the running variance you divide by one less than the count, as PyTorch does. Keras "
-     "divides by the count."),
-    (_variant(divisor=np.sqrt),
-     "The 0.001 is missing: what becomes of a channel whose pixels are all the same?"),
-    (_variant(divisor=lambda variance: np.sqrt(variance) + EPSILON),
-     "The 0.001 belongs under the square root."),
-    (_variant(divisor=lambda variance: variance + EPSILON),
-     "You divide by the variance. Its square root is the deviation."),
-    (_variant(axes=(0,)),
-     "You take a mean for each place. A channel is one feature, wherever it is found: it has one "
-     "mean, over the images and over all places."),
-    (_variant(axes=(0, 1, 2, 3)),
-     "You take one mean for all channels together. Each channel has its own."),
-    (_variant(normalise=False), "Your maps are not normalised: they come back as they were."),
-])  # fmt: skip
 
 # Layers in their order
 
@@ -251,3 +151,155 @@ def _dropout_fits(layers: list, weighted: list[int]) -> None:
             )
         if not 0.1 - 1e-6 <= rate <= 0.5 + 1e-6:
             raise Wrong(f"Expected a rate from 0.1 to 0.5 in each dropout. Received: {rate:.3g}.")
+
+
+# A borrowed network, with a new last layer
+
+SIDE, FEATURES, NEW = 12, 10, 4  # pixels, numbers that the network gives, new classes
+LEARN = ("block_16", "head")  # what fine-tuning unfreezes
+MOST = 1e-4  # the learning rate of fine-tuning
+
+
+def _borrowed() -> keras.Model:
+    """A small network with layers like those of EfficientNet, that seems to have learned."""
+    import keras
+    from keras import layers
+
+    image = keras.Input((SIDE, SIDE, 3), name="image")
+    x = layers.Rescaling(1 / 128, -1, name="scale")(image)
+    for name in ("stem", "block_15_project", "block_16_project", "head"):
+        x = layers.Conv2D(FEATURES, 3, 1 + (name == "stem"), "same", use_bias=False, name=name)(x)
+        x = layers.BatchNormalization(name=f"{name}_norm")(x)
+        x = layers.ReLU(6, name=f"{name}_relu")(x)
+    features = layers.GlobalAveragePooling2D(name="features")(x)
+    made = keras.Model(image, features, name="small_lite0")
+    random = np.random.default_rng(0)
+    made.set_weights(
+        [
+            random.uniform(0.5, 1.5, each.shape) if each.ndim == 1
+            else random.normal(0, 0.35, each.shape)
+            for each in made.get_weights()
+        ]
+    )  # fmt: skip
+    return made
+
+
+def _photos(count: int) -> tuple[np.ndarray, np.ndarray]:
+    random = np.random.default_rng(count)
+    coarse = random.integers(0, 256, (count, SIDE // 3, SIDE // 3, 3))
+    return coarse.repeat(3, axis=1).repeat(3, axis=2).astype("uint8"), np.arange(count) % NEW
+
+
+def _changed_by_training(model: keras.Model, borrowed: keras.Model) -> list[str]:
+    """Train for some steps; which layers of the network have other numbers then, by name."""
+    before = {layer.name: layer.get_weights() for layer in borrowed.layers}
+    own = [weight for weight in model.weights if all(weight is not one for one in borrowed.weights)]
+    new = [np.array(weight) for weight in own]
+    model.run_eagerly = True  # quicker for few steps
+    for _ in range(2):  # a schedule may begin at 0
+        run(model.train_on_batch, *_photos(8))
+    if all(np.array_equal(weight, old) for weight, old in zip(own, new, strict=True)):
+        raise Wrong("Trained for two steps, the new last layer is as it was: it does not learn.")
+    return [
+        layer.name
+        for layer in borrowed.layers
+        if not all(map(np.array_equal, before[layer.name], layer.get_weights()))
+    ]
+
+
+def _stands_on(borrowed: keras.Model) -> Property:
+    """Asks for logits, or their softmax, that are a dense layer of what the network gives."""
+
+    def check(model: Any, images: np.ndarray, given: np.ndarray) -> None:
+        photos = _photos(60)[0].astype("float32")
+        features = np.asarray(borrowed(photos, training=False), float)
+        found = as_array(model(photos, training=False)).astype(float)
+        if np.allclose(found.sum(axis=1), 1, atol=1e-3) and (found >= 0).all():
+            found = np.log(np.maximum(found, 1e-30))
+        found -= found.mean(axis=1, keepdims=True)
+        known = np.column_stack([features, np.ones(len(photos))])
+        rest = found - known @ np.linalg.lstsq(known, found, rcond=None)[0]
+        if np.abs(rest).max() > 1e-3 * max(np.abs(found).max(), 1e-6):
+            raise Wrong(
+                "What your model gives is no dense layer of the features that the network has of "
+                "the same photo. The network scales the pixels itself: it takes them as they are, "
+                "from 0 to 255. And on top of it stands one layer."
+            )
+
+    return check
+
+
+def transfers(answer: object) -> None:
+    """Asks for a function of (network, classes) that freezes it, adds a layer and compiles."""
+    check_callable(answer, 2)
+    borrowed = _borrowed()
+    model = run(answer, borrowed, NEW)
+    if model is None or model is ...:
+        raise NotAnswered
+
+    def frozen(model: Any, images: np.ndarray, given: np.ndarray) -> None:
+        learn = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
+        kept = sum(int(np.prod(weight.shape)) for weight in model.non_trainable_weights)
+        if not learn:
+            raise Wrong("Nothing in your model learns. The new last layer has to.")
+        if kept < borrowed.count_params():
+            raise Wrong(
+                f"The network has {borrowed.count_params():,} numbers, and in your model only "
+                f"{kept:,} stay as they are. All of them shall, those of the batch normalisation "
+                "too."
+            )
+
+    def evaluated(model: Any, images: np.ndarray, given: np.ndarray) -> None:
+        if getattr(model, "loss", None) is not None:
+            model.run_eagerly = True
+        loss_fits(model, images, given)
+
+    of_network = _stands_on(borrowed)
+    network((SIDE, SIDE, 3), NEW, of_network, frozen, evaluated)(model)
+    if changed := _changed_by_training(model, borrowed):
+        raise Wrong(
+            f"Trained for two steps, the layer {changed[0]} of the network is another one. What "
+            "is frozen stays as it is. When is it frozen, before `compile` or after?"
+        )
+
+
+def fine_tunes(answer: object) -> None:
+    """Asks for a function of (model, network) that lets the last layers of it learn on."""
+    import keras
+
+    check_callable(answer, 2)
+    borrowed = _borrowed()
+    borrowed.trainable = False
+    model = keras.Sequential([borrowed, keras.layers.Dense(NEW)])
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(0.003), loss, metrics=["accuracy"], run_eagerly=True)
+    model.train_on_batch(*_photos(8))
+    optimizer = model.optimizer
+    run(answer, model, borrowed)
+    if model.optimizer is optimizer:
+        raise Wrong(
+            "The model was trained before, and it goes on with the step that Keras made of it "
+            "then: no weight of the network will move. What makes Keras look at `trainable` again?"
+        )
+    rate = run(lambda: float(model.optimizer.learning_rate))
+    if rate > MOST * 1.000001:
+        raise Wrong(
+            f"The learning rate is {rate:.3g}. At most {MOST:.4f} is asked for: what the network "
+            "knows is to be changed a little, not learned anew."
+        )
+    model.run_eagerly = True
+    images = _photos(8)[0]
+    loss_fits(model, images, as_array(model(images.astype("float32"), training=False)))
+    changed = _changed_by_training(model, borrowed)
+    for layer in borrowed.layers:
+        norm = isinstance(layer, keras.layers.BatchNormalization)
+        if norm and layer.name in changed:
+            raise Wrong(
+                f"The batch normalisation {layer.name} learns too. Its means come from a million "
+                "photos, and few photos in a batch would replace them by noise."
+            )
+        if not norm and layer.name in changed and not layer.name.startswith(LEARN):
+            raise Wrong(f"The layer {layer.name} learns too. Asked for: {' and '.join(LEARN)}.")
+        to_learn = layer.weights and layer.name.startswith(LEARN)
+        if not norm and to_learn and layer.name not in changed:
+            raise Wrong(f"Trained for two steps, the layer {layer.name} is as it was.")

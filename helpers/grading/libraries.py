@@ -1,4 +1,4 @@
-"""What the exercises of lesson 1 are held against: a small network and a loss, in plain NumPy."""
+"""What is held against other libraries: a network and a loss (lesson 1), batch norm (lesson 6)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from helpers.checking.functions import function
 from helpers.checking.limits import run
 from helpers.checking.plain import Wrong, as_array
 from helpers.checking.values import Check
@@ -232,3 +233,105 @@ def dense_cases() -> list[tuple]:
         (random.integers(-9, 10, (rows * columns * maps, out)), (rows, columns, maps))
         for rows, columns, maps, out in sizes
     ]
+
+
+# Batch normalisation by hand
+
+EPSILON = 0.001  # of Keras
+
+
+def _by_keras(maps, running_mean, running_variance, momentum, training):
+    import keras
+
+    layer = keras.layers.BatchNormalization(
+        momentum=momentum, epsilon=EPSILON, center=False, scale=False, dtype="float32"
+    )
+    layer.build(maps.shape)
+    layer.set_weights([running_mean, running_variance])
+    return (layer(maps, training=training), layer.moving_mean, layer.moving_variance)
+
+
+def _variant(
+    *,
+    axes=(0, 1, 2),
+    momentum_of=lambda momentum: momentum,
+    uses=lambda training: training,
+    updates=lambda training: training,
+    unbiased=0,
+    unbiased_running=0,
+    divisor=lambda variance: np.sqrt(variance + EPSILON),
+    normalise=True,
+):
+    """A batch normalisation that differs in one thing."""
+
+    def batch_norm(maps, running_mean, running_variance, momentum, training):
+        maps = maps.astype(float)
+        count = np.prod([maps.shape[axis] for axis in axes])
+        mean = maps.mean(axis=axes)
+        variance = maps.var(axis=axes) * count / max(count - unbiased, 1)
+        moved = maps.var(axis=axes) * count / max(count - unbiased_running, 1)
+        new_mean, new_variance = running_mean, running_variance
+        if updates(training):
+            kept = momentum_of(momentum)
+            new_mean = kept * running_mean + (1 - kept) * mean
+            new_variance = kept * running_variance + (1 - kept) * moved
+        if not uses(training):
+            mean, variance = running_mean, running_variance
+        return (maps - mean) / divisor(variance) if normalise else maps, new_mean, new_variance
+
+    return batch_norm
+
+
+def _batches() -> list[tuple]:
+    random = np.random.default_rng(6)
+    means = np.array([3.0, -1.0, 0.5], "float32")
+    shapes = [  # the maps, the momentum, whether in training
+        ((2, 1, 1, 2), 0.9, True), ((1, 1, 1, 2), 0.9, False), ((4, 2, 3, 2), 0.75, True),
+        ((4, 2, 3, 3), 0.99, True), ((2, 3, 2, 3), 0.9, False), ((3, 3, 3, 3), 0.9, True),
+    ]  # fmt: skip
+    cases = []
+    for shape, momentum, training in shapes:
+        channels = shape[-1]
+        spread = np.array([2.0, 0.5, 5.0])[:channels]
+        maps = random.normal(means[:channels], spread, shape).round(2).astype("float32")
+        variance = random.uniform(0.5, 4, channels).astype("float32")
+        cases.append((maps, means[:channels] / 2, variance, momentum, training))
+    cases[-1][0][..., 1] /= 16  # hardly any spread: here the 0.001 counts
+    return cases
+
+
+# Takes a function that normalises batches.
+normalises = function(_by_keras, _batches(), within=1e-4, told=[
+    (_variant(uses=lambda training: False),
+     "In training your maps are normalised with the running averages. There the batch counts."),
+    (_variant(uses=lambda training: True),
+     "In use your maps are normalised with the mean of their batch. Then the answer for one "
+     "image depends on the others."),
+    (_variant(updates=lambda training: True),
+     "In use your running averages move too. Then each prediction changes the network."),
+    (_variant(updates=lambda training: False), "Your running averages never move."),
+    (_variant(uses=lambda training: True, updates=lambda training: True),
+     "With training=False your function does the same as with training=True."),
+    (_variant(uses=lambda training: False, updates=lambda training: False),
+     "With training=True your function does the same as with training=False."),
+    (_variant(momentum_of=lambda momentum: 1 - momentum),
+     "Your momentum is turned round, as PyTorch counts it: Keras' momentum is the part that "
+     "is kept."),
+    (_variant(unbiased=1, unbiased_running=1),
+     "You divide by one less than the count in the variance. Keras divides by the count."),
+    (_variant(unbiased_running=1),
+     "In the running variance you divide by one less than the count, as PyTorch does. Keras "
+     "divides by the count."),
+    (_variant(divisor=np.sqrt),
+     "The 0.001 is missing: what becomes of a channel whose pixels are all the same?"),
+    (_variant(divisor=lambda variance: np.sqrt(variance) + EPSILON),
+     "The 0.001 belongs under the square root."),
+    (_variant(divisor=lambda variance: variance + EPSILON),
+     "You divide by the variance. Its square root is the deviation."),
+    (_variant(axes=(0,)),
+     "You take a mean for each place. A channel is one feature, wherever it is found: it has one "
+     "mean, over the images and over all places."),
+    (_variant(axes=(0, 1, 2, 3)),
+     "You take one mean for all channels together. Each channel has its own."),
+    (_variant(normalise=False), "Your maps are not normalised: they come back as they were."),
+])  # fmt: skip

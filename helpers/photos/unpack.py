@@ -161,7 +161,7 @@ def _checked(file: zipfile.ZipFile, archive: Path) -> dict[zipfile.ZipInfo, Pure
         outside = place.is_absolute() or re.match("[A-Za-z]:", name) or not place.parts
         if outside or ".." in place.parts:
             raise _refused(archive, f"one that leads out of its folder, to {shown!r}")
-        if any(_cannot_be(part) for part in place.parts):
+        if any(cannot_be(part) for part in place.parts):
             raise _refused(archive, f"a name that not every system takes, {shown!r}")
         if stat.S_ISLNK(member.external_attr >> 16):
             raise _refused(archive, f"one that holds a link, {shown!r}")
@@ -187,7 +187,7 @@ def _same(place: PurePosixPath) -> str:
     return unicodedata.normalize("NFC", str(place)).casefold()
 
 
-def _cannot_be(part: str) -> bool:
+def cannot_be(part: str) -> bool:
     """Whether a name is none on Windows, or too long for most disks."""
     return (
         bool(re.search(r'[<>:"|?*\x00-\x1f]|[ .]$', part))

@@ -69,7 +69,7 @@ def whitening_kernel(dataset: ImageDataset, directions: int, size: int = 3) -> n
         patches += len(some)
         moments += some.T @ some
     spreads, vectors = np.linalg.eigh(moments / patches)
-    largest = np.argsort(-spreads)[:directions]
+    largest = np.argsort(-spreads, kind="stable")[:directions]
     filters = (vectors[:, largest] / np.sqrt(spreads[largest] + 5e-4)).T
     kernel = np.concatenate([filters, -filters]).reshape(-1, size, size, dataset.image_shape[-1])
     return kernel.transpose(1, 2, 3, 0).astype(np.float32)

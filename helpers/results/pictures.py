@@ -78,7 +78,7 @@ def plot_confusion(confusion: np.ndarray, split: Split, *, ax: Axes | None = Non
 
 def _worst_confusions(confusion: np.ndarray, names: Sequence[str]) -> str:
     off_diagonal = np.where(np.eye(len(names), dtype=bool), 0, confusion)
-    worst = np.argsort(off_diagonal, axis=None)[::-1][:3]
+    worst = np.argsort(-off_diagonal, axis=None, kind="stable")[:3]
     spoken = [
         f"{off_diagonal[row, column]} {names[row]} taken for {names[column]}"
         for row, column in zip(*np.unravel_index(worst, confusion.shape), strict=True)

@@ -1,4 +1,4 @@
-"""Pictures that move: controls beside a picture, and under it what they show, for reading."""
+"""What is moved by hand in a notebook: pictures with controls, and an upload of photos."""
 
 import lazy_loader
 
@@ -8,6 +8,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "kernels": ["explore_kernel", "explore_windows"],
         "descent": ["explore_descent", "explore_rates"],
         "answers": ["explore_images", "explore_threshold"],
+        "upload": ["upload_photos"],
         "moving": ["MovingPicture"],
     },
 )
