@@ -75,7 +75,7 @@ with join_workers(dataset, settings, folder) as worker:
     def correct(images, labels):
         return strategy.reduce("SUM", strategy.run(count_correct, (images, labels)), axis=None)
 
-    train = dataset.train.take(range(min(settings["images"], len(dataset.train))))
+    train = dataset.train.take(min(settings["images"], len(dataset.train)))
     losses, seconds = [], []
     for epoch in worker.epochs([*model.variables, *optimizer.variables], epochs):
         start = time.perf_counter()

@@ -52,7 +52,7 @@ with join_workers(dataset, settings, folder) as worker:
         optimizer.step()
         return float(share)
 
-    train = dataset.train.take(range(min(settings["images"], len(dataset.train))))
+    train = dataset.train.take(min(settings["images"], len(dataset.train)))
     losses, seconds = [], []
     for epoch in worker.epochs(state, epochs):
         start = time.perf_counter()

@@ -16,7 +16,7 @@ import pytest
 from helpers.lessons.figures import stored_figures
 
 ROOT = Path(__file__).resolve().parent.parent
-LESSONS = sorted(ROOT.glob("notebooks/0[3-7]*.ipynb"))
+LESSONS = sorted(ROOT.glob("notebooks/0[3-8]*.ipynb"))
 LISTS = tomllib.loads((ROOT / "tests/comparisons.toml").read_text(encoding="utf-8"))
 MEASURED, OTHERS = LISTS["measured"], LISTS.get("other", [])
 COMPARES = re.compile(

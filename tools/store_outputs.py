@@ -5,6 +5,7 @@ of it has run, so that a failure leaves the stored outputs as they were. Executi
 widget state and metadata that differ from run to run are left out.
 """
 
+import os
 import shutil
 import subprocess
 import sys
@@ -22,6 +23,8 @@ EXECUTE = [
     # A learner's cell takes at most 120 s, but a whole lesson on the full-size dataset more.
     "--ExecutePreprocessor.timeout=1800",
 ]
+# A bar of progress comes only where something takes long: it is no output to keep.
+WITHOUT_BARS = os.environ | {"TQDM_DELAY": "600"}
 CLEAN = ["-m", "nbstripout", "--keep-output", "--keep-count", "--keep-id"]
 
 
@@ -32,7 +35,7 @@ def store_outputs(notebook: Path) -> bool:
     shutil.copyfile(notebook, copy)
     try:
         for step in (EXECUTE, CLEAN):
-            if subprocess.run([sys.executable, *step, str(copy)]).returncode:
+            if subprocess.run([sys.executable, *step, str(copy)], env=WITHOUT_BARS).returncode:
                 return False
         tidy(copy)
         copy.replace(notebook)

@@ -5,6 +5,8 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
+        "meeting": ["meet"],
+        "place": ["Place"],
         "start": ["Outcome", "start_workers"],
         "worker": ["Worker", "join_workers"],
     },

@@ -144,7 +144,7 @@ def _watch(process: subprocess.Popen, folder: Path) -> int:
     while process.poll() is None:
         time.sleep(CHECK_EVERY)
         first = _report(folder, 0)
-        if first.get("start", 0) >= starts:
+        if first.get("start", 0) >= starts and "epoch" in first:
             starts = first["start"] + 1
             print(
                 f"A worker stopped. All were started anew, and go on after epoch {first['epoch']}."

@@ -116,7 +116,6 @@ class Worker:
         self._report_in = folder / REPORT.format(rank=place.rank)
         self._report: dict[str, Any] = {
             "rank": place.rank, "count": place.count, "start": place.start, "pid": os.getpid(),
-            "epoch": 0,
         }  # fmt: skip
         self._meeting: Meeting | None = None
         self._kept: Checkpoint | None = None

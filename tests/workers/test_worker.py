@@ -1,0 +1,198 @@
+"""What a worker does beside its training: alone in this process, and two as real processes."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from helpers.basics.errors import CheckpointError, StorageError, UsageError
+from helpers.training.checkpoints import CheckpointFolder
+from helpers.workers import join_workers, start_workers, worker
+from helpers.workers.place import Place
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "notebooks"
+SETTINGS = {"seed": 0, "rate": 0.5}
+
+
+def report(folder: Path, rank: int = 0) -> dict:
+    return json.loads((folder / f"worker_{rank}.json").read_text())
+
+
+def trained(dataset, folder, epochs, settings=SETTINGS, fails_in=None):
+    """Adds 1 in each epoch to a variable that stands for all that a training changes."""
+    variable = keras.Variable(np.zeros(3, "float32"))
+    with join_workers(dataset, settings, folder) as one:
+        for epoch in one.epochs([variable], epochs):
+            if epoch == fails_in:
+                raise ZeroDivisionError
+            variable.assign_add(np.ones(3, "float32"))
+    return variable.numpy().tolist()
+
+
+class TestAlone:
+    def test_the_epochs_are_kept_and_go_on(self, dataset, tmp_path):
+        assert trained(dataset, tmp_path, 2) == [2, 2, 2]
+        assert trained(dataset, tmp_path, 5) == [5, 5, 5]
+        assert report(tmp_path)["epoch"] == 5
+        assert trained(dataset, tmp_path, 5) == [5, 5, 5]
+
+    def test_a_stop_in_an_epoch_costs_that_epoch_alone(self, dataset, tmp_path):
+        with pytest.raises(ZeroDivisionError):
+            trained(dataset, tmp_path, 4, fails_in=2)
+        assert trained(dataset, tmp_path, 4) == [4, 4, 4]
+
+    def test_tensors_of_pytorch_are_kept_too(self, dataset, tmp_path):
+        torch = pytest.importorskip("torch")
+        for epochs in (1, 3):
+            weight = torch.nn.Parameter(torch.zeros(2))
+            with join_workers(dataset, SETTINGS, tmp_path) as one:
+                for _ in one.epochs([weight], epochs):
+                    weight.data += 1
+            assert weight.tolist() == [epochs, epochs]
+
+    @pytest.mark.parametrize("name", SETTINGS)
+    def test_a_folder_of_other_settings_is_refused(self, dataset, tmp_path, name):
+        trained(dataset, tmp_path, 1)
+        with pytest.raises(CheckpointError, match=rf"Received: one with another {name}\."):
+            trained(dataset, tmp_path, 2, {**SETTINGS, name: 7})
+        assert trained(dataset, tmp_path, 2) == [2, 2, 2]
+
+    def test_and_one_of_other_images(self, dataset, make_dataset, tmp_path):
+        trained(dataset, tmp_path, 1)
+        with pytest.raises(CheckpointError, match="another the training images"):
+            trained(make_dataset(train=25), tmp_path, 2)
+
+    def test_two_trainings_into_one_folder_are_refused(self, dataset, tmp_path):
+        with (
+            join_workers(dataset, SETTINGS, tmp_path),
+            pytest.raises(CheckpointError, match="only program that trains into"),
+        ):
+            trained(dataset, tmp_path, 1)
+
+    def test_a_full_disk_is_said_and_earlier_epochs_stay(self, dataset, tmp_path, monkeypatch):
+        trained(dataset, tmp_path, 1)
+
+        def full(self, checkpoint):
+            raise StorageError("the disk is full")
+
+        with monkeypatch.context() as patched, pytest.raises(StorageError, match="is full"):
+            patched.setattr(CheckpointFolder, "save", full)
+            trained(dataset, tmp_path, 2)
+        assert report(tmp_path)["fault"] == "the disk is full"
+        assert trained(dataset, tmp_path, 2) == [2, 2, 2]
+
+    def test_its_report_says_what_it_noted_and_its_memory(self, dataset, tmp_path):
+        with join_workers(dataset, SETTINGS, tmp_path) as one:
+            one.note(right=7)
+        noted = report(tmp_path)
+        assert (noted["rank"], noted["count"], noted["right"], noted["done"]) == (0, 1, 7, True)
+        assert 50 < noted["peak_megabytes"] < 100_000
+
+    def test_one_worker_alone_needs_no_engine(self, dataset, tmp_path):
+        with join_workers(dataset, SETTINGS, tmp_path) as one:
+            assert one.strategy() is tf.distribute.get_strategy()
+
+
+def of_count(monkeypatch, dataset, tmp_path, rank: int, count: int):
+    """A worker of several that has met nobody."""
+    one = worker.Worker(Place(rank, count), tmp_path / str(rank))
+    one.kept_in.folder.mkdir(parents=True, exist_ok=True)
+    monkeypatch.setattr(worker, "meet", lambda place, facts, state, **_: worker.Meeting((), state))
+    one.join(dataset, SETTINGS, 1)
+    return one
+
+
+class TestBatches:
+    def of(self, monkeypatch, dataset, tmp_path, count, size, epoch=0):
+        """What each worker gets of an epoch, batch by batch."""
+        return [
+            list(of_count(monkeypatch, dataset, tmp_path, rank, count).batches(
+                dataset.train, size, epoch, seed=3
+            ))
+            for rank in range(count)
+        ]  # fmt: skip
+
+    @pytest.mark.parametrize("count", [2, 3, 4])
+    @pytest.mark.parametrize("size", [10, 24, 100])
+    def test_together_they_are_the_batches_of_one(
+        self, monkeypatch, dataset, tmp_path, count, size
+    ):
+        [whole] = self.of(monkeypatch, dataset, tmp_path, 1, size)
+        parts = self.of(monkeypatch, dataset, tmp_path, count, size)
+        for number, (images, labels, whole_count) in enumerate(whole):
+            mine = [part[number] for part in parts]
+            assert {int(one[2]) for one in mine} == {int(whole_count)} == {len(labels)}
+            assert np.array_equal(np.concatenate([one[0] for one in mine]), images)
+            assert np.array_equal(np.concatenate([one[1] for one in mine]), labels)
+            sizes = [len(one[1]) for one in mine]
+            assert max(sizes) - min(sizes) <= 1
+
+    def test_each_epoch_has_an_order_of_its_own(self, monkeypatch, dataset, tmp_path):
+        first, second = (
+            self.of(monkeypatch, dataset, tmp_path, 1, 24, epoch)[0][0][0] for epoch in (0, 1)
+        )
+        assert not np.array_equal(first, second)
+
+    @pytest.mark.parametrize(("count", "size"), [(25, 24), (3, 22), (5, 10)])
+    def test_fewer_images_than_workers_are_refused(
+        self, monkeypatch, dataset, tmp_path, count, size
+    ):
+        one = of_count(monkeypatch, dataset, tmp_path, 0, count)
+        with pytest.raises(UsageError, match=f"one image for each of {count} workers"):
+            next(one.batches(dataset.train, size, 0))
+
+
+class TestEnd:
+    @pytest.mark.parametrize(
+        ("error", "gone"),
+        [
+            (tf.errors.UnavailableError(None, None, "Socket closed"), True),
+            (tf.errors.AbortedError(None, None, "x"), True),
+            (RuntimeError("[gloo/transport] Connection closed by peer [127.0.0.1]:5"), True),
+            (RuntimeError("of the reader's own"), False),
+            (StorageError("the disk is full"), False),
+            (ZeroDivisionError("division by zero"), False),
+        ],
+    )
+    def test_a_worker_of_several_says_why_and_ends(
+        self, dataset, tmp_path, monkeypatch, capfd, error, gone
+    ):
+        """It does not wait for the others, as TensorFlow would when Python exits."""
+        ends = []
+        monkeypatch.setattr(worker.os, "_exit", ends.append)
+        monkeypatch.setenv("RANK", "1")
+        monkeypatch.setenv("WORLD_SIZE", "2")
+        monkeypatch.setenv("MASTER_PORT", "29400")
+        monkeypatch.setattr(worker, "meet", lambda *_, **__: worker.Meeting((), b""))
+        with join_workers(dataset, SETTINGS, tmp_path):
+            raise error
+        assert ends == [1]
+        noted = report(tmp_path, 1)
+        assert noted["gone"] == gone
+        expected = "another one that stopped or no longer answers" if gone else str(error)
+        assert expected in noted["fault"]
+        assert "Worker 1: " in capfd.readouterr().err
+
+
+def run(folder, *settings, workers, script="several_workers.py"):
+    return start_workers(SCRIPTS / script, *settings, folder=folder, workers=workers, restarts=0)
+
+
+def test_two_workers_learn_what_one_learns_with_sgd(tmp_path):
+    """Adam would hide gradients that are summed twice: lesson 8 has it, and batch norm."""
+    settings = ("--optimizer", "sgd", "--rate", 0.1, "--floatx", "float64", "--images", 331)
+    with ThreadPoolExecutor() as threads:
+        one, two = threads.map(
+            lambda workers: run(tmp_path / str(workers), *settings, workers=workers), (1, 2)
+        )
+    alone = np.load(tmp_path / "1" / "weights_0.npy")
+    for rank in range(2):
+        assert np.abs(np.load(tmp_path / "2" / f"weights_{rank}.npy") - alone).max() < 1e-12
+    assert np.allclose(one.reports[0]["losses"], two.reports[1]["losses"], rtol=0, atol=1e-12)
+    assert one.reports[0]["right"] == two.reports[0]["right"] == two.reports[1]["right"]
