@@ -81,6 +81,18 @@ def _free_port(place: Place) -> int:
     )
 
 
+def link_of(address: str) -> str:
+    """The name of this machine's network link that has this "host:port", or nothing.
+
+    Introduced in lesson 8.
+    """
+    import psutil
+
+    host = address.rpartition(":")[0]
+    links = psutil.net_if_addrs().items()
+    return next((name for name, own in links if any(one.address == host for one in own)), "")
+
+
 # ---------------------------------------------------------------------------- worker 0
 
 

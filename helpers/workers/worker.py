@@ -43,7 +43,7 @@ from helpers.datasets.batches import make_batches
 from helpers.datasets.dataset import ImageDataset, Split
 from helpers.training.checkpoints import Checkpoint, CheckpointFolder, assign, copies
 from helpers.training.sameness import split_digest
-from helpers.workers.meeting import Meeting, meet
+from helpers.workers.meeting import Meeting, link_of, meet
 from helpers.workers.place import Place
 
 if TYPE_CHECKING:
@@ -133,6 +133,9 @@ class Worker:
         if not self.rank:
             self._kept = self._newest(facts)
         self._meeting = meet(self.place, facts, _packed(self._kept), wait=wait)
+        # gloo would take the link of this machine's own name, which others may not reach.
+        if self.count > 1 and (link := link_of(self._meeting.addresses[self.rank])):
+            os.environ.setdefault("GLOO_SOCKET_IFNAME", link)
         self._kept = _unpacked(self._meeting.state)
         self.note(epoch=self._kept.epoch if self._kept else 0)
         self._facts = facts
