@@ -43,15 +43,21 @@ def why_not() -> str:
         return "the program `ip` is missing (Debian's package iproute2)"
     if not os.access("/dev/net/tun", os.W_OK):
         return "/dev/net/tun is missing"
-    tried = subprocess.run(["ip", "netns", "add", NAME.format(os.getpid(), "x")])
+    name = NAME.format(os.getpid(), "x")
+    tried = subprocess.run(["ip", "netns", "add", name], capture_output=True)
     if tried.returncode:
         return "this system allows no network namespaces"
-    ip("netns", "delete", NAME.format(os.getpid(), "x"))
+    try:
+        os.close(link_of(0, name))
+    except (OSError, subprocess.CalledProcessError):
+        return "this system allows no links of its own kind (TUN)"
+    finally:
+        ip("netns", "delete", name)
     return ""
 
 
 def ip(*words: object) -> None:
-    subprocess.run(["ip", *map(str, words)], check=True)
+    subprocess.run(["ip", *map(str, words)], check=True, capture_output=True)
 
 
 class Machines:

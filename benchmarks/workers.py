@@ -30,7 +30,7 @@ from helpers.basics.memory import usable_cores
 from helpers.workers import fit_cost, start_workers
 
 ROOT = Path(__file__).parent.parent
-SCRATCH = ROOT / "scratch" / "benchmark_workers"
+SCRATCH = ROOT / "scratch" / f"benchmark_workers_{os.getpid()}"
 SCRIPTS = {
     "TensorFlow": ROOT / "notebooks" / "several_workers.py",
     "PyTorch": ROOT / "notebooks" / "several_workers_torch.py",
