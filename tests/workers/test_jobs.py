@@ -153,3 +153,15 @@ def test_the_numbers_of_kubernetes_agree(kubernetes):
     assert kept.keys() == {one["name"] for one in pod["volumes"]}
     assert kept["kept"] == "/kept"
     assert pod["restartPolicy"] == "OnFailure"
+
+
+def test_what_was_measured_is_the_documented_command(monkeypatch):
+    pytest.importorskip("fcntl")  # Linux and macOS
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    import networks
+
+    machines = networks.Machines(4, networks.NETWORKS[networks.SLOWEST])
+    for rank in range(4):
+        command = networks.command("static", machines, rank)
+        filled = [word.format(rank=rank, first="10.77.0.1", port=29_400) for word in DOCUMENTED]
+        assert {*command[3:]} == {*filled[:-1]}
