@@ -11,6 +11,7 @@ others, and four machines, it predicts. cut: the link of one machine goes down i
 training, and comes back. Goes into benchmarks/results/networks.json.
 """
 
+import contextlib
 import json
 import os
 import shutil
@@ -20,6 +21,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 from machine import RESULTS, machine, summary, write_result
 from namespaces import Machines, why_not
 from workers import ROOT, SCRIPTS, one_run
@@ -164,23 +166,25 @@ def fitted(framework: str, slow_step: float, batch: int) -> StepCost:
 
 def cut() -> dict:
     """Two machines; the link of the second goes down for a while."""
-    return {
-        f"{framework}, {form}, cut for {seconds} s": cut_once(framework, form, seconds)
-        for framework in SCRIPTS
-        for form, seconds in (("static", 40), ("c10d", 40))
-    }
+    measured = {}
+    for framework in SCRIPTS:
+        for form, seconds in (("static", 30), ("static", 90), ("c10d", 90)):
+            name = f"{framework}, {form}, cut for {seconds} s"
+            measured[name] = cut_once(framework, form, seconds)
+            print(name, json.dumps(measured[name], indent=2), flush=True)
+    return measured
 
 
 def cut_once(framework: str, form: str, away: float) -> dict:
     with Machines(2, NETWORKS["100 Mbit/s, 1 ms"]) as machines:
-        training = Training(machines, framework, form, images=2_560, epochs=40)
+        training = Training(machines, framework, form, images=1_280, epochs=60)
         pids = _wait_for(training, lambda reports: reports[0].get("epoch", 0) >= 3)
         machines.cut_off(1)
         at, kept = time.time(), training.report(0)["epoch"]
         noticed: dict[int, float] = {}
         while len(noticed) < 2 and time.time() - at < away:
             for number in {0, 1} - {*noticed}:
-                if not Path(f"/proc/{pids[number]}").exists():
+                if not _runs(pids[number]):
                     noticed[number] = round(time.time() - at, 1)
             time.sleep(0.1)
         faults = [_words(training.folder(number)) for number in (0, 1)]
@@ -214,6 +218,12 @@ def _wait_for(training: Training, ready) -> list[int]:
             return [report["pid"] for report in reports]
         time.sleep(0.1)
     sys.exit((training.folder(0) / "output.txt").read_text()[-3_000:])
+
+
+def _runs(pid: int) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 def _words(folder: Path) -> str:
