@@ -8,7 +8,8 @@ equal: whether two and four machines end with the weights of one worker. speed: 
 over three networks, beside what the cost model says. Its numbers are fitted to one machine, to be
 measured before (benchmarks/workers.py speed), and to two machines on the slowest network; the
 others, and four machines, it predicts. cut: the link of one machine goes down in the middle of the
-training, and comes back. Goes into benchmarks/results/networks.json.
+training, and comes back. lost: all processes of one machine are killed, and it comes back. Goes into
+benchmarks/results/networks.json.
 """
 
 import contextlib
@@ -191,23 +192,57 @@ def cut_once(framework: str, form: str, away: float) -> dict:
         time.sleep(max(at + away - time.time(), 0))
         machines.connect(1)
         back = time.time()
-        anew = []
-        while time.time() - back < 240 and training.report(0).get("epoch", 0) <= kept + 1:
-            for number, process in enumerate(training.processes):
-                if process.poll():  # as somebody would, or Slurm or Kubernetes
-                    anew.append(number)
-                    training.processes[number] = training.start(number)
-            time.sleep(0.2)
+        after = _go_on(training, kept)
         return {
             "seconds until the workers ended": [noticed.get(number) for number in (0, 1)],
             "their words": faults,
-            "machines whose torchrun ended and was started again": anew,
             "seconds from the link's return to the end of the next epoch": round(
                 time.time() - back, 1
             ),
-            "went on": training.report(0).get("epoch", 0) > kept,
-            "whole epochs before": kept,
+            **after,
         }
+
+
+def lost() -> dict:
+    """All processes of one machine are killed. It comes back 10 seconds later.
+
+    The second machine comes back with an empty folder; the first has its epochs.
+    """
+    measured = {}
+    for number in (1, 0):
+        with Machines(2, NETWORKS["100 Mbit/s, 1 ms"]) as machines:
+            training = Training(machines, "TensorFlow", "static", images=1_280, epochs=60)
+            _wait_for(training, lambda reports: reports[0].get("epoch", 0) >= 3)
+            kept, torchrun = training.report(0)["epoch"], training.processes[number]
+            for process in [*psutil.Process(torchrun.pid).children(recursive=True), torchrun]:
+                process.kill()
+            at = time.time()
+            time.sleep(10)
+            if number:
+                shutil.rmtree(training.folder(number))
+            training.processes[number] = training.start(number)
+            after = _go_on(training, kept)
+            seconds = round(time.time() - at, 1)
+        name = f"machine {number}, TensorFlow, static"
+        measured[name] = {"seconds to the end of the next epoch": seconds, **after}
+        print(name, measured[name], flush=True)
+    return measured
+
+
+def _go_on(training: Training, kept: int) -> dict:
+    """Wait until an epoch more is whole; a torchrun that ended is started again."""
+    until, anew = time.monotonic() + 240, []
+    while time.monotonic() < until and training.report(0).get("epoch", 0) <= kept + 1:
+        for number, process in enumerate(training.processes):
+            if process.poll():  # as somebody would, or Slurm or Kubernetes
+                anew.append(number)
+                training.processes[number] = training.start(number)
+        time.sleep(0.2)
+    return {
+        "machines whose torchrun ended and was started again": anew,
+        "went on": training.report(0).get("epoch", 0) > kept,
+        "whole epochs before": kept,
+    }
 
 
 def _wait_for(training: Training, ready) -> list[int]:
@@ -233,7 +268,7 @@ def _words(folder: Path) -> str:
     return " ".join(lines[found[0] : found[0] + 2]) if found else ""
 
 
-PARTS = {"equal": equal, "speed": speed, "cut": cut}
+PARTS = {"equal": equal, "speed": speed, "cut": cut, "lost": lost}
 
 
 def main() -> None:
