@@ -8,7 +8,7 @@ equal: whether two and four machines end with the weights of one worker. speed: 
 over three networks, beside what the cost model says. Its numbers are fitted to one machine, to be
 measured before (benchmarks/workers.py speed), and to two machines on the slowest network; the
 others, and four machines, it predicts. cut: the link of one machine goes down in the middle of the
-training, and comes back. lost: all processes of one machine are killed, and it comes back. Goes into
+training, and comes back. lost: all of one machine is killed, and it comes back. Goes into
 benchmarks/results/networks.json.
 """
 
