@@ -5,11 +5,12 @@ import time
 
 import numpy as np
 
-from helpers import load_dataset, quiet_tensorflow
+from helpers import load_dataset, make_batches, quiet_tensorflow
 from helpers.workers import join_workers
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--folder", default="../scratch/several_workers")
+parser.add_argument("--wait", type=float, default=60, help="seconds for all to come")
 parser.add_argument("--epochs", type=int, default=1)
 parser.add_argument("--dataset", default="fashion_mnist")
 parser.add_argument("--images", type=int, default=10_000, help="of the training images")
@@ -20,10 +21,10 @@ parser.add_argument("--floatx", choices=("float32", "float64"), default="float32
 parser.add_argument("--norm", choices=("none", "alone", "together"), default="none")
 parser.add_argument("--seed", type=int, default=0)
 settings = vars(parser.parse_args())
-folder, epochs = settings.pop("folder"), settings.pop("epochs")
+folder, wait = settings.pop("folder"), settings.pop("wait")
 dataset = load_dataset(settings["dataset"])
 
-with join_workers(dataset, settings, folder) as worker:
+with join_workers(dataset, settings, folder, wait=wait) as worker:
     strategy = worker.strategy()
     with quiet_tensorflow():
         import keras
@@ -77,15 +78,15 @@ with join_workers(dataset, settings, folder) as worker:
 
     train = dataset.train.take(min(settings["images"], len(dataset.train)))
     losses, seconds = [], []
-    for epoch in worker.epochs([*model.variables, *optimizer.variables], epochs):
+    for epoch in worker.epochs([*model.variables, *optimizer.variables], settings["epochs"]):
         start = time.perf_counter()
         batches = worker.batches(train, settings["batch_size"], epoch, seed=settings["seed"])
         for images, labels, whole in batches:
             losses.append(float(step(images, labels, whole)))
         seconds.append(time.perf_counter() - start)
 
-    batches = worker.batches(dataset.validation, 500, 0)
-    right = sum(int(correct(images, labels)) for images, labels, _ in batches)
+    batches = make_batches(dataset.validation, 500, share=(worker.rank, worker.count))
+    right = sum(int(correct(images, labels)) for images, labels in batches)
     worker.note(losses=losses, seconds=seconds, images=len(train), right=right)
     weights = [np.ravel(one) for one in model.get_weights()]
     np.save(f"{folder}/weights_{worker.rank}.npy", np.concatenate(weights))

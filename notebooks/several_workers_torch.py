@@ -13,6 +13,7 @@ from helpers.workers import join_workers
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--folder", default="../scratch/several_workers_torch")
+parser.add_argument("--wait", type=float, default=60, help="seconds for all to come")
 parser.add_argument("--epochs", type=int, default=1)
 parser.add_argument("--dataset", default="fashion_mnist")
 parser.add_argument("--images", type=int, default=10_000, help="of the training images")
@@ -22,10 +23,10 @@ parser.add_argument("--rate", type=float, default=0.001)
 parser.add_argument("--floatx", choices=("float32", "float64"), default="float32")
 parser.add_argument("--seed", type=int, default=0)
 settings = vars(parser.parse_args())
-folder, epochs = settings.pop("folder"), settings.pop("epochs")
+folder, wait = settings.pop("folder"), settings.pop("wait")
 dataset = load_dataset(settings["dataset"])
 
-with join_workers(dataset, settings, folder) as worker:
+with join_workers(dataset, settings, folder, wait=wait) as worker:
     torch.set_default_dtype(getattr(torch, settings["floatx"]))
     network = model = build_torch_cnn(dataset, seed=settings["seed"])
     if worker.count > 1:
@@ -50,11 +51,14 @@ with join_workers(dataset, settings, folder) as worker:
         share = summed(model(pixels), torch.from_numpy(labels.numpy())) / int(whole)
         (share * worker.count).backward()
         optimizer.step()
-        return float(share)
+        together = share.detach()
+        if worker.count > 1:
+            torch.distributed.all_reduce(together)
+        return float(together)
 
     train = dataset.train.take(min(settings["images"], len(dataset.train)))
     losses, seconds = [], []
-    for epoch in worker.epochs(state, epochs):
+    for epoch in worker.epochs(state, settings["epochs"]):
         start = time.perf_counter()
         batches = worker.batches(train, settings["batch_size"], epoch, seed=settings["seed"])
         for images, labels, whole in batches:
@@ -63,3 +67,5 @@ with join_workers(dataset, settings, folder) as worker:
     worker.note(losses=losses, seconds=seconds, images=len(train))
     weights = [np.ravel(weight.detach().numpy()) for weight in network.parameters()]
     np.save(f"{folder}/weights_{worker.rank}.npy", np.concatenate(weights))
+    if worker.count > 1:
+        torch.distributed.destroy_process_group()

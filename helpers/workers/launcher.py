@@ -14,23 +14,33 @@ import sys
 import time
 
 CHECK_EVERY = 0.1  # seconds
-TIME_TO_END = 5  # seconds, until a worker that does not end by itself is killed
+TIME_TO_END = 3  # seconds, until a process that does not end by itself is killed
 
 
 def main(arguments: list[str] | None = None) -> None:
     """python -m helpers.workers [--restarts 3] [--port 29400] WORKERS SCRIPT [ITS ARGUMENTS]"""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], prog="helpers.workers")
-    parser.add_argument("workers", type=int, help="how many processes")
+    parser.add_argument("workers", type=_whole, help="how many processes")
     parser.add_argument("command", nargs=argparse.REMAINDER, help="the script and its arguments")
-    parser.add_argument("--restarts", type=int, default=3, help="how often to start all anew")
+    parser.add_argument("--restarts", type=_whole, default=3, help="how often to start all anew")
+    parser.add_argument("--name", default="", help="of this run: others are sent away")
     parser.add_argument("--port", type=int, default=29_400, help="it and the next one must be free")
     given = parser.parse_args(arguments)
+    if not given.workers or not given.command:
+        parser.error("expected a number of workers from 1 on, and a script")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the workers are ended too
     for start in range(given.restarts + 1):
         if _run_all(given, start):
             return
-        print(f"A worker stopped; start {start + 1} of {given.restarts} anew.", file=sys.stderr)
+        if start < given.restarts:
+            print(f"A worker stopped; start {start + 1} of {given.restarts} anew.", file=sys.stderr)
     sys.exit(1)
+
+
+def _whole(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"expected a whole number, received {text!r}")
+    return int(text)
 
 
 def _run_all(given: argparse.Namespace, start: int) -> bool:
@@ -41,6 +51,7 @@ def _run_all(given: argparse.Namespace, start: int) -> bool:
             place = {
                 "RANK": rank, "WORLD_SIZE": given.workers, "MASTER_ADDR": "127.0.0.1",
                 "MASTER_PORT": given.port, "TORCHELASTIC_RESTART_COUNT": start,
+                "TORCHELASTIC_RUN_ID": given.name,
             }  # fmt: skip
             environment = os.environ | {name: str(value) for name, value in place.items()}
             workers.append(subprocess.Popen([sys.executable, *given.command], env=environment))
@@ -53,12 +64,15 @@ def _run_all(given: argparse.Namespace, start: int) -> bool:
         end_all(workers)
 
 
-def end_all(processes: list[subprocess.Popen]) -> None:
-    """End what still runs: first by asking, then, after some seconds, by force."""
+def end_all(processes: list[subprocess.Popen], time_to_end: float = TIME_TO_END) -> None:
+    """End what still runs: first by asking, then, after some seconds, by force.
+
+    Introduced in lesson 8.
+    """
     for process in processes:
         if process.poll() is None:
             process.terminate()
-    until = time.monotonic() + TIME_TO_END
+    until = time.monotonic() + time_to_end
     for process in processes:
         try:
             process.wait(max(until - time.monotonic(), 0))

@@ -14,19 +14,26 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import queue
 import socket
+import threading
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from helpers.basics.errors import WorkersError
-from helpers.workers.place import LAST_PORT, Place
+from helpers.workers.agreement import fault_of, introduced, refusal
+from helpers.workers.place import Place
 
-LONGEST_LINE = 1 << 20  # bytes
+LONGEST_LINE = 1 << 16  # bytes
 LONGEST_STATE = 1 << 34
+TO_INTRODUCE = 5  # seconds that somebody who calls has to say who it is
 BETWEEN_TRIES = 0.2  # seconds
 LONGER = 10  # seconds that the others wait beyond worker 0, which knows best who is missing
+OF_THIS_MACHINE = ("127.0.0.1", "::1", "localhost")
 
 
 @dataclass(frozen=True)
@@ -42,8 +49,36 @@ class Meeting:
     state: bytes
 
 
+@dataclass(frozen=True)
+class _Guest:
+    """A worker that came to worker 0."""
+
+    connection: socket.socket
+    stream: BinaryIO
+    introduction: Mapping[str, Any]
+    own_host: str  # as it reached worker 0
+    other_host: str  # where worker 0 was reached
+
+    def went(self) -> bool:
+        """Whether it closed the connection, or was ended."""
+        try:
+            self.connection.setblocking(False)
+            return self.connection.recv(1, socket.MSG_PEEK) == b""
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+        finally:
+            self.connection.setblocking(True)
+
+
 def meet(
-    place: Place, facts: Mapping[str, Any], state: bytes = b"", *, wait: float = 60
+    place: Place,
+    facts: Mapping[str, Any],
+    state: bytes = b"",
+    *,
+    epoch: int = 0,
+    wait: float = 60,
 ) -> Meeting:
     """Wait for all workers, compare what they would train, and hand out worker 0's state.
 
@@ -51,21 +86,36 @@ def meet(
         place: which worker this is.
         facts: what has to be the same for all, by its name; JSON can hold it.
         state: what every worker gets, from worker 0.
+        epoch: how many epochs of this training lie on this worker's own disk.
         wait: seconds until who is not there is missing.
 
     Raises:
-        WorkersError: a worker did not come, another one has its number, the port is taken, or
-            something is not the same for all.
+        WorkersError: a worker did not come, another one has its number, the port is taken,
+            something is not the same for all, or another worker's disk has later epochs.
 
     Introduced in lesson 8.
     """
     if place.count == 1:
         return Meeting((), state)
-    own = _free_port(place)
-    mine = {"rank": place.rank, "count": place.count, "job": place.job, "facts": dict(facts)}
+    introduction = {
+        "rank": place.rank, "count": place.count, "job": place.job, "epoch": epoch,
+        "facts": dict(facts), "port": _free_port(place),
+    }  # fmt: skip
     if place.rank:
-        return _join(place, {**mine, "port": own}, wait)
-    return _receive_all(place, {**mine, "port": own}, state, wait)
+        return _join(place, introduction, wait)
+    return _receive_all(place, introduction, state, wait)
+
+
+def link_of(address: str) -> str:
+    """The name of this machine's network link that has this "host:port", or nothing.
+
+    Introduced in lesson 8.
+    """
+    import psutil
+
+    host = address.rpartition(":")[0].strip("[]")
+    links = psutil.net_if_addrs().items()
+    return next((name for name, own in links if any(one.address == host for one in own)), "")
 
 
 def _free_port(place: Place) -> int:
@@ -73,7 +123,11 @@ def _free_port(place: Place) -> int:
     wanted = place.port + 2 + place.rank
     for port in (wanted, 0):  # 0: the system chooses
         with socket.socket() as trial, contextlib.suppress(OSError, OverflowError):
+            if os.name == "posix":  # else one of an earlier start counts as taken for a minute
+                trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             trial.bind(("", port))
+            if port != wanted:
+                print(f"Port {wanted} is taken: worker {place.rank} uses another one.")
             return trial.getsockname()[1]
     raise WorkersError(
         f"Expected a free port for worker {place.rank}. Received: none. End other programs, then "
@@ -84,151 +138,149 @@ def _free_port(place: Place) -> int:
 # ---------------------------------------------------------------------------- worker 0
 
 
-def _receive_all(place: Place, mine: Mapping[str, Any], state: bytes, wait: float) -> Meeting:
+def _receive_all(
+    place: Place, introduction: Mapping[str, Any], state: bytes, wait: float
+) -> Meeting:
     until = time.monotonic() + wait
-    said = {0: mine}
-    streams: dict[int, tuple[socket.socket, BinaryIO]] = {}
-    with contextlib.ExitStack() as closing:
-        door = closing.enter_context(_door(place))
-        while len(said) < place.count and (left := until - time.monotonic()) > 0:
-            door.settimeout(left)
-            with contextlib.suppress(OSError, ValueError):
-                connection, _ = door.accept()
-                closing.callback(connection.close)
-                connection.settimeout(min(left, 5))  # a stranger may say nothing
-                stream = closing.enter_context(connection.makefile("rwb"))
-                came = _introduced(_read_line(stream))
-                if fault := _stranger(came, place, said):
-                    _write(stream, {"refused": fault})
-                    continue
-                said[came["rank"]], streams[came["rank"]] = came, (connection, stream)
-        fault = _missing(said, place, wait) or _unequal(said)
-        addresses = ["" for _ in range(place.count)]
-        for rank, (connection, _) in streams.items():
-            addresses[rank] = f"{connection.getpeername()[0]}:{said[rank]['port']}"
-            addresses[0] = f"{connection.getsockname()[0]}:{mine['port']}"
-        answer = {"refused": fault} if fault else {"addresses": addresses, "bytes": len(state)}
-        for connection, stream in streams.values():
-            with contextlib.suppress(OSError):  # it went in between: the training will notice
-                connection.settimeout(wait)
-                _write(stream, answer, b"" if fault else state)
-    if fault:
+    guests: dict[int, _Guest] = {}
+    with _door(place) as door:
+        came: queue.Queue[_Guest] = queue.Queue()
+        threading.Thread(target=_let_in, args=(door, came), daemon=True).start()
+        while len(guests) < place.count - 1:
+            try:
+                guest = came.get(timeout=max(until - time.monotonic(), 0))
+            except queue.Empty:
+                break
+            rank = guest.introduction["rank"]
+            twice = rank in guests and not guests[rank].went()
+            if words := refusal(guest.introduction, place, twice):
+                _answer(guest, {"refused": words})
+            else:
+                guests[rank] = guest
+        with contextlib.suppress(OSError):  # wakes the thread that waits at the door
+            door.shutdown(socket.SHUT_RDWR)
+    said = {0: introduction} | {rank: guests[rank].introduction for rank in sorted(guests)}
+    if fault := fault_of(said, place, wait):
+        _tell_all(guests, {"refused": fault})
         raise WorkersError(fault)
+    addresses = [_address(guests[1].other_host, introduction["port"])]
+    for rank in range(1, place.count):
+        addresses.append(_address(guests[rank].own_host, said[rank]["port"]))
+    _tell_all(guests, {"addresses": addresses, "bytes": len(state)}, state)
     return Meeting(tuple(addresses), state)
 
 
 def _door(place: Place) -> socket.socket:
-    """The open port of worker 0."""
+    """The open port of worker 0: for this machine alone where all workers are on it."""
     port = place.port + 1
+    here = place.host if place.host in OF_THIS_MACHINE else ""
     try:
-        return socket.create_server((place.host, port), backlog=place.count)
+        if here != "::1" and (here or not socket.has_dualstack_ipv6()):
+            return socket.create_server((here, port), backlog=place.count)
+        both = {"dualstack_ipv6": not here}
+        return socket.create_server((here, port), family=socket.AF_INET6, backlog=64, **both)
     except OSError as error:
         raise WorkersError(
-            f"Expected worker 0 to open port {port} at {place.host}. Received: {error.strerror}. "
-            f"Choose another port, of which the next one is free too, on all machines; or see "
-            "which program has it."
+            f"Expected worker 0 to open port {port}. Received: {error.strerror}. Choose another "
+            "port, of which the next one is free too, on all machines; or see which program has it."
         ) from None
 
 
-SAYS = {"rank": int, "count": int, "job": str, "facts": dict, "port": int}
+def _let_in(door: socket.socket, came: queue.Queue[_Guest]) -> None:
+    """Hear everybody who calls, each in a thread: a slow or silent stranger holds up nobody."""
+    with contextlib.suppress(OSError):  # the door was closed
+        while True:
+            connection, _ = door.accept()
+            threading.Thread(target=_hear, args=(connection, came), daemon=True).start()
 
 
-def _introduced(came: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What a worker said of itself, where it is one: anything may call at an open port."""
-    if any(type(came.get(name)) is not kind for name, kind in SAYS.items()):
-        raise ValueError("it is no worker")
-    if not 0 < came["rank"] < came["count"] or not 0 < came["port"] <= LAST_PORT:
-        raise ValueError("it is no worker")
-    return came
+def _hear(connection: socket.socket, came: queue.Queue[_Guest]) -> None:
+    # Not a time for each byte, but for the whole line.
+    late = threading.Timer(TO_INTRODUCE, _close, [connection])
+    late.daemon = True
+    late.start()
+    try:
+        stream = connection.makefile("rwb")
+        introduction = introduced(_read_line(stream))
+        hosts = (connection.getpeername()[0], connection.getsockname()[0])
+        came.put(_Guest(connection, stream, introduction, *map(_plain, hosts)))
+    except (OSError, ValueError):
+        _close(connection)
+    finally:
+        late.cancel()
 
 
-def _stranger(came: Mapping[str, Any], place: Place, said: Mapping[int, Any]) -> str:
-    """Why somebody who came does not belong here, in words, or nothing."""
-    rank = came["rank"]
-    if came["job"] != place.job:
-        return (
-            f"Expected workers of one run, {place.job!r}. Received: one of {came['job']!r}. Give "
-            "each run a port of its own."
-        )
-    if came["count"] != place.count:
-        return (
-            f"Expected all to count {place.count} workers. Received: worker {rank}, who counts "
-            f"{came['count']}. Start all with the same number of machines and workers."
-        )
-    if rank in said:
-        return (
-            f"Expected each worker once. Received: a second one of number {rank}. Give each "
-            "machine a number of its own (--node-rank)."
-        )
-    return ""
+def _close(connection: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
+    connection.close()
 
 
-def _missing(said: Mapping[int, Any], place: Place, wait: float) -> str:
-    missing = sorted({*range(place.count)} - said.keys())
-    if not missing:
-        return ""
-    return (
-        f"Expected {place.count} workers within {wait:g} seconds. Received: {len(said)}; "
-        f"{_named(missing)} did not come. Look at what was printed there, and whether that machine "
-        f"reaches {place.host}, port {place.port + 1}. Nothing was trained."
-    )
+def _tell_all(guests: Mapping[int, _Guest], line: Mapping[str, Any], body: bytes = b"") -> None:
+    if guests:
+        with ThreadPoolExecutor(min(len(guests), 16)) as threads:
+            list(threads.map(lambda guest: _answer(guest, line, body), guests.values()))
 
 
-def _unequal(said: Mapping[int, Any]) -> str:
-    """What is not the same for all, in words, or nothing."""
-    faults = []
-    expected = said[0]["facts"]
-    for rank in sorted(said):
-        received = said[rank]["facts"]
-        for name in sorted(expected.keys() | received.keys()):
-            if expected.get(name) != received.get(name):
-                faults.append(
-                    f"{name} is {expected.get(name)} on worker 0 and {received.get(name)} on "
-                    f"worker {rank}"
-                )
-    if not faults:
-        return ""
-    return (
-        f"Expected the same on all workers. Received: {'; '.join(faults[:5])}. Make it the same, "
-        "then start all again. Nothing was trained."
-    )
+def _answer(guest: _Guest, line: Mapping[str, Any], body: bytes = b"") -> None:
+    with contextlib.suppress(OSError):  # it went in between: the training will notice
+        guest.connection.settimeout(60)
+        _write(guest.stream, line, body)
+    with contextlib.suppress(OSError):  # closing writes what is left
+        guest.stream.close()
+    _close(guest.connection)
 
 
-def _named(ranks: Sequence[int]) -> str:
-    return f"worker{'s' * (len(ranks) > 1)} {', '.join(map(str, ranks))}"
+def _plain(host: str) -> str:
+    return host.removeprefix("::ffff:")  # an IPv4 address, as an IPv6 socket names it
+
+
+def _address(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 # ---------------------------------------------------------------------------- the others
 
 
-def _join(place: Place, mine: Mapping[str, Any], wait: float) -> Meeting:
+def _join(place: Place, introduction: Mapping[str, Any], wait: float) -> Meeting:
     until = time.monotonic() + wait + LONGER
-    met = False
-    reason = "no answer"
+    met, reason = False, "no answer"
     while (left := until - time.monotonic()) > 0:
         try:
             with (
                 socket.create_connection((place.host, place.port + 1), left) as connection,
                 connection.makefile("rwb") as stream,
             ):
-                _write(stream, mine)
+                _write(stream, introduction)
                 met = True
                 connection.settimeout(left)
                 answer = _read_line(stream)
-                state = _read_exactly(stream, int(answer.get("bytes", 0)))
+                if "refused" in answer:
+                    raise WorkersError(str(answer["refused"]))
+                return _agreed(answer, stream, place)
+        except WorkersError:
+            raise
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error) or "no answer"
             time.sleep(min(BETWEEN_TRIES, max(left, 0)))
-            continue
-        if "refused" in answer:
-            raise WorkersError(answer["refused"])
-        return Meeting(tuple(answer["addresses"]), state)
     gone = "it went before all had come" if met else reason
     raise WorkersError(
         f"Expected worker 0 at {place.host}, port {place.port + 1}, within {wait:g} seconds. "
         f"Received: {gone}. Look at what worker 0 printed; see that the address is that of its "
         "machine, and that no firewall is between. Nothing was trained."
     )
+
+
+def _agreed(answer: Mapping[str, Any], stream: BinaryIO, place: Place) -> Meeting:
+    addresses, size = answer.get("addresses"), answer.get("bytes")
+    if type(addresses) is not list or len(addresses) != place.count or type(size) is not int:
+        raise ValueError("it is no worker")
+    if not 0 <= size <= LONGEST_STATE:
+        raise ValueError("it is no worker")
+    state = stream.read(size)
+    if len(state) < size:
+        raise ValueError("it went")
+    return Meeting(tuple(map(str, addresses)), state)
 
 
 # ---------------------------------------------------------------------------- what is sent
@@ -243,16 +295,10 @@ def _read_line(stream: BinaryIO) -> dict[str, Any]:
     line = stream.readline(LONGEST_LINE)
     if not line.endswith(b"\n"):
         raise ValueError("it went")
-    said = json.loads(line)
+    try:
+        said = json.loads(line)
+    except RecursionError:
+        said = None
     if not isinstance(said, dict):
         raise ValueError("it is no worker")
     return said
-
-
-def _read_exactly(stream: BinaryIO, size: int) -> bytes:
-    if not 0 <= size <= LONGEST_STATE:
-        raise ValueError("it is no worker")
-    body = stream.read(size)
-    if len(body) < size:
-        raise ValueError("it went")
-    return body

@@ -47,6 +47,7 @@ class Place:
         Introduced in lesson 8.
         """
         if "RANK" not in environment and "WORLD_SIZE" not in environment:
+            _refuse_others(environment)
             return cls()
         count = _whole(environment, "WORLD_SIZE", 1, MOST_WORKERS)
         return cls(
@@ -55,9 +56,26 @@ class Place:
             host=environment.get("MASTER_ADDR") or cls.host,
             # The meeting and the worker's own port come behind it.
             port=_whole(environment, "MASTER_PORT", 1, LAST_PORT - 1),
-            start=int(environment.get("TORCHELASTIC_RESTART_COUNT") or 0),
+            start=_whole(
+                {"TORCHELASTIC_RESTART_COUNT": "0"} | {**environment},
+                "TORCHELASTIC_RESTART_COUNT",
+                0,
+                10**6,
+            ),
             job=environment.get("TORCHELASTIC_RUN_ID", ""),
         )
+
+
+def _refuse_others(environment: Mapping[str, str]) -> None:
+    """Refuse to train alone, many times over, where a launcher of another kind started many."""
+    for name in ("SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE", "TF_CONFIG"):
+        value = environment.get(name, "")
+        if (value.isdecimal() and int(value) > 1) or (name == "TF_CONFIG" and value):
+            raise UsageError(
+                f"Expected to be started by torchrun. Received: {name}={value} in the environment, "
+                "as another launcher sets it for several workers. Let that launcher start one "
+                "torchrun a machine, as notebooks/jobs/several_workers.slurm does."
+            )
 
 
 def _whole(environment: Mapping[str, str], name: str, least: int, most: int) -> int:

@@ -7,19 +7,24 @@ import importlib.util
 import json
 import os
 import re
+import secrets
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from helpers.basics.arguments import check_whole
 from helpers.basics.errors import MissingFileError, WorkersError
-from helpers.basics.files import as_path
-from helpers.workers.launcher import end_all
+from helpers.basics.files import as_path, file_lock
+from helpers.workers.ending import STARTER, this_process
+from helpers.workers.launcher import TIME_TO_END, end_all
 from helpers.workers.worker import REPORT
 
 CHECK_EVERY = 0.2  # seconds
@@ -82,37 +87,43 @@ def start_workers(
             f"Expected a script at {script}. Received: no such file. Check its name and the folder."
         )
     folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.glob(REPORT.format(rank="*")):
-        old.unlink()
-    command = [
-        *_launcher(workers, restarts, _free_ports()), script.as_posix(), *map(str, arguments),
-        "--folder", folder.as_posix(),
-    ]  # fmt: skip
-    began, output = time.monotonic(), folder / OUTPUT
-    with output.open("wb") as stream:
-        process = subprocess.Popen(
-            command, stdout=stream, stderr=subprocess.STDOUT, env=_environment(threads)
-        )
-        try:
-            starts = _watch(process, folder)
-        finally:
-            end_all([process])
-    reports = _reports(folder, workers)
-    if process.returncode:
+    lock = file_lock(folder / ".started.lock", partial(_refuse, folder))
+    try:
+        for old in folder.glob(REPORT.format(rank="*")):
+            old.unlink()
+        command = [
+            *_launcher(workers, restarts, _free_ports()), script.as_posix(),
+            *map(str, arguments), "--folder", folder.as_posix(),
+        ]  # fmt: skip
+        began, output = time.monotonic(), folder / OUTPUT
+        code, starts = _run(command, _environment(threads), folder, output, workers)
+        reports = [_report(folder, rank) for rank in range(workers)]
+    finally:
+        lock.release()
+    if code:
         raise WorkersError(_why(reports, output))
     return Outcome(reports, time.monotonic() - began, starts, output)
 
 
+def _refuse(folder: Path, lock: object) -> None:
+    raise WorkersError(
+        f"Expected to be the only one that starts workers with the folder {folder}. Received: "
+        "another start, which still runs. Wait for it, stop it, or choose another folder."
+    )
+
+
 def _launcher(workers: int, restarts: int, port: int) -> list[str]:
+    name = secrets.token_hex(8)  # of this run: workers of another one are sent away
     if importlib.util.find_spec("torch") is None:
         return [
             sys.executable, "-m", "helpers.workers", f"--restarts={restarts}", f"--port={port}",
-            str(workers),
+            f"--name={name}", str(workers),
         ]  # fmt: skip
+    # The static way, as on several machines: the numbers and the port are those that are given.
     return [
         sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={workers}",
-        f"--max-restarts={restarts}", "--rdzv-backend=c10d", f"--rdzv-endpoint=127.0.0.1:{port}",
-        "--local-addr=127.0.0.1", "--monitor-interval=0.2",
+        f"--max-restarts={restarts}", "--nnodes=1", "--node-rank=0", "--master-addr=127.0.0.1",
+        f"--master-port={port}", f"--rdzv-id={name}", "--monitor-interval=0.2",
     ]  # fmt: skip
 
 
@@ -134,26 +145,48 @@ def _environment(threads: int) -> dict[str, str]:
     number = str(threads)
     return os.environ | {
         "OMP_NUM_THREADS": number, "TF_NUM_INTRAOP_THREADS": number,
-        "TF_NUM_INTEROP_THREADS": number, "PYTHONUNBUFFERED": "1",
+        "TF_NUM_INTEROP_THREADS": number, "PYTHONUNBUFFERED": "1", STARTER: this_process(),
     }  # fmt: skip
 
 
-def _watch(process: subprocess.Popen, folder: Path) -> int:
-    """Wait for the end; say when all were started anew. Gives how often they were started."""
+def _run(
+    command: Sequence[str], environment: Mapping[str, str], folder: Path, output: Path, workers: int
+) -> tuple[int, int]:
+    """The exit code of the launcher, and how often it started the workers."""
+    with output.open("wb") as stream:
+        process = subprocess.Popen(
+            command, stdout=stream, stderr=subprocess.STDOUT, env=environment
+        )
+        try:
+            return _watch(process, folder, workers)
+        finally:
+            # torchrun waits longer than a learner does for what does not end by itself.
+            own = _descendants(process.pid)
+            end_all([process], 2 * TIME_TO_END)  # it has workers of its own to end
+            for worker in own:
+                with contextlib.suppress(psutil.Error):
+                    worker.kill()
+
+
+def _descendants(pid: int) -> list[psutil.Process]:
+    with contextlib.suppress(psutil.Error):
+        return psutil.Process(pid).children(recursive=True)
+    return []
+
+
+def _watch(process: subprocess.Popen, folder: Path, workers: int) -> tuple[int, int]:
+    """Wait for the end; say when all were started anew. Ends what no other start would mend."""
     starts = 1
     while process.poll() is None:
         time.sleep(CHECK_EVERY)
-        first = _report(folder, 0)
-        if first.get("start", 0) >= starts and "epoch" in first:
-            starts = first["start"] + 1
-            print(
-                f"A worker stopped. All were started anew, and go on after epoch {first['epoch']}."
-            )
-    return starts
-
-
-def _reports(folder: Path, workers: int) -> list[dict[str, Any]]:
-    return [_report(folder, rank) for rank in range(workers)]
+        reports = [_report(folder, rank) for rank in range(workers)]
+        if any(report.get("hopeless") for report in reports):
+            return 1, starts
+        if reports[0].get("start", 0) >= starts and "epoch" in reports[0]:
+            starts = reports[0]["start"] + 1
+            epoch = reports[0]["epoch"]
+            print(f"A worker stopped. All were started anew, and go on after epoch {epoch}.")
+    return process.returncode, starts
 
 
 def _report(folder: Path, rank: int) -> dict[str, Any]:
@@ -165,17 +198,19 @@ def _report(folder: Path, rank: int) -> dict[str, Any]:
 
 def _why(reports: Sequence[Mapping[str, Any]], output: Path) -> str:
     """The reason of a worker that had one of its own; the others only noticed that it went."""
-    own = [one for one in reports if one.get("fault") and not one.get("gone")]
+    own = [report for report in reports if report.get("fault") and not report.get("gone")]
     if own:
-        return own[0]["fault"]
+        return min(own, key=lambda report: report["at"])["fault"]
     printed = output.read_text(errors="replace")
-    if error := re.search(r"^\w*(Error|Exception)\b.*", printed, re.MULTILINE):
+    if errors := re.findall(r"^(?:[\w.]*\.)?\w*(?:Error|Exception)\b.*", printed, re.MULTILINE):
+        ours = [error for error in errors if not error.startswith("torch.")]
         return (
-            f"Expected the script to run. Received: {error[0]} The whole is in {output}. Mend the "
-            "script, then start it again."
+            f"Expected the script to run. Received: {(ours or errors)[-1]} The whole is in "
+            f"{output}. Mend the script, then start it again."
         )
+    lines = [line for line in printed.splitlines() if line.strip()]
     return (
-        "Expected all workers to come to their end. Received: one that stopped without a word, "
-        f"killed perhaps, or short of memory. What they printed is in {output}. Run the cell again "
-        "to go on after the last whole epoch."
+        "Expected all workers to come to their end. Received: one that stopped without an error, "
+        f"killed perhaps, or short of memory. Its last words: {lines[0] if lines else 'none'} "
+        f"What they printed is in {output}. Run the cell again to go on after the last whole epoch."
     )

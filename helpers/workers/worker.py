@@ -15,36 +15,32 @@ comes new, and no disk has to be shared.
 from __future__ import annotations
 
 import contextlib
-import io
+import hashlib
+import importlib.metadata
 import json
 import os
-import re
+import platform
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from helpers.basics.errors import (
-    CheckpointError,
-    CourseError,
-    UsageError,
-    WorkersError,
-    wrapped,
-)
+from helpers.basics.arguments import check_whole
+from helpers.basics.errors import CheckpointError, CourseError, UsageError, WorkersError
 from helpers.basics.files import as_path, written_whole
 from helpers.basics.memory import peak_memory
 from helpers.basics.quiet import quiet_tensorflow
+from helpers.datasets.augment import Augmentation
 from helpers.datasets.batches import make_batches
 from helpers.datasets.dataset import ImageDataset, Split
-from helpers.training.checkpoints import Checkpoint, CheckpointFolder, assign, copies
+from helpers.training.checkpoints import Checkpoint, CheckpointFolder
 from helpers.training.sameness import split_digest
-from helpers.workers.meeting import Meeting, meet
+from helpers.workers.ending import end_at_once, end_with_starter, other_is_gone, words_of
+from helpers.workers.meeting import Meeting, link_of, meet
 from helpers.workers.place import Place
+from helpers.workers.state import packed, read_state, unpacked, write_state
 
 if TYPE_CHECKING:
     import keras
@@ -52,10 +48,8 @@ if TYPE_CHECKING:
     import torch
 
 REPORT = "worker_{rank}.json"
-# What TensorFlow's errors are called when another worker is gone, by where it was noticed, and
-# what gloo, with which PyTorch's workers talk, calls it.
-GONE = ("UnavailableError", "AbortedError", "CancelledError", "DeadlineExceededError")
-GONE_FOR_GLOO = re.compile("[Cc]onnection (closed|reset|refused)|[Tt]imed out|gloo")
+PACKAGES = ("keras", "tensorflow", "tensorflow-cpu", "torch", "numpy")
+MAY_GROW = "epochs"  # the one setting that may be another when a training goes on
 
 
 @contextlib.contextmanager
@@ -85,20 +79,22 @@ def join_workers(
     Introduced in lesson 8.
     """
     place = Place.of_this_process()
-    worker = Worker(place, as_path(folder))
+    end_with_starter()
+    worker = Worker(place, as_path(folder), settings, wait)
     with contextlib.ExitStack() as closing:
         try:
-            worker.note()
             if place.rank == 0:
                 closing.enter_context(worker.kept_in.locked())
-            worker.join(dataset, settings, wait)
+            worker.join(dataset)
             yield worker
             worker.note(done=True, peak_megabytes=round(peak_memory() / 1e6))
-        except Exception as error:
+        except BaseException as error:
+            # Where it is no fault of the course's kind, another start may do better.
+            hopeless = isinstance(error, CourseError)
+            worker.note(fault=words_of(error), gone=other_is_gone(error), hopeless=hopeless)
             if place.count == 1:
-                worker.note(fault=str(error))
                 raise
-            _end(worker, error)
+            end_at_once(place.rank, error)
 
 
 class Worker:
@@ -109,32 +105,40 @@ class Worker:
         count: how many there are.
     """
 
-    def __init__(self, place: Place, folder: Path):
-        self.place = place
+    def __init__(self, place: Place, folder: Path, settings: Mapping[str, Any], wait: float):
+        self.place, self.wait = place, wait
         self.rank, self.count = place.rank, place.count
+        self.settings = json.loads(json.dumps(dict(settings)))
         self.kept_in = CheckpointFolder(folder / "epochs")
         self._report_in = folder / REPORT.format(rank=place.rank)
         self._report: dict[str, Any] = {
             "rank": place.rank, "count": place.count, "start": place.start, "pid": os.getpid(),
         }  # fmt: skip
-        self._meeting: Meeting | None = None
+        self._meeting = Meeting((), b"")
         self._kept: Checkpoint | None = None
-        self._settings: dict[str, Any] = {}
+        self._training: dict[str, Any] = {}  # what makes it this training and no other
 
-    def join(self, dataset: ImageDataset, settings: Mapping[str, Any], wait: float) -> None:
-        self._settings = json.loads(json.dumps(dict(settings)))
-        self._wait = wait
-        facts = {
-            **self._settings, **_versions(),
+    def join(self, dataset: ImageDataset) -> None:
+        """Meet the others, and take over how far the training is.
+
+        Introduced in lesson 8.
+        """
+        self.note()
+        self._training = {
+            **{name: value for name, value in self.settings.items() if name != MAY_GROW},
             "the training images": split_digest(dataset.train),
             "the validation images": split_digest(dataset.validation),
-        }  # fmt: skip
-        if not self.rank:
-            self._kept = self._newest(facts)
-        self._meeting = meet(self.place, facts, _packed(self._kept), wait=wait)
-        self._kept = _unpacked(self._meeting.state)
+        }
+        self._kept = self._newest()
+        facts = self.settings | self._training | _surroundings()
+        epoch = self._kept.epoch if self._kept else 0
+        state = b"" if self.rank else packed(self._kept)
+        self._meeting = meet(self.place, facts, state, epoch=epoch, wait=self.wait)
+        # gloo would take the link of this machine's own name, which others may not reach.
+        if self.count > 1 and (link := link_of(self._meeting.addresses[self.rank])):
+            os.environ.setdefault("GLOO_SOCKET_IFNAME", link)
+        self._kept = unpacked(self._meeting.state)
         self.note(epoch=self._kept.epoch if self._kept else 0)
-        self._facts = facts
 
     def strategy(self) -> tf.distribute.Strategy:
         """TensorFlow's engine for this many workers: its own default one for a single worker.
@@ -153,10 +157,10 @@ class Worker:
         os.environ["TF_CONFIG"] = json.dumps({"cluster": cluster, "task": task})
         # TensorFlow would wait without end for one that went since they met.
         missing = WorkersError(
-            f"Expected all workers to begin within {self._wait:g} seconds. Received: one that "
+            f"Expected all workers to begin within {self.wait:g} seconds. Received: one that "
             "went after all had met. Look at what the others printed, then start again."
         )
-        watch = threading.Timer(self._wait, _end, (self, missing))
+        watch = threading.Timer(self.wait, self._give_up, [missing])
         watch.daemon = True
         watch.start()
         try:
@@ -164,21 +168,34 @@ class Worker:
         finally:
             watch.cancel()
 
+    def _give_up(self, error: WorkersError) -> None:
+        self.note(fault=str(error), gone=True)
+        end_at_once(self.rank, error)
+
     def batches(
-        self, split: Split, batch_size: int, epoch: int, *, seed: int = 0
+        self,
+        split: Split,
+        batch_size: int,
+        epoch: int,
+        *,
+        seed: int = 0,
+        augment: Sequence[Augmentation] = (),
     ) -> Iterator[tuple[tf.Tensor, tf.Tensor, tf.Tensor]]:
         """This worker's part of each batch, in the order of the epoch, and how many it has whole.
 
         Gives (images, labels, whole): uint8 (some, height, width, channels), int64 (some,), and
-        the number of images that all workers have together.
+        the number of images that all workers have together. The other arguments are those of
+        `make_batches`.
 
         Raises:
-            UsageError: a batch has fewer images than there are workers.
+            UsageError: a batch has fewer images than there are workers: synchronised batch norm
+                cannot do with a part that is empty.
 
         Introduced in lesson 8.
         """
         import tensorflow as tf
 
+        check_whole("batch_size", batch_size)
         last = len(split) % batch_size or batch_size
         if min(last, len(split)) < self.count:
             raise UsageError(
@@ -188,7 +205,7 @@ class Worker:
             )
         parts = make_batches(
             split, batch_size, shuffle=True, seed=seed, first_epoch=epoch,
-            share=(self.rank, self.count),
+            share=(self.rank, self.count), augment=augment,
         )  # fmt: skip
         for number, (images, labels) in enumerate(parts):
             whole = min(batch_size, len(split) - number * batch_size)
@@ -208,15 +225,15 @@ class Worker:
         """
         first = 0
         if self._kept:
-            _assign(variables, self._kept.part("state"))
+            write_state(variables, self._kept.part("state"))
             first = self._kept.epoch
         for epoch in range(first, epochs):
             self.note(epoch=epoch)
             yield epoch
-            # All read: the running averages of batch norm are brought together by that.
-            arrays = {f"state/{n}": array for n, array in enumerate(_copies(variables))}
+            # All read: where TensorFlow has to bring a variable together, all have to take part.
+            arrays = {f"state/{n}": array for n, array in enumerate(read_state(variables))}
             if not self.rank:
-                self.kept_in.save(Checkpoint(epoch + 1, arrays, {"facts": self._facts}))
+                self.kept_in.save(Checkpoint(epoch + 1, arrays, {"training": self._training}))
             self.note(epoch=epoch + 1)
 
     def note(self, **values: Any) -> None:
@@ -225,20 +242,21 @@ class Worker:
         Introduced in lesson 8.
         """
         self._report |= values | {"at": time.time()}
-        with written_whole(self._report_in) as temporary:
+        # A report is no reason to end a training.
+        with contextlib.suppress(OSError), written_whole(self._report_in) as temporary:
             temporary.write_text(json.dumps(self._report))
 
-    def _newest(self, facts: Mapping[str, Any]) -> Checkpoint | None:
-        """What the folder holds of this training."""
-        found, useless = self.kept_in.newest(lambda kept: kept.facts["facts"] is not None)
+    def _newest(self) -> Checkpoint | None:
+        """What the folder on this worker's disk holds of this training."""
+        if not self.kept_in.folder.is_dir():
+            return None
+        found, useless = self.kept_in.newest(lambda kept: kept.facts["training"] is not None)
         for words in useless:
             print(f"The checkpoint {words}. The one before it is whole.")
         if not found:
             return None
-        before = found.facts["facts"]
-        other = [
-            n for n in facts if n in self._settings or "images" in n if before.get(n) != facts[n]
-        ]
+        before = found.facts["training"]
+        other = [name for name, value in self._training.items() if before.get(name) != value]
         if other:
             raise CheckpointError(
                 f"Expected in {self.kept_in} the training that is asked for. Received: one with "
@@ -247,67 +265,12 @@ class Worker:
         return found
 
 
-def _versions() -> dict[str, str]:
+def _surroundings() -> dict[str, str]:
     """What has to be the same, or the workers would compute something else, or not talk."""
-    import importlib.metadata
-
-    names = ("keras", "tensorflow", "numpy")
-    found = {}
-    for name in names:
-        for package in (name, f"{name}-cpu"):
-            with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-                found[name] = importlib.metadata.version(package)
+    found = {"Python": platform.python_version().rpartition(".")[0]}
+    for package in PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[package.removesuffix("-cpu")] = importlib.metadata.version(package)
+    with contextlib.suppress(OSError):
+        found["the script"] = hashlib.sha256(Path(sys.argv[0]).read_bytes()).hexdigest()[:16]
     return found
-
-
-def _copies(variables: Sequence) -> list[np.ndarray]:
-    if variables and hasattr(variables[0], "detach"):  # a tensor of PyTorch
-        return [tensor.detach().numpy().copy() for tensor in variables]
-    return copies(variables)
-
-
-def _assign(variables: Sequence, arrays: Sequence[np.ndarray]) -> None:
-    if variables and hasattr(variables[0], "detach"):
-        for tensor, array in zip(variables, arrays, strict=True):
-            tensor.detach().numpy()[...] = array
-    else:
-        assign(variables, arrays)
-
-
-def _packed(kept: Checkpoint | None) -> bytes:
-    if kept is None:
-        return b""
-    content = io.BytesIO()
-    facts = np.frombuffer(json.dumps([kept.epoch, kept.facts]).encode(), np.uint8)
-    np.savez(content, facts=facts, **kept.arrays)
-    return content.getvalue()
-
-
-def _unpacked(state: bytes) -> Checkpoint | None:
-    if not state:
-        return None
-    with np.load(io.BytesIO(state), allow_pickle=False) as stored:
-        arrays = {name: stored[name] for name in stored.files}
-    epoch, facts = json.loads(arrays.pop("facts").tobytes())
-    return Checkpoint(epoch, arrays, facts)
-
-
-def _end(worker: Worker, error: Exception) -> None:
-    """Say what went wrong, and end: TensorFlow would wait for the others when Python exits."""
-    by_gloo = isinstance(error, RuntimeError) and GONE_FOR_GLOO.search(str(error))
-    if type(error).__name__ in GONE or by_gloo:
-        words = (
-            "Expected all workers to go on. Received: another one that stopped or no longer "
-            "answers. What worker 0 kept of whole epochs is there: start again to go on."
-        )
-        gone = True
-    else:
-        words, gone = str(error), False
-        if not isinstance(error, CourseError):
-            traceback.print_exception(error)
-    with contextlib.suppress(Exception):
-        worker.note(fault=words, gone=gone)
-    print(wrapped(f"Worker {worker.rank}: {words}"), file=sys.stderr)
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
-    os._exit(1)

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from helpers.basics.errors import WorkersError
-from helpers.workers.meeting import meet
+from helpers.workers.meeting import link_of, meet
 from helpers.workers.place import Place
 
 FACTS = {"seed": 0, "keras": "3.15.1"}
@@ -50,6 +50,11 @@ def test_all_get_the_state_and_the_same_addresses_in_order(port, count):
     addresses = met[0].addresses
     assert len({*addresses}) == count
     assert all(address.startswith("127.0.0.1:") for address in addresses)
+
+
+def test_the_link_of_an_address():
+    assert link_of("127.0.0.1:80").startswith("lo")
+    assert link_of("203.0.113.7:80") == ""  # kept for examples: no machine has it
 
 
 def test_they_may_come_in_any_order_and_late(port):

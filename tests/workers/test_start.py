@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -14,6 +15,7 @@ import pytest
 
 from helpers.basics.errors import MissingFileError, UsageError, WorkersError
 from helpers.workers import start
+from helpers.workers.launcher import main
 from helpers.workers.start import start_workers
 
 BEGINNING = """
@@ -40,6 +42,7 @@ def launcher(request):
         pytest.importorskip("torch")
     else:
         request.getfixturevalue("no_torch")
+    return request.param
 
 
 @pytest.fixture
@@ -80,7 +83,8 @@ def test_when_one_stops_all_are_started_anew(launcher, script, tmp_path, capsys)
 
 def test_the_reason_of_the_one_that_had_one_is_said(no_torch, script, tmp_path):
     path = script("""
-        note(fault="another one went" if rank == 0 else "the disk is full", gone=rank == 0)
+        words = "another one went" if rank == 0 else "the disk is full"
+        note(fault=words, gone=rank == 0, at=rank)
         sys.exit(1)
         """)
     with pytest.raises(WorkersError, match="^the disk is full$"):
@@ -93,14 +97,14 @@ def test_a_fault_of_the_script_is_said_by_its_last_line(no_torch, script, tmp_pa
 
 
 def test_one_that_is_killed_without_a_word(no_torch, script, tmp_path):
-    with pytest.raises(WorkersError, match="one that stopped without a word, killed perhaps"):
+    with pytest.raises(WorkersError, match="one that stopped without an error, killed perhaps"):
         start_workers(script("os.kill(os.getpid(), 9)"), folder=tmp_path / "run", restarts=1)
 
 
 def test_an_interrupt_ends_all_workers(launcher, script, tmp_path, monkeypatch):
     path = script("note(pid=os.getpid()); time.sleep(60)")
 
-    def interrupted(process, folder):
+    def interrupted(process, folder, workers):
         while not all(start._report(folder, rank).get("pid") for rank in range(2)):
             time.sleep(0.05)
         raise KeyboardInterrupt
@@ -113,6 +117,71 @@ def test_an_interrupt_ends_all_workers(launcher, script, tmp_path, monkeypatch):
     while any(map(psutil.pid_exists, pids)) and time.monotonic() < until:
         time.sleep(0.05)
     assert not any(map(psutil.pid_exists, pids))
+
+
+@pytest.mark.parametrize("text", ["", "signal.signal(signal.SIGTERM, signal.SIG_IGN)"])
+def test_no_worker_outlives_the_one_who_waits_for_it(launcher, script, tmp_path, text):
+    """As when a kernel is killed: torchrun's workers are in a session of their own."""
+    path = script(f"""
+        import signal
+        from helpers.workers.ending import end_with_starter
+        {text}
+        end_with_starter()
+        note(pid=os.getpid())
+        time.sleep(60)
+        """)
+    code = (
+        "import importlib.util, sys\n"
+        "from helpers.workers import start\n"
+        f"if {launcher == 'own launcher'}:\n"
+        "    start.importlib.util.find_spec = lambda name: None\n"
+        f"start.start_workers({path.as_posix()!r}, folder={(tmp_path / 'run').as_posix()!r})\n"
+    )
+    starter = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
+    while not all(start._report(tmp_path / "run", rank).get("pid") for rank in range(2)):
+        time.sleep(0.05)
+    pids = [start._report(tmp_path / "run", rank)["pid"] for rank in range(2)]
+    starter.kill()
+    starter.wait()
+    until = time.monotonic() + 20
+    while any(map(psutil.pid_exists, pids)) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not any(map(psutil.pid_exists, pids))
+
+
+def test_what_another_start_would_not_mend_is_not_tried_again(launcher, script, tmp_path):
+    path = script("""
+        note(fault="the disk is full", hopeless=True, at=1)
+        sys.exit(1)
+        """)
+    with pytest.raises(WorkersError, match="^the disk is full$"):
+        start_workers(path, folder=tmp_path / "run", restarts=1_000)
+
+
+def test_the_first_reason_is_said(no_torch, script, tmp_path):
+    path = script("note(fault=f'reason {rank}', at=9 - rank); sys.exit(1)")
+    with pytest.raises(WorkersError, match="^reason 1$"):
+        start_workers(path, folder=tmp_path / "run", restarts=0)
+
+
+def test_two_starts_into_one_folder_are_refused(no_torch, script, tmp_path):
+    path = script("note(pid=os.getpid()); time.sleep(2)")
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(start_workers, path, folder=tmp_path / "run")
+        while not start._report(tmp_path / "run", 0):
+            time.sleep(0.05)
+        with pytest.raises(WorkersError, match="only one that starts workers"):
+            start_workers(path, folder=tmp_path / "run")
+        assert first.result().starts == 1
+
+
+@pytest.mark.parametrize(
+    "arguments", [["0", "x.py"], ["two", "x.py"], ["2"], ["--restarts", "-1", "2", "x.py"]]
+)
+def test_the_own_launcher_says_what_it_expects(arguments, capsys):
+    with pytest.raises(SystemExit):
+        main(arguments)
+    assert "expected" in capsys.readouterr().err
 
 
 def test_reports_of_an_earlier_run_are_none_of_this(no_torch, script, tmp_path):

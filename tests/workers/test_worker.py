@@ -13,11 +13,11 @@ import tensorflow as tf
 
 from helpers.basics.errors import CheckpointError, StorageError, UsageError
 from helpers.training.checkpoints import CheckpointFolder
-from helpers.workers import join_workers, start_workers, worker
+from helpers.workers import ending, join_workers, start_workers, worker
 from helpers.workers.place import Place
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "notebooks"
-SETTINGS = {"seed": 0, "rate": 0.5}
+SETTINGS = {"seed": 0, "rate": 0.5, "epochs": 3}
 
 
 def report(folder: Path, rank: int = 0) -> dict:
@@ -56,12 +56,28 @@ class TestAlone:
                     weight.data += 1
             assert weight.tolist() == [epochs, epochs]
 
-    @pytest.mark.parametrize("name", SETTINGS)
+    @pytest.mark.parametrize("name", ["seed", "rate"])
     def test_a_folder_of_other_settings_is_refused(self, dataset, tmp_path, name):
         trained(dataset, tmp_path, 1)
         with pytest.raises(CheckpointError, match=rf"Received: one with another {name}\."):
             trained(dataset, tmp_path, 2, {**SETTINGS, name: 7})
         assert trained(dataset, tmp_path, 2) == [2, 2, 2]
+
+    def test_more_epochs_are_no_other_training(self, dataset, tmp_path):
+        trained(dataset, tmp_path, 1)
+        assert trained(dataset, tmp_path, 2, {**SETTINGS, "epochs": 7}) == [2, 2, 2]
+
+    @pytest.mark.parametrize("of_torch", [False, True])
+    def test_a_network_of_other_shapes_is_refused(self, dataset, tmp_path, of_torch):
+        trained(dataset, tmp_path, 1)
+        other = keras.Variable(np.zeros((2, 3)))
+        if of_torch:
+            other = pytest.importorskip("torch").zeros(2, 3)
+        with (
+            pytest.raises(CheckpointError, match=r"shapes \(2, 3\)\. Received: 1, \(3,\)"),
+            join_workers(dataset, SETTINGS, tmp_path) as one,
+        ):
+            next(one.epochs([other], 2))
 
     def test_and_one_of_other_images(self, dataset, make_dataset, tmp_path):
         trained(dataset, tmp_path, 1)
@@ -94,6 +110,13 @@ class TestAlone:
         assert (noted["rank"], noted["count"], noted["right"], noted["done"]) == (0, 1, 7, True)
         assert 50 < noted["peak_megabytes"] < 100_000
 
+    def test_a_report_that_cannot_be_written_ends_no_training(self, dataset, tmp_path, monkeypatch):
+        def full(path):
+            raise StorageError("the disk is full")
+
+        monkeypatch.setattr(worker, "written_whole", full)
+        assert trained(dataset, tmp_path, 1) == [1, 1, 1]
+
     def test_one_worker_alone_needs_no_engine(self, dataset, tmp_path):
         with join_workers(dataset, SETTINGS, tmp_path) as one:
             assert one.strategy() is tf.distribute.get_strategy()
@@ -101,10 +124,10 @@ class TestAlone:
 
 def of_count(monkeypatch, dataset, tmp_path, rank: int, count: int):
     """A worker of several that has met nobody."""
-    one = worker.Worker(Place(rank, count), tmp_path / str(rank))
-    one.kept_in.folder.mkdir(parents=True, exist_ok=True)
-    monkeypatch.setattr(worker, "meet", lambda place, facts, state, **_: worker.Meeting((), state))
-    one.join(dataset, SETTINGS, 1)
+    one = worker.Worker(Place(rank, count), tmp_path / str(rank), SETTINGS, wait=1)
+    met = worker.Meeting([f"127.0.0.1:{n}" for n in range(count)], b"")
+    monkeypatch.setattr(worker, "meet", lambda *_, **__: met)
+    one.join(dataset)
     return one
 
 
@@ -139,6 +162,12 @@ class TestBatches:
         )
         assert not np.array_equal(first, second)
 
+    def test_they_may_be_augmented(self, monkeypatch, dataset, tmp_path):
+        one = of_count(monkeypatch, dataset, tmp_path, 0, 1)
+        black = [lambda images, random: images * 0]
+        images, *_ = next(one.batches(dataset.train, 24, 0, augment=black))
+        assert not np.asarray(images).any()
+
     @pytest.mark.parametrize(("count", "size"), [(25, 24), (3, 22), (5, 10)])
     def test_fewer_images_than_workers_are_refused(
         self, monkeypatch, dataset, tmp_path, count, size
@@ -155,7 +184,8 @@ class TestEnd:
             (tf.errors.UnavailableError(None, None, "Socket closed"), True),
             (tf.errors.AbortedError(None, None, "x"), True),
             (RuntimeError("[gloo/transport] Connection closed by peer [127.0.0.1]:5"), True),
-            (RuntimeError("of the reader's own"), False),
+            (RuntimeError("of the reader's own: a photo timed out"), False),
+            (KeyboardInterrupt(), False),
             (StorageError("the disk is full"), False),
             (ZeroDivisionError("division by zero"), False),
         ],
@@ -165,19 +195,35 @@ class TestEnd:
     ):
         """It does not wait for the others, as TensorFlow would when Python exits."""
         ends = []
-        monkeypatch.setattr(worker.os, "_exit", ends.append)
+        monkeypatch.setattr(ending.os, "_exit", ends.append)
         monkeypatch.setenv("RANK", "1")
         monkeypatch.setenv("WORLD_SIZE", "2")
         monkeypatch.setenv("MASTER_PORT", "29400")
-        monkeypatch.setattr(worker, "meet", lambda *_, **__: worker.Meeting((), b""))
+        met = worker.Meeting(["127.0.0.1:1", "127.0.0.1:2"], b"")
+        monkeypatch.setattr(worker, "meet", lambda *_, **__: met)
         with join_workers(dataset, SETTINGS, tmp_path):
             raise error
         assert ends == [1]
         noted = report(tmp_path, 1)
         assert noted["gone"] == gone
+        assert noted["hopeless"] == isinstance(error, StorageError)
         expected = "another one that stopped or no longer answers" if gone else str(error)
         assert expected in noted["fault"]
-        assert "Worker 1: " in capfd.readouterr().err
+        printed = capfd.readouterr().err
+        assert "Worker 1: " in printed
+        assert str(error) in printed  # of one that is gone, too: the reason may be another
+
+    def test_it_ends_also_where_its_words_find_no_room(self, monkeypatch):
+        ends = []
+
+        def full(*_):
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(ending.os, "_exit", ends.append)
+        monkeypatch.setattr(ending.sys.stdout, "flush", full)
+        with pytest.raises(OSError, match="No space"):
+            ending.end_at_once(1, StorageError("x"))
+        assert ends == [1]
 
 
 def run(folder, *settings, workers, script="several_workers.py"):

@@ -1,0 +1,167 @@
+"""The files for Slurm and Kubernetes, as far as they can be tried without a cluster."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+SLURM = ROOT / "notebooks" / "jobs" / "several_workers.slurm"
+KUBERNETES = ROOT / "notebooks" / "jobs" / "several_workers.yaml"
+# What each machine runs; the number of the machine and the address differ.
+DOCUMENTED = [
+    "--nnodes=4", "--node-rank={rank}", "--nproc-per-node=1", "--master-addr={first}",
+    "--master-port={port}", "--max-restarts=3", "notebooks/several_workers.py",
+]  # fmt: skip
+
+needs_bash = pytest.mark.skipif(not shutil.which("bash"), reason="bash is not here")
+
+# What a cluster has, as functions of bash: each machine of srun runs the same command.
+STAND_INS = """
+scontrol() { [ "$*" = "show hostnames node[07-10]" ] && printf '%s\n' node07 node08 node09 node10; }
+srun() {
+    [ "$1" = --kill-on-bad-exit=1 ] || return 9
+    for number in 0 1 2 3; do SLURM_NODEID=$number "${@:2}" || return; done
+}
+export -f scontrol srun
+"""
+
+
+@pytest.fixture
+def run_slurm(tmp_path):
+    """Gives a function that runs the job as Slurm does, with stand-ins for its commands."""
+
+    def run(*arguments, job=1_234_567, torchrun='printf "%s|" torchrun "$@"; echo'):
+        (tmp_path / "torchrun").write_text(f"#!/bin/bash\n{torchrun}\n")
+        (tmp_path / "torchrun").chmod(0o755)
+        (tmp_path / "stand_ins").write_text(STAND_INS)
+        slurm = {
+            "SLURM_JOB_NODELIST": "node[07-10]", "SLURM_JOB_ID": job, "SLURM_NNODES": 4,
+            "SLURM_CPUS_PER_TASK": 8, "BASH_ENV": tmp_path / "stand_ins",
+        }  # fmt: skip
+        environment = os.environ | {name: str(value) for name, value in slurm.items()}
+        environment["PATH"] = f"{tmp_path}:{os.environ['PATH']}"
+        return subprocess.run(
+            ["bash", SLURM, *arguments], env=environment, capture_output=True, text=True
+        )
+
+    return run
+
+
+@needs_bash
+def test_bash_reads_the_job_of_slurm():
+    subprocess.run(["bash", "-n", SLURM], check=True)
+
+
+@needs_bash
+def test_slurm_runs_the_documented_command_on_each_machine(run_slurm):
+    done = run_slurm("--epochs", "3", "--dataset", "my photos")
+    assert done.returncode == 0, done.stderr
+    lines = [line.rstrip("|").split("|") for line in done.stdout.splitlines()]
+    port = 20_000 + 4_567 * 8
+    for rank, line in enumerate(lines):
+        command = [word.format(rank=rank, first="node07", port=port) for word in DOCUMENTED]
+        own = ["--folder", "scratch/several_workers_1234567"]
+        given = ["--epochs", "3", "--dataset", "my photos"]
+        assert line == ["torchrun", *command, *own, *given]
+    assert len(lines) == 4
+
+
+@needs_bash
+def test_each_machine_uses_its_cores(run_slurm):
+    done = run_slurm(torchrun='echo "$OMP_NUM_THREADS $TF_NUM_INTRAOP_THREADS"')
+    assert done.stdout.split() == ["8", "8"] * 4
+
+
+@needs_bash
+def test_a_failure_on_a_machine_is_a_failure_of_the_job(run_slurm):
+    assert run_slurm(torchrun='[ "$2" != "--node-rank=2" ]').returncode != 0
+
+
+@needs_bash
+@pytest.mark.parametrize("job", [1, 4_999, 5_000, 99_999_999])
+def test_ports_are_ports(run_slurm, job):
+    words = run_slurm(job=job).stdout.split("|")
+    (port,) = {word.partition("=")[2] for word in words if word.startswith("--master-port")}
+    assert 20_000 <= int(port) <= 65_535 - 8
+    assert int(port) % 8 == 0
+
+
+def test_what_is_asked_of_slurm_stands_before_the_commands():
+    """sbatch reads no #SBATCH behind the first command."""
+    lines = SLURM.read_text(encoding="utf-8").splitlines()
+    commands = [n for n, line in enumerate(lines) if line and not line.startswith("#")]
+    asked = [n for n, line in enumerate(lines) if line.startswith("#SBATCH")]
+    assert lines[0] == "#!/bin/bash"
+    assert asked and max(asked) < commands[0]
+    words = [lines[n].split()[1] for n in asked]
+    assert {"--nodes=4", "--ntasks-per-node=1", "--requeue"} <= {*words}
+
+
+@pytest.fixture(scope="module")
+def kubernetes():
+    """The Service and the Job."""
+    return [*yaml.safe_load_all(KUBERNETES.read_text(encoding="utf-8"))]
+
+
+def test_kubernetes_gets_a_service_and_a_job_and_nothing_that_must_be_installed(kubernetes):
+    kinds = [(one["apiVersion"], one["kind"]) for one in kubernetes]
+    assert kinds == [("v1", "Service"), ("batch/v1", "Job")]
+
+
+def test_the_pods_of_kubernetes_find_each_other(kubernetes):
+    service, job = kubernetes
+    pod = job["spec"]["template"]["spec"]
+    assert service["spec"]["clusterIP"] == "None"  # a text: names without an address
+    assert service["spec"]["publishNotReadyAddresses"] is True
+    assert pod["subdomain"] == service["metadata"]["name"]
+    assert service["spec"]["selector"] == {"job-name": job["metadata"]["name"]}
+    assert job["spec"]["completionMode"] == "Indexed"
+
+
+def test_kubernetes_runs_the_documented_command(kubernetes):
+    service, job = kubernetes
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    own = {one["name"]: one["value"] for one in container["env"]}
+    assert all(isinstance(value, str) for value in own.values())
+    first = f"{job['metadata']['name']}-0.{service['metadata']['name']}"
+    port = service["spec"]["ports"][0]["port"]
+    for rank in range(job["spec"]["completions"]):
+        filled = own | {"JOB_COMPLETION_INDEX": str(rank)}  # set by Kubernetes in indexed Jobs
+        words = list(container["command"])
+        for name, value in filled.items():
+            words = [word.replace(f"$({name})", value) for word in words]
+        command = [word.format(rank=rank, first=first, port=port) for word in DOCUMENTED]
+        assert words[: len(command) + 1] == ["torchrun", *command]
+        assert words[len(command) + 1 :] == ["--folder=/kept", "--epochs=3"]
+
+
+def test_the_numbers_of_kubernetes_agree(kubernetes):
+    _, job = kubernetes
+    pod = job["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    own = {one["name"]: one["value"] for one in container["env"]}
+    assert job["spec"]["completions"] == job["spec"]["parallelism"] == int(own["NODES"])
+    cores = container["resources"]["requests"]["cpu"]
+    assert own["OMP_NUM_THREADS"] == own["TF_NUM_INTRAOP_THREADS"] == cores
+    kept = {one["name"]: one["mountPath"] for one in container["volumeMounts"]}
+    assert kept.keys() == {one["name"] for one in pod["volumes"]}
+    assert kept["kept"] == "/kept"
+    assert pod["restartPolicy"] == "OnFailure"
+
+
+def test_what_was_measured_is_the_documented_command(monkeypatch):
+    pytest.importorskip("fcntl")  # Linux and macOS
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    import networks
+
+    machines = networks.Machines(4, networks.NETWORKS[networks.SLOWEST])
+    for rank in range(4):
+        command = networks.command("static", machines, rank)
+        filled = [word.format(rank=rank, first="10.77.0.1", port=29_400) for word in DOCUMENTED]
+        assert {*command[3:]} == {*filled[:-1]}

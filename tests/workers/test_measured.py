@@ -1,0 +1,63 @@
+"""What benchmarks/workers.py and networks.py stored is what the lesson and the cost model claim."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from helpers.workers.cost import Network, StepCost
+
+ROOT = Path(__file__).resolve().parents[2]
+WITHIN = 0.15  # of what was measured
+
+
+def stored(name):
+    file = ROOT / "benchmarks" / "results" / f"{name}.json"
+    return json.loads(file.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("framework", ["TensorFlow", "PyTorch"])
+def test_four_workers_of_one_machine_take_what_the_model_says(framework):
+    model = stored("workers")["speed"]["model"][framework]
+    cores = stored("workers")["speed"]["machine"]["cores"]
+    cost = StepCost(**model["cost"])
+    for batch, row in model["a step of 4 workers"].items():
+        predicted = cost.seconds(4, int(batch.split()[-1]), cores=cores)
+        assert predicted == pytest.approx(row["predicted seconds"], abs=1e-5)
+        assert predicted == pytest.approx(row["measured seconds"], rel=WITHIN), batch
+
+
+def test_networks_take_what_the_model_says():
+    speed = stored("networks")["speed"]
+    cores = speed["machine"]["cores"]
+    for name, row in speed["steps"].items():
+        if name.endswith("cost"):
+            continue
+        framework, machines, rate, _ = name.split(", ")
+        number, unit = rate.split()
+        bytes_a_second = float(number) / 8 * {"Mbit/s": 1e6, "Gbit/s": 1e9}[unit]
+        latency = speed["latency as measured, seconds one way"][name.split(", ", 2)[2]]
+        cost = StepCost(**speed["steps"][f"{framework}, cost"])
+        network = Network(bytes_a_second, latency)
+        predicted = cost.seconds(int(machines.split()[0]), speed["batch"], network, cores)
+        assert predicted == pytest.approx(row["predicted"], abs=1e-5), name
+        assert predicted == pytest.approx(row["measured seconds a step"]["least"], rel=WITHIN), name
+
+
+def test_workers_learn_the_same_in_float64():
+    here = stored("workers")["equality"]["largest distance of a weight"]
+    between = stored("networks")["equal"]["largest distance of a weight"]
+    exact = {name: max(row.values()) for name, row in here.items() if "float64" in name}
+    exact = {name: apart for name, apart in exact.items() if "norm alone" not in name}
+    assert len(exact) == 5
+    for name, apart in (exact | between).items():
+        assert apart < (1e-10 if "norm together" in name else 1e-12), name
+
+
+def test_a_network_that_breaks_is_noticed_within_a_minute_and_the_training_goes_on():
+    for name, row in stored("networks")["cut"].items():
+        if isinstance(row, dict) and "went on" in row:
+            assert row["went on"], name
+            assert all(seconds < 60 for seconds in row["seconds until the workers ended"]), name

@@ -1,0 +1,87 @@
+"""Workers of several machines meet: network namespaces of this one, with a network between."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from helpers.workers.cost import Network
+
+ROOT = Path(__file__).resolve().parents[2]
+# A worker that only meets, and prints what it got.
+WORKER = """
+import json, os, sys
+from helpers.basics.errors import WorkersError
+from helpers.workers import meeting
+from helpers.workers.meeting import link_of, meet
+from helpers.workers.place import Place
+
+meeting.LONGER = 1  # or the test would take longer
+place = Place.of_this_process()
+try:
+    met = meet(place, {"seed": 0}, b"state" if place.rank == 0 else b"", wait=float(sys.argv[1]))
+    link = link_of(met.addresses[place.rank])
+    print(json.dumps([list(met.addresses), met.state.decode(), link]))
+except WorkersError as error:
+    print(json.dumps(str(error)))
+"""
+
+
+@pytest.fixture
+def namespaces(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    import namespaces
+
+    if reason := namespaces.why_not():
+        pytest.skip(f"no machines to try it with: {reason}")
+    return namespaces
+
+
+def outcomes(machines, wait=20.0, host=None):
+    """What each machine's worker got, or the words it was refused with."""
+    started = []
+    for rank in range(machines.count):
+        place = {
+            "RANK": rank, "WORLD_SIZE": machines.count, "MASTER_PORT": 29_400,
+            "MASTER_ADDR": host or machines.address(0), "PYTHONPATH": ROOT,
+        }  # fmt: skip
+        environment = os.environ | {name: str(value) for name, value in place.items()}
+        command = [sys.executable, "-c", WORKER, wait]
+        started.append(machines.start(rank, command, env=environment, stdout=subprocess.PIPE))
+    return [json.loads(process.communicate(timeout=60)[0]) for process in started]
+
+
+def test_machines_meet_and_know_the_addresses_of_each_other(namespaces):
+    with namespaces.Machines(3, Network(12.5e6, 0.001)) as machines:
+        met = outcomes(machines)
+        expected = [f"{machines.address(rank)}:{29_402 + rank}" for rank in range(3)]
+    assert met == [[expected, "state", namespaces.LINK]] * 3
+
+
+def test_the_network_is_as_slow_as_asked(namespaces):
+    with namespaces.Machines(2, Network(12.5e6, 0.02)) as machines:
+        assert machines.round_trip() >= 0.04
+
+
+def test_a_machine_that_is_cut_off_is_missing_and_may_come_later(namespaces):
+    with namespaces.Machines(2, Network(12.5e6)) as machines:
+        machines.cut_off(1)
+        chief, other = outcomes(machines, wait=1)
+        assert "Expected 2 workers within 1 seconds. Received: 1; worker 1 did not come" in chief
+        assert "Expected worker 0 at 10.77.0.1, port 29401, within 1 seconds" in other
+        assert "unreachable" in other
+        machines.connect(1)
+        assert [one[1] for one in outcomes(machines)] == ["state", "state"]
+
+
+def test_an_address_of_worker_0_that_nobody_else_reaches_is_said(namespaces):
+    with namespaces.Machines(2, Network(12.5e6)) as machines:
+        chief, other = outcomes(machines, wait=1, host="127.0.0.1")
+    assert "worker 1 did not come" in chief
+    assert "Expected worker 0 at 127.0.0.1, port 29401" in other
+    assert "refused" in other
