@@ -156,6 +156,8 @@ def _receive_all(
             if words := refusal(guest.introduction, place, twice):
                 _answer(guest, {"refused": words})
             else:
+                if rank in guests:  # it went, and came again
+                    _leave(guests[rank])
                 guests[rank] = guest
         with contextlib.suppress(OSError):  # wakes the thread that waits at the door
             door.shutdown(socket.SHUT_RDWR)
@@ -226,6 +228,10 @@ def _answer(guest: _Guest, line: Mapping[str, Any], body: bytes = b"") -> None:
     with contextlib.suppress(OSError):  # it went in between: the training will notice
         guest.connection.settimeout(60)
         _write(guest.stream, line, body)
+    _leave(guest)
+
+
+def _leave(guest: _Guest) -> None:
     with contextlib.suppress(OSError):  # closing writes what is left
         guest.stream.close()
     _close(guest.connection)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import socket
 import threading
 import time
@@ -118,7 +120,7 @@ def test_one_that_counts_others_or_is_of_another_run_is_sent_away(port):
     [b"", b"GET / HTTP/1.0\r\n\r\n", b"\x00" * 2_000, b"[]\n", b"{}\n", b'{"rank": []}\n',
      b'{"rank": 7, "job": "", "count": 2, "facts": {}, "port": 1}\n',
      b'{"rank": 1, "job": "", "count": 2}\n', b'{"rank": 1, "job": "", "count": 2, "facts": 3, '
-     b'"port": "x"}\n', b"\xff\xfe\n"],
+     b'"port": "x"}\n', b"\xff\xfe\n", b"[" * 60_000 + b"\n"],
 )  # fmt: skip
 def test_a_stranger_who_calls_disturbs_no_meeting(port, noise):
     def call():
@@ -141,6 +143,78 @@ def test_a_stranger_who_calls_disturbs_no_meeting(port, noise):
         other = threads.submit(later, Place(1, 2, port=port))
         assert chief.result().state == other.result().state == b"s"
     thread.join()
+
+
+def test_strangers_who_say_nothing_or_little_hold_up_nobody(port):
+    """As health checks and port scans do."""
+
+    def drips(stranger):
+        with contextlib.suppress(OSError):
+            while True:
+                stranger.sendall(b"x")
+                time.sleep(0.1)
+
+    with contextlib.ExitStack() as strangers, ThreadPoolExecutor(2) as threads:
+        chief = threads.submit(meet, Place(0, 2, port=port), FACTS, b"s", wait=8)
+        for number in range(6):
+            while True:
+                try:
+                    stranger = socket.create_connection(("127.0.0.1", port + 1))
+                    break
+                except OSError:
+                    time.sleep(0.01)
+            strangers.enter_context(stranger)
+            if number % 2:
+                threading.Thread(target=drips, args=(stranger,), daemon=True).start()
+        start = time.monotonic()
+        assert meet(Place(1, 2, port=port), FACTS, wait=8).state == b"s"
+        assert chief.result().state == b"s"
+        assert time.monotonic() - start < 4
+
+
+def test_one_that_went_may_come_again(port):
+    """A worker that was started anew while worker 0 still waits for another one."""
+    said = {"rank": 1, "count": 3, "job": "", "epoch": 0, "facts": FACTS, "port": 1}
+    with ThreadPoolExecutor(3) as threads:
+        chief = threads.submit(meet, Place(0, 3, port=port), FACTS, b"s", wait=8)
+        while True:
+            try:
+                first = socket.create_connection(("127.0.0.1", port + 1))
+                break
+            except OSError:
+                time.sleep(0.01)
+        first.sendall(json.dumps(said).encode() + b"\n")
+        time.sleep(0.3)
+        first.close()
+        again = threads.submit(meet, Place(1, 3, port=port), FACTS, wait=8)
+        time.sleep(0.3)
+        last = threads.submit(meet, Place(2, 3, port=port), FACTS, wait=8)
+        assert [one.result().state for one in (chief, again, last)] == [b"s"] * 3
+
+
+def test_later_epochs_on_another_disk_are_said(port):
+    """Else a machine that comes new as worker 0 would begin the training again."""
+
+    def one(place):
+        try:
+            return meet(place, FACTS, epoch=3 if place.rank == 1 else 2, wait=5)
+        except WorkersError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(2) as threads:
+        said = [*threads.map(one, [Place(rank, 2, port=port) for rank in range(2)])]
+    assert said[0] == said[1]
+    assert "Received: 2 epochs there, and 3 on the disk of worker 1" in said[0]
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="this machine has no IPv6")
+def test_addresses_of_ipv6(port):
+    try:
+        socket.create_server(("::1", port), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    met = outcomes([Place(rank, 2, "::1", port) for rank in range(2)])
+    assert all(address.startswith("[::1]:") for address in met[0].addresses)
 
 
 @pytest.mark.parametrize("answer", [b"", b"no\n", b"[]\n", b'{"addresses": [], "bytes": -1}\n'])

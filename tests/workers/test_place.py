@@ -29,3 +29,10 @@ def test_as_torchrun_says_it():
 def test_what_cannot_be_is_said_with_its_name(name, value):
     with pytest.raises(UsageError, match=f"Expected {name} in the environment"):
         Place.of_this_process({**TORCHRUN, name: value})
+
+
+@pytest.mark.parametrize("name", ["SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE"])
+def test_another_launcher_does_not_start_many_that_train_alone(name):
+    with pytest.raises(UsageError, match=f"started by torchrun. Received: {name}=4"):
+        Place.of_this_process({name: "4"})
+    assert Place.of_this_process({name: "1"}) == Place()
