@@ -29,6 +29,11 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 gc.set_threshold(100_000, 50, 1_000)
 
 
+def pytest_sessionfinish():
+    """pytest looks through all objects five times at its end, which would take a minute."""
+    gc.freeze()
+
+
 def _split(name: str, shape: tuple[int, int, int], classes: tuple[str, ...], count: int) -> Split:
     """Dark noise, with a bright band whose height tells the class."""
     random = np.random.default_rng(len(name))

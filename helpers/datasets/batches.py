@@ -15,6 +15,7 @@ What `augment` lists are functions as `helpers.datasets.augment` has them.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -91,16 +92,7 @@ def make_batches(
         batches = tf.data.Dataset.from_tensor_slices(order).batch(batch_size)
         return batches.enumerate().map(lambda number, chosen: (this_epoch, number, chosen))
 
-    def cut_out(this_epoch, number, chosen):
-        """Runs as plain Python, in a thread of the pipeline."""
-        chosen = np.array_split(chosen, workers)[worker]
-        images = split.images[chosen]
-        forget_pages(split.images)  # a folder's images lie in a file: the memory stays flat
-        if len(chosen):
-            # Each worker draws numbers of its own; one alone draws those that it always drew.
-            random = np.random.default_rng([seed, this_epoch, number, worker][: 3 + (worker > 0)])
-            images = augmented(images, random, augment)
-        return images, split.labels[chosen]
+    cut_out = partial(_cut_out, split, augment, seed, (worker, workers))
 
     def with_shapes(images, labels):
         return tf.ensure_shape(images, (None, *image_shape)), tf.ensure_shape(labels, (None,))
@@ -116,6 +108,27 @@ def make_batches(
     options = tf.data.Options()
     options.autotune.enabled = False
     return batches.prefetch(BATCHES_AHEAD).with_options(options)
+
+
+def _cut_out(
+    split: Split,
+    augment: Sequence[Augmentation],
+    seed: int,
+    share: tuple[int, int],
+    epoch: int,
+    number: int,
+    chosen: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """A worker's part of a batch. Runs as plain Python, in a thread of the pipeline."""
+    worker, workers = share
+    chosen = np.array_split(chosen, workers)[worker]
+    images = split.images[chosen]
+    forget_pages(split.images)  # a folder's images lie in a file: the memory stays flat
+    if len(chosen):
+        # Each worker draws numbers of its own; one alone draws those that it always drew.
+        random = np.random.default_rng([seed, epoch, number, worker][: 3 + (worker > 0)])
+        images = augmented(images, random, augment)
+    return images, split.labels[chosen]
 
 
 def check_share(share: tuple[int, int]) -> tuple[int, int]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import subprocess
 import sys
 import threading
 import time
@@ -22,6 +23,7 @@ GONE = ("UnavailableError", "AbortedError", "CancelledError", "DeadlineExceededE
 GONE_FOR_GLOO = re.compile(r"\bgloo\b|Connection closed by peer")
 STARTER = "WORKERS_STARTED_BY"  # the process that waits for the workers: its number and its age
 CHECK_EVERY = 1  # seconds
+TIME_TO_END = 3  # seconds, until a process that does not end by itself is killed
 
 
 def other_is_gone(error: BaseException) -> bool:
@@ -93,3 +95,20 @@ def _watch(pid: str, began: str) -> None:
             except psutil.NoSuchProcess:
                 os._exit(1)
         time.sleep(CHECK_EVERY)
+
+
+def end_all(processes: list[subprocess.Popen], time_to_end: float = TIME_TO_END) -> None:
+    """End what still runs: first by asking, then, after some seconds, by force.
+
+    Introduced in lesson 8.
+    """
+    for process in processes:
+        if process.poll() is None:
+            process.terminate()
+    until = time.monotonic() + time_to_end
+    for process in processes:
+        try:
+            process.wait(max(until - time.monotonic(), 0))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

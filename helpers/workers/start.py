@@ -23,8 +23,7 @@ import psutil
 from helpers.basics.arguments import check_whole
 from helpers.basics.errors import MissingFileError, WorkersError
 from helpers.basics.files import as_path, file_lock
-from helpers.workers.ending import STARTER, this_process
-from helpers.workers.launcher import TIME_TO_END, end_all
+from helpers.workers.ending import STARTER, TIME_TO_END, end_all, this_process
 from helpers.workers.worker import REPORT
 
 CHECK_EVERY = 0.2  # seconds

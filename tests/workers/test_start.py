@@ -15,7 +15,7 @@ import pytest
 
 from helpers.basics.errors import MissingFileError, UsageError, WorkersError
 from helpers.workers import start
-from helpers.workers.launcher import main
+from helpers.workers.__main__ import main
 from helpers.workers.start import start_workers
 
 BEGINNING = """
