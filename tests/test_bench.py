@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from helpers.recipes import recipe as recipe_module
 
@@ -130,3 +131,17 @@ class TestStoredBenchmark:
         }.items():
             expected = json.loads(json.dumps(ours.recipe_text(recipe)))
             assert all(run["recipe"] == expected for run in stored["trainings"][name])
+
+
+def test_the_made_photos_are_those_of_a_telephone(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    from made_photos import telephone_photos
+
+    one, other = (
+        telephone_photos(tmp_path / name, ("bag", "dress"), 10, (80, 60)) for name in "ab"
+    )
+    assert [path.read_bytes() for path in one] == [path.read_bytes() for path in other]
+    assert len({path.read_bytes() for path in one}) == len(one) == 20
+    with Image.open(one[0]) as upright, Image.open(one[1]) as turned:
+        assert (upright.size, upright.getexif()) == ((80, 60), {})
+        assert (turned.size, dict(turned.getexif())) == ((80, 60), {0x0112: 6})

@@ -123,3 +123,11 @@ def test_the_gain_of_onednn_is_what_was_measured():
     assert 0.08 < gains["FAST"] < 0.17
     assert 0.38 < gains["ACCURATE"] < 0.5
     assert "about a tenth less in small networks and nearly half less" in " ".join(README.split())
+
+
+def test_the_way_from_photos_to_a_page_takes_what_was_measured():
+    went = json.loads((RESULTS / "photos_to_page.json").read_text(encoding="utf-8"))
+    minutes = -(-went["seconds together"] // 60)
+    text = f"{went['photos']['number']} photos of a telephone, it takes {minutes:.0f} minutes"
+    assert text in " ".join(README.split())
+    assert went["the new photo"]["answer"] == went["the new photo"]["shows"]
