@@ -125,8 +125,8 @@ def _cut_out(
     images = split.images[chosen]
     forget_pages(split.images)  # a folder's images lie in a file: the memory stays flat
     if len(chosen):
-        # Each worker draws numbers of its own; one alone draws those that it always drew.
-        random = np.random.default_rng([seed, epoch, number, worker][: 3 + (worker > 0)])
+        own = [worker] if worker else []  # one worker alone draws what it always drew
+        random = np.random.default_rng([seed, epoch, number, *own])
         images = augmented(images, random, augment)
     return images, split.labels[chosen]
 
