@@ -8,7 +8,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from itertools import accumulate
 from pathlib import Path
@@ -156,3 +156,17 @@ def write_result(name: str, result: dict) -> None:
     RESULTS.mkdir(exist_ok=True)
     text = json.dumps(result, indent=2, ensure_ascii=False)
     (RESULTS / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+
+
+def measure_parts(name: str, parts: Mapping[str, Callable[[], dict]], asked: Sequence[str]) -> None:
+    """Measure some parts of a benchmark, or all; each goes into its result beside the others."""
+    if unknown := {*asked} - {*parts}:
+        sys.exit(f"Expected some of {', '.join(parts)}. Received: {', '.join(unknown)}.")
+    stored = RESULTS / f"{name}.json"
+    for part in asked or parts:
+        load, began = [round(one, 2) for one in os.getloadavg()], time.monotonic()
+        found = parts[part]()
+        minutes = round((time.monotonic() - began) / 60, 1)
+        known = json.loads(stored.read_text(encoding="utf-8")) if stored.exists() else {}
+        known[part] = {"machine": machine(), "load before": load, "minutes": minutes, **found}
+        write_result(name, {one: known[one] for one in parts if one in known})

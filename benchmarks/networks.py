@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 import psutil
-from machine import RESULTS, machine, summary, write_result
+from machine import RESULTS, measure_parts, summary
 from namespaces import Machines, why_not
 from workers import ROOT, SCRIPTS, one_run
 
@@ -274,14 +274,7 @@ PARTS = {"equal": equal, "speed": speed, "cut": cut, "lost": lost}
 def main() -> None:
     if reason := why_not():
         sys.exit(f"Expected a system with network namespaces. Received: {reason}.")
-    stored = RESULTS / "networks.json"
-    for name in sys.argv[1:] or [*PARTS]:
-        load, began = [round(one, 2) for one in os.getloadavg()], time.monotonic()
-        part = PARTS[name]()
-        minutes = round((time.monotonic() - began) / 60, 1)
-        known = json.loads(stored.read_text(encoding="utf-8")) if stored.exists() else {}
-        known[name] = {"machine": machine(), "load before": load, "minutes": minutes, **part}
-        write_result("networks", {part: known[part] for part in PARTS if part in known})
+    measure_parts("networks", PARTS, sys.argv[1:])
     shutil.rmtree(SCRATCH, ignore_errors=True)
 
 

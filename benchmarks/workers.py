@@ -24,7 +24,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from machine import RESULTS, machine, summary, write_result
+from machine import measure_parts, summary
 
 from helpers.basics.memory import usable_cores
 from helpers.workers import fit_cost, start_workers
@@ -227,17 +227,7 @@ PARTS = {
 
 
 def main() -> None:
-    asked = sys.argv[1:] or [*PARTS]
-    if unknown := {*asked} - {*PARTS}:
-        sys.exit(f"Expected some of {', '.join(PARTS)}. Received: {', '.join(unknown)}.")
-    stored = RESULTS / "workers.json"
-    for name in asked:
-        load, began = [round(one, 2) for one in os.getloadavg()], time.monotonic()
-        part = PARTS[name]()
-        minutes = round((time.monotonic() - began) / 60, 1)
-        known = json.loads(stored.read_text(encoding="utf-8")) if stored.exists() else {}
-        known[name] = {"machine": machine(), "load before": load, "minutes": minutes, **part}
-        write_result("workers", {part: known[part] for part in PARTS if part in known})
+    measure_parts("workers", PARTS, sys.argv[1:])
     shutil.rmtree(SCRATCH, ignore_errors=True)
 
 
