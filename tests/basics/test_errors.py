@@ -23,6 +23,7 @@ KINDS = {
     "MissingPackageError": ModuleNotFoundError,
     "MismatchError": ValueError,
     "NotEnoughMemoryError": MemoryError,
+    "WorkersError": ConnectionError,
 }
 
 
