@@ -3,11 +3,12 @@
 
     python benchmarks/predict.py
 
-Two networks of images of 96 x 96 pixels, as in lesson 7: the classic CNN, and EfficientNet-Lite0
-with a new last layer. Their weights do not matter for this, so they are not trained. Each
-measurement is a process of its own that loads the network from a file of `save_model`; what
-`predict` takes is counted from there. The image in memory is given to Keras' own `model.predict`,
-and to the model as a `tf.function`, in turn with ours. Goes into benchmarks/results/predict.json.
+Three networks: the classic CNN for images of 28 x 28 grey pixels, as in lesson 5, and for 96 x 96
+in colour, and EfficientNet-Lite0 with a new last layer for the latter, as in lesson 7. Their
+weights do not matter for this, so they are not trained. Each measurement is a process of its own
+that loads the network from a file of `save_model`; what `predict` takes is counted from there. The
+image in memory is given to Keras' own `model.predict`, and to the model as a `tf.function`, in
+turn with ours. Goes into benchmarks/results/predict.json.
 """
 
 import json
@@ -24,8 +25,7 @@ from machine import cpu_seconds, machine, run_alone, summary, write_result
 from made_photos import LARGE, SMALL, telephone_photos
 
 CLASSES = ("bag", "boot", "dress")
-SIDE = 96  # pixels
-NETWORKS = ("classic", "pretrained")
+NETWORKS = {"small": (28, 28, 1), "classic": (96, 96, 3), "pretrained": (96, 96, 3)}
 REPEATS = 3  # processes a measurement
 WARM = 10  # calls after the first one
 EACH = 100  # photos of a class in the folder
@@ -36,9 +36,10 @@ def save_networks(folder: Path) -> None:
     from helpers import build_cnn, make_dataset, save_model
     from helpers.models import build_pretrained
 
-    images = np.random.default_rng(0).integers(0, 256, (30, SIDE, SIDE, 3), dtype=np.uint8)
-    dataset = make_dataset(images, np.arange(30) % len(CLASSES), class_names=CLASSES)
-    for name, build in zip(NETWORKS, (build_cnn, build_pretrained), strict=True):
+    for name, shape in NETWORKS.items():
+        images = np.random.default_rng(0).integers(0, 256, (30, *shape), dtype=np.uint8)
+        dataset = make_dataset(images, np.arange(30) % len(CLASSES), class_names=CLASSES)
+        build = build_pretrained if name == "pretrained" else build_cnn
         save_model(build(dataset, seed=0), folder / name, dataset)
 
 
@@ -79,7 +80,7 @@ def in_memory(model: object, _: str) -> dict:
 
     from helpers import predict
 
-    image = np.random.default_rng(1).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
+    image = np.random.default_rng(1).integers(0, 256, model.input_shape[1:], dtype=np.uint8)
     function = tf.function(lambda images: model(images, training=False))
     ways = {
         "predict": lambda: predict(model, image),
@@ -154,7 +155,7 @@ def store(runs: dict, size: int, load: float) -> None:
         {
             "machine": machine(), "load before": round(load, 1),
             "load after": round(os.getloadavg()[0], 1), "processes": len(runs["folder"]["classic"]),
-            "image": [SIDE, SIDE, 3], "photo": {"pixels": LARGE, "bytes": size},
+            "images": NETWORKS, "photo": {"pixels": LARGE, "bytes": size},
             "folder": {"photos": EACH * len(CLASSES), "pixels": SMALL},
             "seconds": {
                 what: {network: summaries(of) for network, of in by_network.items()}

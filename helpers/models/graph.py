@@ -7,8 +7,11 @@ what a function does. The graph of a call holds every operation of them all.
 
 from __future__ import annotations
 
+import operator
+import warnings
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -34,6 +37,10 @@ MIX_NUMBERS = {
 KEEP_NUMBERS = {"Identity", "Cast", "Reshape", "Squeeze", "ExpandDims"}
 HOLD_NUMBERS = {"Const", "Placeholder", "ReadVariableOp", "Shape"}
 
+# What a layer's config may name that is no part of what it computes: how its weights begin, are
+# held small, or within bounds.
+BEGIN_OR_HOLD = {"keras.initializers", "keras.regularizers", "keras.constraints"}
+
 
 class Ending(NamedTuple):
     """How a model comes to the numbers that it gives."""
@@ -44,15 +51,116 @@ class Ending(NamedTuple):
     logits_in_reach: bool = False  # just before it, where Keras' losses find them by themselves
 
 
+class Reading(NamedTuple):
+    """What the graph of a call says of a model."""
+
+    ending: Ending
+    shape: tuple[int | None, ...]  # of what the model gives
+    # What it gives for a batch, but without a last softmax or sigmoid where logits are in reach.
+    answer: Callable[[np.ndarray], tf.Tensor]
+
+
+class _Kept(NamedTuple):
+    """A reading, and all that it was made from."""
+
+    asked: tuple
+    config: str
+    variables: list[keras.Variable]
+    reading: Reading
+
+    def is_of(self, asked: tuple, config: str, variables: list[keras.Variable]) -> bool:
+        return (
+            (self.asked, self.config) == (asked, config)
+            and len(self.variables) == len(variables)
+            and all(map(operator.is_, self.variables, variables))
+        )
+
+
+_KEPT: WeakKeyDictionary[keras.Model, _Kept] = WeakKeyDictionary()
+
+
+def read(model: keras.Model, images: np.ndarray) -> Reading | None:
+    """Read `model` as it is now; None for what is no Keras model of one output on TensorFlow.
+
+    A graph takes longer to make than an answer. It is kept with the model, and made anew where
+    anything that it was made from has changed.
+    """
+    asked = (images.shape[1:], images.dtype.name)
+    config, variables = _config(model), getattr(model, "variables", [])
+    kept = _KEPT.get(model) if config else None
+    if kept and kept.is_of(asked, config, variables):
+        return kept.reading
+    reading = _read_anew(model, images)
+    if config and reading:
+        _KEPT[model] = _Kept(asked, config, variables, reading)
+    return reading
+
+
+def _read_anew(model: keras.Model, images: np.ndarray) -> Reading | None:
+    seen: list[tuple[Ending, tuple]] = []
+
+    def look(pixels: tf.Tensor, answers: tf.Tensor) -> tf.Tensor:
+        last = answers.op.type
+        # Keras turns 16-bit answers into others before it looks.
+        in_reach = last in GIVE_PROBABILITIES and answers.dtype.name == "float32"
+        end = Ending(last, answers.shape[-1], are_probabilities(answers), in_reach)
+        seen.append((end, tuple(answers.shape)))
+        return answers.op.inputs[0] if in_reach else answers
+
+    answer = _traced(model, images, look)
+    return Reading(*seen[0], answer) if answer else None
+
+
+def _config(model: keras.Model) -> str:
+    """What `model` computes, but for its variables; "" where it runs code that Keras does not know.
+
+    Such code may do something else the next time, and nothing would tell.
+    """
+    import keras
+
+    layers = list(_layers(model)) if isinstance(model, keras.Model) else []
+    functions = filter(None, (getattr(each, "activation", None) for each in layers))
+    if not all(map(_is_of_keras, [*layers, *functions])):
+        return ""
+    try:
+        with warnings.catch_warnings():  # Keras warns of what could not be loaded from a file
+            warnings.simplefilter("ignore")
+            configs = [each.get_config() for each in layers]
+    except Exception:  # what a layer of one's own inside another says that has no config
+        return ""
+    return "" if _names_code(configs) else repr(configs)
+
+
+def _layers(model: keras.Model) -> Iterator[keras.Layer]:
+    """The layers of `model` and of the models in it; a model of one's own class as it is."""
+    import keras
+
+    for layer in model.layers if _is_of_keras(model) else [model]:
+        if isinstance(layer, keras.Model) and layer is not model:
+            yield from _layers(layer)
+        else:
+            yield layer
+
+
+def _is_of_keras(code: object) -> bool:
+    return str(getattr(code, "__module__", "")).partition(".")[0] == "keras"
+
+
+def _names_code(config: object) -> bool:
+    """Whether the config of layers names what computes: a function, or a layer inside a layer."""
+    if isinstance(config, list | tuple):
+        return any(map(_names_code, config))
+    if not isinstance(config, dict):
+        return False
+    named = config.get("class_name", "")
+    begins_or_holds = config.get("module") in BEGIN_OR_HOLD or named.endswith("DTypePolicy")
+    return bool(named) and not begins_or_holds or _names_code(list(config.values()))
+
+
 def ending(model: keras.Model, images: np.ndarray) -> Ending:
-    """How `model` ends; an empty `Ending` for what is no Keras model on TensorFlow."""
-    seen: list[tf.Tensor] = []
-    if _traced(model, images, lambda pixels, answers: seen.append(answers) or answers) is None:
-        return Ending()
-    last = seen[0].op.type
-    # Keras turns 16-bit answers into others before it looks.
-    in_reach = last in GIVE_PROBABILITIES and seen[0].dtype.name == "float32"
-    return Ending(last, seen[0].shape[-1], are_probabilities(seen[0]), in_reach)
+    """How `model` ends; an empty `Ending` for what cannot be read."""
+    reading = read(model, images)
+    return reading.ending if reading else Ending()
 
 
 def are_probabilities(answers: tf.Tensor) -> bool | None:
@@ -61,11 +169,6 @@ def are_probabilities(answers: tf.Tensor) -> bool | None:
     if kinds & GIVE_LOGITS:
         return False
     return True if kinds and kinds <= GIVE_PROBABILITIES else None
-
-
-def before_the_end(model: keras.Model, images: np.ndarray) -> Callable[[tf.Tensor], tf.Tensor]:
-    """A function of a batch that leaves out the model's last operation, a softmax or sigmoid."""
-    return _traced(model, images, lambda pixels, answers: answers.op.inputs[0])
 
 
 def before_probabilities(answers: tf.Tensor) -> tf.Tensor:

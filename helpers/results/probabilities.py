@@ -11,8 +11,8 @@ from helpers.basics.errors import MismatchError
 from helpers.basics.quiet import no_word_of_tracing
 from helpers.datasets.batches import make_batches
 from helpers.datasets.dataset import Split
-from helpers.models.fit_check import check_pixels, output_shape
-from helpers.models.graph import Ending, before_the_end, ending
+from helpers.models.fit_check import check_pixels, check_takes, output_shape
+from helpers.models.graph import Ending, Reading, read
 from helpers.models.losses import check_last_step, look_like_probabilities, wants_logits
 from helpers.models.step_memory import batch_without_training
 from helpers.models.trained_on import is_one_a_class
@@ -41,16 +41,19 @@ def log_probabilities(model: keras.Model, split: Split, *, mirrored: bool = Fals
     """
     from scipy.special import log_softmax, logsumexp
 
-    end = Ending()
+    reading = None
     if callable(model):  # a Keras model, not a stand-in
-        _check_shape(output_shape(model, split.images), split)
-        end = ending(model, split.images)
-        check_last_step(end)
+        check_takes(model, split.images)
+        reading = read(model, split.images)
+        shape = reading.shape if reading else output_shape(model, split.images)
+        _check_shape(shape, split)
         check_pixels(model, split)
+    end = reading.ending if reading else Ending()
+    check_last_step(end)
     asked = [split]
     if mirrored:
         asked.append(replace(split, images=split.images[:, :, ::-1]))
-    answers = np.stack([_answers(model, each, end) for each in asked])
+    answers = np.stack([_answers(model, each, reading) for each in asked])
     rest = np.zeros_like(answers)
     if not _are_logits(model, end, answers):
         rest = np.log(np.maximum(1 - answers, SMALLEST_REST))
@@ -58,10 +61,11 @@ def log_probabilities(model: keras.Model, split: Split, *, mirrored: bool = Fals
     if answers.shape[-1] < len(split.class_names):
         # One number for two classes: that of the second. The other follows from it.
         answers = np.concatenate([rest, answers], axis=-1)
-    return logsumexp(log_softmax(answers, axis=-1), axis=0) - np.log(len(asked))
+    views = log_softmax(answers, axis=-1)
+    return logsumexp(views, axis=0) - np.log(len(views)) if mirrored else views[0]
 
 
-def _answers(model: keras.Model, split: Split, end: Ending) -> np.ndarray:
+def _answers(model: keras.Model, split: Split, reading: Reading | None) -> np.ndarray:
     """The numbers of the model for every image, float64 (images, classes) or (images, 1).
 
     Logits where they are in reach: they say more than the probabilities made of them.
@@ -71,9 +75,8 @@ def _answers(model: keras.Model, split: Split, end: Ending) -> np.ndarray:
     few = callable(model) and len(split) <= size
     batches = [(split.images, split.labels)] if few else make_batches(split, size)
     with no_word_of_tracing():
-        if end.logits_in_reach:
-            logits = before_the_end(model, split.images)
-            outputs = np.concatenate([logits(images).numpy() for images, _ in batches])
+        if reading:
+            outputs = np.concatenate([reading.answer(images).numpy() for images, _ in batches])
         elif few:
             outputs = np.asarray(model.predict_on_batch(split.images))
         else:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 
 from helpers import build_cnn, quiet_tensorflow
-from helpers.models.graph import Ending, before_the_end, ending, pixel_scale
+from helpers.models.graph import Ending, ending, pixel_scale, read
 
 with quiet_tensorflow():
     import keras
@@ -119,7 +122,7 @@ class TestEnding:
         linear = row(layers.Dense(3))
         linear.set_weights(model.get_weights())
         assert ending(model, IMAGES).logits_in_reach
-        before = before_the_end(model, IMAGES)(IMAGES)
+        before = read(model, IMAGES).answer(IMAGES)
         np.testing.assert_allclose(before, linear(IMAGES), rtol=1e-6)
 
     @pytest.mark.parametrize(
@@ -135,6 +138,126 @@ class TestEnding:
         ]
         found = float(losses[0]) == pytest.approx(float(losses[1]))
         assert ending(model, IMAGES).logits_in_reach is found is (name == "softmax")
+
+
+@keras.saving.register_keras_serializable()
+class Times(layers.Layer):
+    """A layer of one's own, that can be told to do something else."""
+
+    factor = 1
+
+    def call(self, numbers):
+        return self.factor * numbers
+
+
+def kept(model) -> bool:
+    return read(model, IMAGES) is read(model, IMAGES)
+
+
+class TestKept:
+    @pytest.mark.parametrize(
+        "name", ["softmax", "in a model in the model", "a function", "16 bits"]
+    )
+    def test_a_model_of_kerass_own_layers_is_read_once(self, name):
+        model = PROBABILITIES[name]()
+        assert kept(model)
+        assert read(model, IMAGES) is not read(PROBABILITIES[name](), IMAGES)
+
+    @pytest.mark.parametrize(
+        "make",
+        [
+            Own,
+            lambda: row(layers.Dense(3), Times()),
+            lambda: row(Own()),
+            lambda: row(layers.Dense(3, activation=lambda numbers: numbers)),
+            lambda: row(layers.Lambda(lambda numbers: numbers), layers.Dense(3)),
+            lambda: keras.Sequential([keras.Input(SHAPE), layers.TimeDistributed(Times())]),
+            lambda: keras.Sequential(
+                [keras.Input(SHAPE), layers.TimeDistributed(layers.Dense(3, lambda x: x))]
+            ),
+        ],
+        ids=[
+            "model class",
+            "layer",
+            "model in a model",
+            "function",
+            "lambda",
+            "wrapped",
+            "wrapped function",
+        ],
+    )
+    def test_what_runs_code_of_ones_own_is_read_each_time(self, make):
+        assert not kept(make())
+
+    def test_a_function_of_ones_own_that_is_called_as_one_of_keras(self):
+        def relu(numbers):
+            return numbers
+
+        assert not kept(row(layers.Dense(3, activation=relu)))
+
+    @pytest.mark.parametrize("length", [1, 3])
+    def test_it_answers_as_many_images_as_it_is_given(self, length):
+        model = row(layers.Dense(3))
+        read(model, IMAGES)
+        answers = read(model, IMAGES).answer(IMAGES[:length])
+        np.testing.assert_allclose(answers, model(IMAGES[:length]), rtol=1e-5)
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda model: setattr(model.layers[-1], "activation", keras.activations.softmax),
+            lambda model: setattr(model.layers[-1], "activation", lambda numbers: 2 * numbers),
+            lambda model: model.pop(),
+            lambda model: model.add(layers.Softmax()),
+            lambda model: setattr(model.layers[0], "scale", 1 / 127.5),
+            lambda model: model.layers[-1].enable_lora(2),
+            lambda model: model.set_weights([weight + 1 for weight in model.get_weights()]),
+        ],
+        ids=["activation", "own function", "pop", "add", "scale", "lora", "weights"],
+    )
+    def test_a_model_that_was_changed_answers_as_it_is_now(self, change):
+        model = keras.Sequential(
+            [keras.Input(SHAPE), layers.Rescaling(1 / 255), layers.Flatten(), layers.Dense(3)]
+        )
+        before = np.asarray(read(model, IMAGES).answer(IMAGES))
+        change(model)
+        reading = read(model, IMAGES)
+        answers = np.asarray(reading.answer(IMAGES))
+        if reading.ending.logits_in_reach:
+            answers = np.asarray(keras.ops.softmax(answers))
+        np.testing.assert_allclose(answers, model(IMAGES), rtol=1e-5, atol=1e-6)
+        unchanged = answers.shape == before.shape and np.allclose(answers, before)
+        # A low-rank addition begins with zeros.
+        assert unchanged is getattr(model.layers[-1], "lora_enabled", False)
+
+    def test_another_layer_in_the_place_of_one_just_like_it(self):
+        model = row(layers.Dense(3, name="last"))
+        read(model, IMAGES)
+        model.pop()
+        model.add(layers.Dense(3, name="last"))
+        np.testing.assert_allclose(read(model, IMAGES).answer(IMAGES), model(IMAGES), rtol=1e-5)
+
+    def test_images_of_another_size_or_type(self):
+        model = keras.Sequential(
+            [keras.Input((None, None, 1)), layers.GlobalMaxPooling2D(), layers.Dense(3)]
+        )
+        for images in (IMAGES, IMAGES[:, :2], IMAGES.astype(np.float32), IMAGES):
+            np.testing.assert_allclose(read(model, images).answer(images), model(images), rtol=1e-5)
+
+    def test_it_keeps_no_model_in_memory(self):
+        model = row(layers.Dense(3))
+        assert kept(model)
+        forgotten = weakref.ref(model)
+        del model
+        gc.collect()
+        assert forgotten() is None
+
+    def test_a_model_of_several_outputs_cannot_be_read(self):
+        images = keras.Input(SHAPE)
+        features = layers.Flatten()(images)
+        model = keras.Model(images, [layers.Dense(3)(features), layers.Dense(2)(features)])
+        assert read(model, IMAGES) is None
+        assert ending(model, IMAGES) == Ending()
 
 
 def scaled_by(*first) -> keras.Model:
