@@ -46,10 +46,12 @@ test: ## Check everything: lint, unit tests, then every cell of every lesson
 	@$(MAKE) --no-print-directory -j2 unit-tests lessons
 	@echo 'All checks passed.'
 
-# Counting the lines takes a third more processor time: continuous integration does it.
-unit-tests: ## Run the unit tests alone (COVERAGE=yes counts the lines that they reach)
+# What takes long and guards what rarely changes is left to continuous integration, and so is
+# counting the lines, which takes a third more processor time.
+unit-tests: ## Run the unit tests alone (SLOW=yes: the slow ones too; COVERAGE=yes: count lines)
 	@tools/setup.sh test
-	@$(PYTHON_IN_VENV) -m pytest tests $(if $(filter yes,$(COVERAGE)),--cov=helpers --cov-fail-under=95)
+	@$(PYTHON_IN_VENV) -m pytest tests $(if $(filter yes,$(SLOW)),,-m "not slow") \
+	    $(if $(filter yes,$(COVERAGE)),--cov=helpers --cov-fail-under=95)
 
 # A cell takes less than 120 s, but not where it shares the processor and computes in a
 # number format that it does not have (COURSE_BFLOAT16). Bars that show what takes long differ

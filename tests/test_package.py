@@ -162,6 +162,7 @@ def lines_of_code(source: str, tree: ast.Module) -> set[int]:
     return lines - texts
 
 
+@pytest.mark.slow
 def test_a_wheel_holds_every_room(tmp_path):
     """An editable installation, as `make lab` makes, would hide one that is missing."""
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]

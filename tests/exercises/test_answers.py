@@ -17,9 +17,15 @@ from answers import NEVER
 SHEETS = {number: load_exercises(number) for number in numbers_of_lessons()}
 TABLES = {number: importlib.import_module(f"answers_{number}").ANSWERS for number in SHEETS}
 EXERCISES = [(number, each.name) for number, sheet in SHEETS.items() for each in sheet]
+SLOW = ("train_and_save",)  # each answer trains a network until it stops
 
 
-@pytest.fixture(params=EXERCISES, ids=lambda pair: "-".join(pair))
+@pytest.fixture(
+    params=[
+        pytest.param(pair, id="-".join(pair), marks=[pytest.mark.slow] * (pair[1] in SLOW))
+        for pair in EXERCISES
+    ]
+)
 def exercise_and_answers(request):
     number, name = request.param
     return getattr(SHEETS[number], name), TABLES[number][name]

@@ -35,6 +35,7 @@ def answers_of(path, images: np.ndarray) -> np.ndarray:
     return RUN[path.suffix](path.read_bytes(), images)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", [CLASSIC, FAST, ACCURATE], ids=["CLASSIC", "FAST", "ACCURATE"])
 def test_the_answers_are_those_of_keras_on_a_thousand_images(clothes, tmp_path, recipe):
     model = recipe.build(clothes)

@@ -197,6 +197,7 @@ def _write_twenty(file: str) -> None:
 
 
 class TestCompareVariant:
+    @pytest.mark.slow
     def test_ten_variants_are_trained_and_kept(self, make_dataset):
         from helpers import train
         from helpers.models.cnn import build_cnn
