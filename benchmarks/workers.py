@@ -127,7 +127,7 @@ def equality() -> dict:
 def memory() -> dict:
     """One worker that reads a folder of 64 x 64 pixels in colour, as large as that and larger."""
     folders = {}
-    for images in (2_000, 4_000, 8_000):
+    for images in (4_000, 8_000, 16_000):
         folders[images] = SCRATCH / f"photos_{images}"
         make_photos(folders[images], images)
     measured: dict[int, list] = {images: [] for images in folders}
@@ -205,10 +205,10 @@ def seconds_of_stop(framework: str) -> float:
             time.sleep(0.02)
         os.kill(report(1)["pid"], signal.SIGKILL)
         times["killed"] = time.time()
-        while not report(0).get("start"):
+        while not ((now := report(0)).get("start") and "epoch" in now):
             time.sleep(0.02)
-        times["from"] = kept = report(0)["epoch"]
-        while (now := report(0)).get("epoch", 0) <= max(kept, 1):
+        kept = now["epoch"]
+        while (now := report(0)).get("epoch", 0) <= kept:
             time.sleep(0.02)
         times["next epoch"] = now["at"]
 

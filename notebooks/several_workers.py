@@ -70,7 +70,7 @@ with join_workers(dataset, settings, folder, wait=wait) as worker:
 
     @tf.function(input_signature=[some_images, some_labels, number])
     def step(images, labels, whole):
-        return strategy.reduce("SUM", strategy.run(learn, (images, labels, whole)), axis=None)
+        return strategy.run(learn, (images, labels, whole))
 
     @tf.function(input_signature=[some_images, some_labels])
     def correct(images, labels):
@@ -81,8 +81,8 @@ with join_workers(dataset, settings, folder, wait=wait) as worker:
     for epoch in worker.epochs([*model.variables, *optimizer.variables], settings["epochs"]):
         start = time.perf_counter()
         batches = worker.batches(train, settings["batch_size"], epoch, seed=settings["seed"])
-        for images, labels, whole in batches:
-            losses.append(float(step(images, labels, whole)))
+        shares = [step(images, labels, whole) for images, labels, whole in batches]
+        losses += strategy.reduce("SUM", tf.stack(shares), axis=None).numpy().tolist()
         seconds.append(time.perf_counter() - start)
 
     batches = make_batches(dataset.validation, 500, share=(worker.rank, worker.count))

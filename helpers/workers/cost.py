@@ -13,6 +13,9 @@ n / cores counts only where workers are more than cores. crowding counts only wh
 compute on one machine, whose cores share caches and memory. hops is 2 for one ring; frameworks
 that talk more, or send an answer for each piece, have more.
 
+Measured (benchmarks/networks.py and workers.py): two and four machines over networks took up to a
+fifth longer than it says; four workers that share two cores, up to a third longer or shorter.
+
 What the model leaves out: a framework can send some gradients while it computes others; workers
 are never equally fast, and all wait for the slowest; reading images from a disk takes time.
 """

@@ -10,7 +10,8 @@ import pytest
 from helpers.workers.cost import Network, StepCost
 
 ROOT = Path(__file__).resolve().parents[2]
-WITHIN = 0.15  # of what was measured
+# How far the model may be from what was measured: as much as `helpers.workers.cost` says.
+OVER_NETWORKS, ON_SHARED_CORES = 0.20, 0.35
 
 
 def stored(name, part):
@@ -24,14 +25,38 @@ def stored(name, part):
 
 
 @pytest.mark.parametrize("framework", ["TensorFlow", "PyTorch"])
-def test_four_workers_of_one_machine_take_what_the_model_says(framework):
+def test_four_workers_of_one_machine_take_about_what_the_model_says(framework):
+    """Not closer: on two cores, four workers take turns, which the model knows only roughly."""
     speed = stored("workers", "speed")
     model, cores = speed["model"][framework], speed["machine"]["cores"]
     cost = StepCost(**model["cost"])
     for batch, row in model["a step of 4 workers"].items():
         predicted = cost.seconds(4, int(batch.split()[-1]), cores=cores)
         assert predicted == pytest.approx(row["predicted seconds"], abs=1e-5)
-        assert predicted == pytest.approx(row["measured seconds"], rel=WITHIN), batch
+        assert predicted == pytest.approx(row["measured seconds"], rel=ON_SHARED_CORES), batch
+
+
+def faster(framework: str, batch: int) -> float:
+    """How many times as many images two workers got through as one."""
+    measured = stored("workers", "speed")["measured"]
+    names = [f"{framework}, batch of {batch}, {n} workers" for n in (1, 2)]
+    one, two = (measured[name]["images a second"]["median"] for name in names)
+    return two / one
+
+
+@pytest.mark.parametrize("framework", ["TensorFlow", "PyTorch"])
+def test_two_workers_on_two_free_cores_are_faster_than_one(framework):
+    assert faster(framework, 256) > 1.5
+
+
+def test_training_goes_on_soon_after_a_worker_was_killed():
+    for row in stored("workers", "stop")["seconds"].values():
+        assert row["most"] < 15
+
+
+def test_a_folder_of_four_times_as_many_images_takes_hardly_more_memory():
+    smallest, *_, largest = stored("workers", "memory")["peak megabytes"].values()
+    assert largest["median"] - smallest["median"] < 50
 
 
 def test_networks_take_what_the_model_says():
@@ -48,7 +73,9 @@ def test_networks_take_what_the_model_says():
         network = Network(bytes_a_second, latency)
         predicted = cost.seconds(int(machines.split()[0]), speed["batch"], network, cores)
         assert predicted == pytest.approx(row["predicted"], abs=1e-5), name
-        assert predicted == pytest.approx(row["measured seconds a step"]["least"], rel=WITHIN), name
+        assert predicted == pytest.approx(
+            row["measured seconds a step"]["least"], rel=OVER_NETWORKS
+        ), name
 
 
 def test_workers_learn_the_same_in_float64():
@@ -67,3 +94,37 @@ def test_a_network_that_breaks_is_noticed_within_a_minute_and_the_training_goes_
             assert row["went on"], name
             ended = filter(None, row["seconds until the workers ended"])  # some wait it out
             assert all(seconds < 60 for seconds in ended), name
+
+
+def lesson() -> str:
+    cells = json.loads((ROOT / "notebooks" / "08_outgrowing_one_machine.ipynb").read_text("utf-8"))
+    return "\n".join("".join(cell["source"]) for cell in cells["cells"])
+
+
+def test_the_lesson_says_what_was_measured():
+    text = lesson()
+    accuracies = stored("workers", "accuracy")["accuracy of 2,000 validation images"]
+    means = {name: f"{100 * sum(each) / len(each):.1f} %" for name, each in accuracies.items()}
+    alone = means["1 workers, batch of 64"]
+    assert f"| 1 | {alone} | | |" in text
+    for n in (2, 4):
+        batches = ["", " a worker", " a worker, rate times workers"]
+        row = " | ".join(means[f"{n} workers, batch of 64{each}"] for each in batches)
+        assert f"| {n} | {row} |" in text
+    seconds = list(stored("workers", "stop")["seconds"].values())
+    least, most = (round(pick(row[end] for row in seconds))
+                   for pick, end in ((min, "least"), (max, "most")))  # fmt: skip
+    assert f"begins {least} to {most} seconds later" in text
+
+
+@pytest.mark.parametrize(
+    ("framework", "batch", "words"),
+    [
+        ("TensorFlow", 256, "1.5 times as many images as one"),
+        ("PyTorch", 256, "in PyTorch through 1.8 times"),
+        ("TensorFlow", 64, "two workers reached only 1.2 times"),
+    ],
+)
+def test_the_lesson_says_how_much_faster_two_workers_were(framework, batch, words):
+    assert words in lesson()
+    assert f"{faster(framework, batch):.1f} times" in words
