@@ -38,6 +38,8 @@ CLASSIC_EPOCHS = 10
 IMAGES = 10_000  # of a measurement of training speed
 FOLDER_IMAGES = 60_000
 CLASSIC, FAST, ACCURATE = "classic script", "FAST, 1 epoch", "ACCURATE"
+WAITING = "waiting"
+CLASSIC_FORM = "Keras, 32 a batch, float32"  # the steps of the classic script
 
 
 class Floor:
@@ -102,22 +104,32 @@ def training_runs(seeds: dict[str, int], accurate_epochs: int, step: Callable) -
     return runs
 
 
-def speeds(repeats: int, images: int, step: Callable) -> dict[str, list[dict]]:
-    """Short measurements, peers and ours in turn."""
-    ways = {
-        "Keras, 32 a batch": (PEERS, "keras_speed", DATASET, str(images), "32"),
-        "ours, 128 a batch": (OURS, "training_speed", DATASET, str(images), "128"),
-        "PyTorch, 32 a batch": (PEERS, "torch_speed", DATASET, str(images), "32"),
-        "PyTorch, 128 a batch": (PEERS, "torch_speed", DATASET, str(images), "128"),
+def short_ways(images: int) -> dict[str, tuple[str, ...]]:
+    """Short measurements: each side in its fastest form on this processor."""
+    from helpers.recipes import has_fast_bfloat16
+
+    ways = {"ours, 128 a batch": (OURS, "training_speed", DATASET, str(images), "128")}
+    for numbers in ("float32", "bfloat16") if has_fast_bfloat16() else ("float32",):
+        given = {size: (DATASET, str(images), str(size), numbers) for size in (32, 128)}
+        ways |= {
+            f"Keras, 32 a batch, {numbers}": (PEERS, "keras_speed", *given[32]),
+            f"PyTorch, 32 a batch, {numbers}": (PEERS, "torch_speed", *given[32]),
+            f"PyTorch, 128 a batch, {numbers}": (PEERS, "torch_speed", *given[128]),
+        }
+    return ways | {
         "model.predict": (PEERS, "keras_predict", DATASET),
         "evaluate": (OURS, "evaluation_speed", DATASET),
-        "waiting": (OURS, "waiting", "FAST", DATASET, "200"),
+        WAITING: (OURS, "waiting", "FAST", DATASET, "200"),
     }
+
+
+def speeds(ways: dict[str, tuple[str, ...]], repeats: int, step: Callable) -> dict[str, list[dict]]:
+    """The short measurements, peers and ours in turn; on one thread, but that of waiting."""
     runs = {name: [] for name in [*ways, "import keras", "import helpers"]}
     for _ in range(repeats):
         for name, command in ways.items():
             step(name)
-            runs[name].append(run_alone(*command))
+            runs[name].append(run_alone(*command, one_thread=name != WAITING))
         for module in ("keras", "helpers"):
             runs[f"import {module}"].append(import_seconds(module))
     return runs
@@ -147,15 +159,19 @@ def training_rows(runs: dict[str, list[dict]]) -> dict[str, list[float]]:
 
 def speed_rows(runs: dict[str, list[dict]]) -> dict[str, list[float]]:
     ours = cpu(runs["ours, 128 a batch"])
-    torch = [cpu(runs[f"PyTorch, {size} a batch"]) for size in (32, 128)]
-    best_torch = min(torch, key=statistics.median)
     return {
-        "speed": ratios(cpu(runs["Keras, 32 a batch"]), ours),
-        "torch": ratios(best_torch, ours),
+        "speed": ratios(best_of("Keras", runs), ours),
+        "torch": ratios(best_of("PyTorch", runs), ours),
         "predict": ratios(cpu(runs["model.predict"]), cpu(runs["evaluate"])),
         "import": [run["wall_seconds"] for run in runs["import helpers"]],
-        "waiting": [run["waiting_share"] for run in runs["waiting"]],
+        "waiting": [run["waiting_share"] for run in runs[WAITING]],
     }
+
+
+def best_of(peer: str, runs: dict[str, list[dict]]) -> list[float]:
+    """Processor seconds of a peer's fastest form."""
+    forms = (cpu(measured) for name, measured in runs.items() if name.startswith(f"{peer},"))
+    return min(forms, key=statistics.median)
 
 
 def folder_rows(reader: dict) -> dict[str, list[float]]:
@@ -188,10 +204,11 @@ def lesson_minutes() -> float:
 
 
 def full(seeds: dict[str, int], accurate_epochs: int, repeats: int, folder_images: int) -> dict:
-    with tqdm(total=sum(seeds.values()) + 7 * repeats + 1, unit="process") as bar:
+    ways = short_ways(IMAGES)
+    with tqdm(total=sum(seeds.values()) + len(ways) * repeats + 1, unit="process") as bar:
         step = stepper(bar)
         trainings = training_runs(seeds, accurate_epochs, step)
-        short = speeds(repeats, IMAGES, step)
+        short = speeds(ways, repeats, step)
         step("folder readers")
         reader = folder_reader.measure(folder_images, repeats)
     rows = training_rows(trainings) | speed_rows(short) | folder_rows(reader)
@@ -214,15 +231,16 @@ def quick() -> dict:
             "Expected the result of a full run in bench.json. It is not there: run `make bench`."
         )
     stored = json.loads(path.read_text(encoding="utf-8"))
-    with tqdm(total=2 + 7 * 2, unit="process") as bar:
+    ways = short_ways(IMAGES // 2)
+    with tqdm(total=2 + len(ways) * 2, unit="process") as bar:
         step = stepper(bar)
         step(FAST)
         fast = run_alone(OURS, "recipe", "FAST", DATASET, "0", "1")
-        short = speeds(2, IMAGES // 2, step)
+        short = speeds(ways, 2, step)
         step("folder readers")
         reader = folder_reader.measure(FOLDER_IMAGES // 10, 2)
     scale = CLASSIC_EPOCHS * fast["training_images"]
-    classic = [scale * run["cpu_seconds"] / run["images"] for run in short["Keras, 32 a batch"]]
+    classic = [scale * run["cpu_seconds"] / run["images"] for run in short[CLASSIC_FORM]]
     classic_accuracy = statistics.median(
         run["test_accuracy"] for run in stored["trainings"][CLASSIC]
     )

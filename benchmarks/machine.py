@@ -17,6 +17,12 @@ from tempfile import TemporaryFile
 from helpers.basics.memory import usable_cores
 
 RESULTS = Path(__file__).parent / "results"
+# A thread that waits for another keeps its core busy, in PyTorch and in the kernels that TensorFlow
+# uses too. On a machine with other work, processor seconds grew to ten times what the computation
+# takes. A single thread waits for nobody.
+ONE_THREAD = dict.fromkeys(
+    ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), "1"
+)
 
 
 def processor() -> str:
@@ -117,16 +123,21 @@ def import_seconds(module: str) -> dict[str, float]:
     return {"cpu_seconds": cpu, "wall_seconds": wall}
 
 
-def run_alone(script: str, *arguments: str) -> dict:
+def run_alone(script: str, *arguments: str, one_thread: bool = False) -> dict:
     """Run a script as a process of its own, and read the JSON on its last line of output.
 
-    What the whole process took, from its start to its end, is added to it. Its peak memory is
-    at least that of the calling process (on Linux it is counted at the start): keep that small.
+    What the whole process took, from its start to its end, is added to it, and the load of the
+    machine before it: how many threads of anything ran, mean of a minute. With `one_thread` it
+    computes with one only, and its processor seconds hardly depend on that load. Its peak memory
+    is at least that of the calling process (on Linux it is counted at the start): keep that small.
     """
     command = [sys.executable, script, *arguments]
-    start = time.perf_counter()
+    load, start = os.getloadavg()[0], time.perf_counter()
     with TemporaryFile("w+") as output, TemporaryFile("w+") as errors:
-        process = subprocess.Popen(command, stdout=output, stderr=errors, text=True)
+        process = subprocess.Popen(
+            command, stdout=output, stderr=errors, text=True,
+            env=os.environ | (ONE_THREAD if one_thread else {}),
+        )  # fmt: skip
         try:
             _, status, used = os.wait4(process.pid, 0)  # tells the memory of this one process
         except KeyboardInterrupt:
@@ -139,6 +150,7 @@ def run_alone(script: str, *arguments: str) -> dict:
             sys.exit(f"{' '.join(command)} failed:\n{errors.read()}")
         measured = json.loads(output.read().splitlines()[-1])
     return measured | {
+        "load": round(load, 1),
         "process_cpu_seconds": used.ru_utime + used.ru_stime,
         "process_wall_seconds": time.perf_counter() - start,
         "peak_megabytes": peak_megabytes(used),
