@@ -322,9 +322,9 @@ class TestDownload:
     def test_a_host_that_falls_silent_is_given_up(self, host, path, part, stop_at):
         host.hang, host.stop_at = True, stop_at
         start = time.monotonic()
-        words = r"Received: 0 bytes in 0\.3 seconds \(time-out\)\. What came is kept"
+        words = r"Received: 0 bytes in 1\.5 seconds \(time-out\)\. What came is kept"
         with pytest.raises(DownloadError, match=words):
-            get(host, path, timeout=0.3)
+            get(host, path, timeout=1.5)  # long enough for the rest to come on a busy machine
         assert time.monotonic() - start < 10
         came = part.read_bytes() if part.exists() else b""
         assert CONTENT.startswith(came)
@@ -372,18 +372,20 @@ class TestDownload:
 
         host.body = drip
         host.told = {"Content-Length": None, "Transfer-Encoding": "chunked"}
-        with pytest.raises(DownloadError, match=r"0 bytes in 0\.2 seconds .*What came is kept"):
-            get(host, path, timeout=0.2)
+        with pytest.raises(DownloadError, match=r"0 bytes in 1\.5 seconds .*What came is kept"):
+            get(host, path, timeout=1.5)
         assert part.read_bytes() == CONTENT[:20_000]
 
     def test_a_slow_host_is_not_a_dripping_one(self, host, path):
         def slowly(body: bytes) -> Iterator[bytes]:
             for start in range(0, len(body), 30_000):
-                time.sleep(0.05)
+                time.sleep(0.2)
                 yield body[start : start + 30_000]
 
         host.body = slowly
-        get(host, path, timeout=0.1)
+        start = time.monotonic()
+        get(host, path, timeout=1)
+        assert time.monotonic() - start > 1
         assert path.read_bytes() == CONTENT
 
     def test_thirty_seconds_of_silence_are_the_default(self):
