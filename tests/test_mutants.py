@@ -60,6 +60,7 @@ def test_each_fault_is_one_small_change(project):
         compile(fault.source, "one.py", "exec")
 
 
+@pytest.mark.slow
 def test_it_tells_what_the_tests_see_from_what_they_do_not(project, capsys):
     put(project / "helpers" / "__init__.py", "")
     put(project / "helpers" / "room" / "one.py", "def total(a, b):\n    return a + b\n")

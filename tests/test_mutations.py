@@ -19,6 +19,9 @@ LESSON = "04_training_the_model.ipynb"
 LAST_CELL = "untrained-measured"
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture
 def project(tmp_path) -> Path:
     """A copy of what the beginning of the lesson needs."""
