@@ -112,9 +112,9 @@ def _read_anew(model: keras.Model, images: np.ndarray) -> Reading | None:
 
 
 def _config(model: keras.Model) -> str:
-    """What `model` computes, but for its variables; "" where it runs code that Keras does not know.
+    """What `model` computes, but for its variables; "" where something else decides it, too.
 
-    Such code may do something else the next time, and nothing would tell.
+    Code of one's own may do something else the next time, and nothing would tell.
     """
     import keras
 
@@ -128,7 +128,12 @@ def _config(model: keras.Model) -> str:
             configs = [each.get_config() for each in layers]
     except Exception:  # what a layer of one's own inside another says that has no config
         return ""
-    return "" if _names_code(configs) else repr(configs)
+    # What a layer found by `adapt` stands in no variable, and in no config either.
+    adapts = (
+        hasattr(layer, "adapt") and config.get("mean") is None
+        for layer, config in zip(layers, configs, strict=True)
+    )
+    return "" if any(adapts) or _names_code(configs) else repr(configs)
 
 
 def _layers(model: keras.Model) -> Iterator[keras.Layer]:

@@ -237,6 +237,19 @@ class TestKept:
         model.add(layers.Dense(3, name="last"))
         np.testing.assert_allclose(read(model, IMAGES).answer(IMAGES), model(IMAGES), rtol=1e-5)
 
+    def test_a_layer_that_measures_images_and_measures_others_later(self):
+        """What `adapt` finds stands in no variable that the graph reads, and in no config."""
+        normalise = layers.Normalization()
+        normalise.adapt(IMAGES)
+        model = keras.Sequential([keras.Input(SHAPE), normalise, layers.Flatten(), layers.Dense(3)])
+        read(model, IMAGES)
+        normalise.adapt(IMAGES // 4)
+        np.testing.assert_allclose(read(model, IMAGES).answer(IMAGES), model(IMAGES), rtol=1e-5)
+
+    def test_a_layer_that_was_told_its_mean_is_kept(self):
+        told = layers.Normalization(mean=120, variance=50**2)
+        assert kept(keras.Sequential([keras.Input(SHAPE), told, layers.Flatten(), layers.Dense(3)]))
+
     def test_images_of_another_size_or_type(self):
         model = keras.Sequential(
             [keras.Input((None, None, 1)), layers.GlobalMaxPooling2D(), layers.Dense(3)]
