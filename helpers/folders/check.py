@@ -120,9 +120,9 @@ def check_listing(
     if isinstance(layout, Finding):
         findings = [*listing.findings, *find_links(listing, None), layout]
     else:
-        seen, of_files = examine_all(listing, layout, progress, image_size, rows)
+        seen, thumbnails, of_files = examine_all(listing, layout, progress, image_size, rows)
         usable, copies = find_copies(seen)
-        near = near_pairs(usable)
+        near = near_pairs(usable, thumbnails)
         classes, images, too_few = try_cut(listing, layout, usable, near, validation_images)
         findings = [
             *listing.findings,

@@ -69,66 +69,76 @@ def _under_two_labels(group: Sequence[SeenImage]) -> Iterator[Finding]:
         yield make_finding(one.place, "two labels", cause)
 
 
-def near_pairs(images: Sequence[SeenImage]) -> np.ndarray:
+def near_pairs(images: Sequence[SeenImage], thumbnails: np.ndarray) -> np.ndarray:
     """Pairs of images whose thumbnails differ by very little: int, (2, pairs), their indices.
 
     A thumbnail is a point in space, and a tree finds the nearest other ones. It searches by
     the directions in which the points differ most; the whole thumbnails then decide.
     Pictures of nearly one colour are left out: this small, they all look alike.
+    The thumbnails are those of all listed files. None is copied: many take much memory.
     """
     one_of_each = {image.digest: index for index, image in enumerate(images)}  # of all copies
     which = np.array(sorted(one_of_each.values()), int)
-    points = np.frombuffer(b"".join(images[index].thumbnail for index in which), np.uint8)
-    points = points.reshape(-1, THUMBNAIL_BYTES)
-    contrast = np.concatenate([contrast_of(piece) for piece in pieces_of(points)])
+    rows = np.array([images[index].row for index in which], int)
+    contrast = np.concatenate([contrast_of(thumbnails[piece]) for piece in pieces_of(rows)])
     telling = contrast >= PLAIN
-    which, points, contrast = which[telling], points[telling], contrast[telling]
+    which, rows, contrast = which[telling], rows[telling], contrast[telling]
     if len(which) < 2:
         return np.empty((2, 0), int)
-    tree = tree_of(points)
+    tree = tree_of(thumbnails, rows)
     pairs = _neighbours(tree)
     distance = np.concatenate(
-        [distance_between(*points[piece.T]) for piece in pieces_of(pairs.T)]  # as floats, much
+        [distance_between(*thumbnails[rows[piece.T]]) for piece in pieces_of(pairs.T)]
     )
     close = distance <= np.minimum(NEAR_SHARE * contrast, MOST_NEAR)[pairs].min(axis=0)
     pairs, distance = pairs[:, close], distance[close]
     some, at = np.unique(pairs, return_inverse=True)
-    allowed = np.maximum(USUAL_SHARE * _usual_difference(tree, points, some), LEAST_NEAR)
+    usual = _usual_difference(tree, thumbnails, rows, some)
+    allowed = np.maximum(USUAL_SHARE * usual, LEAST_NEAR)
     return which[pairs[:, distance <= allowed[at.reshape(pairs.shape)].min(axis=0)]]
 
 
-def tree_of(points: np.ndarray) -> cKDTree:
-    """A tree of where the points lie in the few directions in which they differ most."""
+def tree_of(thumbnails: np.ndarray, rows: np.ndarray) -> cKDTree:
+    """A tree of where these rows lie in the few directions in which they differ most."""
     from scipy.spatial import cKDTree
     from threadpoolctl import threadpool_limits
 
-    some = points[:: len(points) // PIECE + 1]
+    some = thumbnails[rows[:: len(rows) // PIECE + 1]]
     # With two threads, products this small make one wait for the other most of the time.
     with threadpool_limits(1, "blas"):
         directions = np.linalg.eigh(np.cov(some.T)).eigenvectors[:, -DIRECTIONS:]
-        places = [piece @ directions for piece in pieces_of(points)]
+        places = [thumbnails[piece] @ directions for piece in pieces_of(rows)]
     return cKDTree(np.concatenate(places))
 
 
 def _neighbours(tree: cKDTree) -> np.ndarray:
     """Pairs of points of the tree that may be near each other: int, (2, pairs)."""
     radius = MOST_NEAR * math.sqrt(THUMBNAIL_BYTES)
-    _, nearest = tree.query(tree.data, k=NEIGHBOURS, distance_upper_bound=radius, workers=-1)
-    one, rank = np.nonzero(nearest < tree.n)  # the others are too far away
-    other = nearest[one, rank]
-    # Each pair once, as one number: to sort pairs takes several times their memory.
-    once = np.unique(np.minimum(one, other) * tree.n + np.maximum(one, other))
-    pairs = np.array(np.divmod(once, tree.n))
-    return pairs[:, pairs[0] != pairs[1]]
+
+    def near(which: np.ndarray) -> np.ndarray:
+        """Each pair as one number: to sort pairs takes several times their memory."""
+        _, nearest = tree.query(
+            tree.data[which], k=NEIGHBOURS, distance_upper_bound=radius, workers=-1
+        )
+        at, rank = np.nonzero(nearest < tree.n)  # the others are too far away
+        one, other = which[at], nearest[at, rank]
+        different = one != other
+        return (np.minimum(one, other) * tree.n + np.maximum(one, other))[different]
+
+    found = np.concatenate([near(which) for which in pieces_of(np.arange(tree.n))])
+    return np.array(np.divmod(np.unique(found), tree.n))
 
 
-def _usual_difference(tree: cKDTree, points: np.ndarray, some: np.ndarray) -> np.ndarray:
-    """How far each of some points is from those around it, by their median, in grey levels."""
-    ranks = np.arange(2, min(AROUND + 1, len(points)) + 1)  # the first is the point itself
+def _usual_difference(
+    tree: cKDTree, thumbnails: np.ndarray, rows: np.ndarray, some: np.ndarray
+) -> np.ndarray:
+    """How far some of the rows are from those around them, by their median, in grey levels."""
+    ranks = np.arange(2, min(AROUND + 1, len(rows)) + 1)  # the first is the point itself
 
     def usual(which: np.ndarray) -> np.ndarray:
         _, around = tree.query(tree.data[which], k=ranks, workers=-1)
-        return np.median(distance_between(points[which, np.newaxis], points[around]), axis=1)
+        one, others = thumbnails[rows[which], np.newaxis], thumbnails[rows[around]]
+        return np.median(distance_between(one, others), axis=1)
 
     return np.concatenate([usual(which) for which in pieces_of(some, PIECE // AROUND)])
 

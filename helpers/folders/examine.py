@@ -35,7 +35,14 @@ from helpers.photos.decode import decoded
 from helpers.photos.looks import about_shape, may_show_nothing, shows_nothing
 from helpers.photos.processes import in_processes, quiet_pillow
 from helpers.photos.remarks import Refused, Remark, printable, reason
-from helpers.photos.thumbnails import LARGE, ImageSize, make_thumbnails, reduced, resized
+from helpers.photos.thumbnails import (
+    LARGE,
+    THUMBNAIL_BYTES,
+    ImageSize,
+    make_thumbnails,
+    reduced,
+    resized,
+)
 
 DIGEST_BYTES = 16
 BYTES_EACH = 100_000  # of a file, where nobody has looked
@@ -59,7 +66,6 @@ class SeenImage:
     class_name: str
     part: str
     digest: bytes  # the same for exactly the same picture only
-    thumbnail: bytes
 
 
 def examine_all(
@@ -68,22 +74,33 @@ def examine_all(
     progress: bool,
     image_size: ImageSize | None,
     rows: Path | None,
-) -> tuple[list[SeenImage], list[Finding]]:
-    """Look at every file, once: the images, and what is said of files."""
-    looks: list[tuple[list[Remark], bytes, bytes]] = []
-    look = partial(_examine_chunk, str(listing.root), image_size, rows)
-    bytes_each = listing.bytes / max(len(listing.files), 1)
-    in_processes(look, listing.files, "check", progress, looks.extend, bytes_each)
+) -> tuple[list[SeenImage], np.ndarray, list[Finding]]:
+    """Look at every file, once.
+
+    Returns:
+        The images; the thumbnails, uint8, (listed files, THUMBNAIL_BYTES), of which only those of
+        the images say something; what is said of files.
+    """
     images: list[SeenImage] = []
     findings: list[Finding] = []
-    for row, (remarks, digest, thumbnail) in enumerate(looks):
-        place, name, part = listing.files[row], layout.classes[row], layout.parts[row]
-        if not name and (digest or KINDS[remarks[0][0]][0] != NOTE):
-            remarks = [layout.stray]
-        elif digest:
-            images.append(SeenImage(place, row, name, part, digest, thumbnail))
-        findings += [make_finding(place, kind, cause) for kind, cause in remarks]
-    return images, findings
+    thumbnails = np.empty((len(listing.files), THUMBNAIL_BYTES), np.uint8)
+
+    def take(looks: tuple[int, list[tuple[Sequence[Remark], bytes]], np.ndarray]) -> None:
+        first, looked_at, small = looks
+        with_digest = [row for row, (_, digest) in enumerate(looked_at, first) if digest]
+        thumbnails[with_digest] = small
+        for row, (remarks, digest) in enumerate(looked_at, first):
+            place, name, part = listing.files[row], layout.classes[row], layout.parts[row]
+            if not name and (digest or KINDS[remarks[0][0]][0] != NOTE):
+                remarks = [layout.stray]
+            elif digest:
+                images.append(SeenImage(place, row, name, part, digest))
+            findings.extend(make_finding(place, kind, cause) for kind, cause in remarks)
+
+    look = partial(_examine_chunk, str(listing.root), image_size, rows)
+    bytes_each = listing.bytes / max(len(listing.files), 1)
+    in_processes(look, listing.files, "check", progress, take, bytes_each)
+    return images, thumbnails, findings
 
 
 def _examine_chunk(
@@ -92,8 +109,9 @@ def _examine_chunk(
     rows: Path | None,
     first: int,
     places: Sequence[Place],
-) -> list[tuple[list[Remark], bytes, bytes]]:
-    """For each file what is said of it, and of an image its digest and thumbnail."""
+) -> tuple[int, list[tuple[list[Remark], bytes]], np.ndarray]:
+    """The number of the first file, what is said of each, with the digest of an image, and the
+    thumbnails of the images."""
     with quiet_pillow():
         looks = [_examine(root, place, image_size) for place in places]
     if rows is not None:
@@ -111,10 +129,8 @@ def _examine_chunk(
         remarks = images[index].remarks
         if remark and not any(kind in ("blank", "very dark") for kind, _ in remarks):
             remarks.append(remark)
-    small = iter(thumbnails)
-    return [
-        (look.remarks, look.digest, next(small).tobytes() if look.digest else b"") for look in looks
-    ]
+    said = [(look.remarks, look.digest) for look in looks]
+    return first, said, thumbnails.reshape(-1, THUMBNAIL_BYTES)
 
 
 def _examine(root: str, place: Place, image_size: ImageSize | None = None) -> _Look:
