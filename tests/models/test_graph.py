@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import gc
+import threading
 import weakref
 
 import numpy as np
 import pytest
 
 from helpers import build_cnn, quiet_tensorflow
-from helpers.models.graph import Ending, ending, pixel_scale, read
+from helpers.models import graph
+from helpers.models.graph import Ending, ending, pixel_scale, read, read_meanwhile
 
 with quiet_tensorflow():
     import keras
@@ -271,6 +273,55 @@ class TestKept:
         model = keras.Model(images, [layers.Dense(3)(features), layers.Dense(2)(features)])
         assert read(model, IMAGES) is None
         assert ending(model, IMAGES) == Ending()
+
+
+class TestReadMeanwhile:
+    @pytest.fixture
+    def readings(self, monkeypatch) -> list[str]:
+        """The thread that each reading was made in."""
+        made = []
+        read_anew = graph._read_anew
+
+        def noted(*asked):
+            made.append(threading.current_thread().name)
+            return read_anew(*asked)
+
+        monkeypatch.setattr(graph, "_read_anew", noted)
+        return made
+
+    def test_the_reading_is_there_when_the_block_ends(self, readings):
+        model, threads = row(layers.Dense(3)), threading.active_count()
+        for _ in range(2):
+            with read_meanwhile(model, IMAGES):
+                pass
+        answers = read(model, IMAGES).answer(IMAGES)
+        np.testing.assert_allclose(answers, model(IMAGES), rtol=1e-5)
+        assert len(readings) == 1
+        assert readings[0] != threading.current_thread().name
+        assert threading.active_count() == threads
+
+    def test_what_is_read_each_time_is_read_where_it_is_needed_only(self, readings):
+        with read_meanwhile(Own(), IMAGES):
+            pass
+        assert readings == []
+
+    def test_what_goes_wrong_is_said_where_it_is_needed(self, monkeypatch):
+        def fails(*asked):
+            raise MemoryError
+
+        monkeypatch.setattr(graph, "_read_anew", fails)
+        model = row(layers.Dense(3))
+        with read_meanwhile(model, IMAGES):
+            pass
+        with pytest.raises(MemoryError):
+            read(model, IMAGES)
+
+    def test_an_error_in_the_block_goes_on(self):
+        with (
+            pytest.raises(FileNotFoundError),
+            read_meanwhile(row(layers.Dense(3)), IMAGES),
+        ):
+            raise FileNotFoundError
 
 
 def scaled_by(*first) -> keras.Model:
