@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 import tarfile
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -27,6 +28,7 @@ CIFAR10_CLASSES = (
 CIFAR10_FILES = (*(f"data_batch_{number}.bin" for number in range(1, 6)), "test_batch.bin")
 CIFAR10_RECORD_BYTES = 1 + 3 * 32 * 32  # a label, then the red, green and blue planes
 CIFAR10_RECORDS_A_FILE = 10_000
+AT_ONCE = 100  # pictures that are copied, so that it takes no memory beside theirs
 CIFAR10_UNPACKING = "cifar-10-unpacking"  # beside the folder that it becomes
 HASH_LIST = "SHA256SUMS"  # written when the official archive is unpacked
 
@@ -35,31 +37,55 @@ def read_cifar10(data_dir: Path) -> Source:
     folder = data_dir / "cifar10"
     if not folder.exists():
         _find_or_fetch_cifar10(data_dir / CIFAR10_ARCHIVE, folder)
-    *train, test = (_read_cifar10_file(folder / name) for name in CIFAR10_FILES)
-    train = Labelled(*map(np.concatenate, zip(*train, strict=True)))
+    *train, test = (folder / name for name in CIFAR10_FILES)
+    labels = {path: _labels_in(path) for path in (*train, test)}
+    train, test = (
+        Labelled(_Pictures(paths), np.concatenate([labels[path] for path in paths]))
+        for paths in (train, [test])
+    )
     hashes, description = folder / HASH_LIST, "CIFAR-10"
     if not hashes.is_file() or hashes.read_bytes() != _hash_list(folder):
         description = "CIFAR-10 from files that are not known to be the official ones"
     return Source(train, test, CIFAR10_CLASSES, description)
 
 
-def _read_cifar10_file(path: Path) -> Labelled:
+def _labels_in(path: Path) -> np.ndarray:
     again = f"Move {path.parent} elsewhere and run `make cifar10`."
     if not path.is_file():
         raise MissingFileError(
             f"Expected the six CIFAR-10 files {', '.join(CIFAR10_FILES)} in {path.parent}. "
             f"{path.name} is not there. {again}"
         )
-    expected = CIFAR10_RECORDS_A_FILE * CIFAR10_RECORD_BYTES
-    content = np.fromfile(path, np.uint8)
+    expected, size = CIFAR10_RECORDS_A_FILE * CIFAR10_RECORD_BYTES, path.stat().st_size
+    # Mapped, not read: one byte of a record is wanted. An empty file cannot be mapped.
+    content = np.memmap(path, np.uint8, "r") if size else np.empty(0, np.uint8)
     labels = content[::CIFAR10_RECORD_BYTES].astype(np.int64)
-    if len(content) != expected or labels.max() >= len(CIFAR10_CLASSES):
+    if size != expected or labels.max() >= len(CIFAR10_CLASSES):
         raise DamagedFileError(
             f"Expected {expected:,} bytes in {path}, with labels 0 to 9. Received: "
-            f"{len(content):,} bytes, with labels up to {labels.max(initial=0)}. {again}"
+            f"{size:,} bytes, with labels up to {labels.max(initial=0)}. {again}"
         )
-    planes = content.reshape(-1, CIFAR10_RECORD_BYTES)[:, 1:].reshape(-1, 3, 32, 32)
-    return Labelled(np.ascontiguousarray(planes.transpose(0, 2, 3, 1)), labels)
+    return labels
+
+
+class _Pictures:
+    """The pictures of some files, read when they are asked for: none is in the memory twice."""
+
+    def __init__(self, paths: Sequence[Path]):
+        self.paths = paths
+        self.shape = (len(paths) * CIFAR10_RECORDS_A_FILE, 32, 32, 3)
+
+    def __getitem__(self, wanted: slice | np.ndarray) -> np.ndarray:
+        wanted = np.arange(len(self.paths) * CIFAR10_RECORDS_A_FILE)[wanted]
+        pictures = np.empty((len(wanted), *self.shape[1:]), np.uint8)
+        files, rows = np.divmod(wanted, CIFAR10_RECORDS_A_FILE)
+        for number, path in enumerate(self.paths):
+            records = np.memmap(path, np.uint8, "r").reshape(-1, CIFAR10_RECORD_BYTES)
+            here = np.flatnonzero(files == number)
+            for some in np.split(here, range(AT_ONCE, len(here), AT_ONCE)):
+                planes = records[rows[some], 1:].reshape(-1, 3, 32, 32)
+                pictures[some] = planes.transpose(0, 2, 3, 1)
+        return pictures
 
 
 def _hash_list(folder: Path) -> bytes:

@@ -258,8 +258,8 @@ def as_dataset(name: str, source: Source, validation_images: int | None, seed: i
         train, validation = _cut_off(train, validation_images, seed, source.class_names)
     parts = {"train": train, "validation": validation, "test": test}
     splits = {
-        part: Split(part, *labelled, source.class_names, source.description)
-        for part, labelled in parts.items()
+        part: Split(part, images[:], labels, source.class_names, source.description)
+        for part, (images, labels) in parts.items()
     }
     return ImageDataset(
         name,
