@@ -57,7 +57,7 @@ def with_helpers(folder: str, data_dir: str) -> tuple[Epoch, Epoch, Epoch]:
     import sklearn.model_selection  # noqa: F401
 
     from helpers import load_dataset
-    from helpers.basics.files import forget_pages
+    from helpers.basics.files import rows_of
 
     loaded = []
 
@@ -72,8 +72,7 @@ def with_helpers(folder: str, data_dir: str) -> tuple[Epoch, Epoch, Epoch]:
             order = random.permutation(len(split)) if shuffled else np.arange(len(split))
             for start in range(0, len(split), BATCH):
                 which = order[start : start + BATCH]
-                count += len(split.images[which]) + 0 * len(split.labels[which])
-                forget_pages(split.images)
+                count += len(rows_of(split.images, which)) + 0 * len(split.labels[which])
         return count
 
     return lambda: load() and batches(False), lambda: batches(True), load

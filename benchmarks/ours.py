@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The course's way, each as a process of its own that measures itself: `make bench` runs them.
 
-    python benchmarks/ours.py recipe FAST cifar10 0 1
+    python benchmarks/ours.py recipe FAST cifar10 0 1 33750
 
 Each prints what it took as JSON on its last line. What it is measured beside is in peers.py.
 """
@@ -19,14 +19,18 @@ with quiet_tensorflow():  # as every lesson starts TensorFlow, with oneDNN
     import keras
 
 
-def recipe(recipe_name: str, name: str, seed: str, epochs: str, mirrored: str = "") -> dict:
+def recipe(
+    recipe_name: str, name: str, seed: str, epochs: str, images: str = "", mirrored: str = ""
+) -> dict:
     """A recipe from loading to evaluation; the test images are used once, at the end.
 
-    `mirrored`: whether their mirror images are asked about too.
+    `images`: of all training images, how many; `mirrored`: whether the mirror images of the test
+    images are asked about too.
     """
     from helpers import evaluate, load_dataset, recipes
 
     dataset = load_dataset(name)
+    dataset = dataset.subset(int(images)) if images else dataset
     chosen = getattr(recipes, recipe_name).but(epochs=int(epochs))
     measured, model = _measured(chosen, dataset, int(seed))
     return measured | {
@@ -45,6 +49,14 @@ def step(step_name: str, name: str, seed: str) -> dict:
     dataset = load_dataset(name)
     measured, _ = _measured(STEPS[step_name], dataset, int(seed))
     return measured | {"validation_accuracy": measured["curve"][-1][1]}
+
+
+def pace(recipe_name: str, name: str) -> dict:
+    """Two epochs of a recipe: what the first one takes, with building the graph, and the next."""
+    from helpers import load_dataset, recipes
+
+    measured, _ = _measured(getattr(recipes, recipe_name).but(epochs=2), load_dataset(name), 0)
+    return measured
 
 
 def recipe_text(chosen) -> dict:

@@ -36,6 +36,7 @@ IN_THE_WAY = (errno.EEXIST, errno.ENOTDIR)
 # .<process>-<where its number counts>-<chance>.part.<final name>; once the process alone
 TEMPORARY = r"\.(\d+)(?:-([0-9a-f]+)-[0-9a-f]+)?\.part\."
 DAY = 86_400  # seconds
+FEW_ROWS = 4  # that are taken from a file at a time
 
 
 def as_path(path: str | os.PathLike) -> Path:
@@ -222,6 +223,30 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def rows_of(array: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """`array[rows]`; of an array that is mapped to a file, without much more of that in the memory.
+
+    Linux from 6.18 on brings up to 2 MB of a file into the process with each row, and counts them
+    as its memory: they are given back after a few.
+
+    Args:
+        array: any array.
+        rows: the indices of those that are wanted.
+
+    Introduced in lesson 2.
+    """
+    import numpy as np
+
+    if _mapping_of(array) is None:
+        return array[rows]
+    taken = np.empty((len(rows), *array.shape[1:]), array.dtype)
+    for start in range(0, len(rows), FEW_ROWS):
+        few = slice(start, start + FEW_ROWS)
+        taken[few] = array[rows[few]]
+        forget_pages(array)
+    return taken
+
+
 def forget_pages(array: np.ndarray) -> None:
     """Give back the memory that a file behind an array takes; the array stays as it is.
 
@@ -235,11 +260,17 @@ def forget_pages(array: np.ndarray) -> None:
 
     Introduced in lesson 2.
     """
+    mapped = _mapping_of(array)
+    if hasattr(mapped, "madvise") and hasattr(mmap, "MADV_DONTNEED"):
+        mapped.madvise(mmap.MADV_DONTNEED)
+
+
+def _mapping_of(array: np.ndarray) -> mmap.mmap | None:
+    """The file behind an array, where it is only read."""
     mapped = array
     while mapped is not None and not isinstance(mapped, mmap.mmap):
         # What was written to a private copy ("c") exists in these pages only.
         if getattr(mapped, "mode", "r") != "r":
-            return
+            return None
         mapped = getattr(mapped, "base", None)
-    if hasattr(mapped, "madvise") and hasattr(mmap, "MADV_DONTNEED"):
-        mapped.madvise(mmap.MADV_DONTNEED)
+    return mapped

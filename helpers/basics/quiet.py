@@ -167,7 +167,7 @@ def _faults_in_file(path: Path) -> Iterator[str]:
     except OSError as error:
         yield f"What cannot be read ({error.strerror})"
         return
-    if not isinstance(stored, dict) or not isinstance(stored.get("epsilon", 1e-7), float):
+    if not isinstance(stored, dict) or not isinstance(stored.get("epsilon", 0.0), float):
         yield "What is no setting of Keras"
         return
     if os.environ.get("KERAS_BACKEND"):  # it counts over the file

@@ -22,7 +22,7 @@ import numpy as np
 
 from helpers.basics.arguments import check_seed, check_switches, check_whole
 from helpers.basics.errors import UsageError
-from helpers.basics.files import forget_pages
+from helpers.basics.files import rows_of
 from helpers.basics.quiet import quiet_tensorflow
 from helpers.datasets.augment import Augmentation, augmented, check_augmentations
 from helpers.datasets.dataset import Split, check_split
@@ -122,8 +122,7 @@ def _cut_out(
     """A worker's part of a batch. Runs as plain Python, in a thread of the pipeline."""
     worker, workers = share
     chosen = np.array_split(chosen, workers)[worker]
-    images = split.images[chosen]
-    forget_pages(split.images)  # a folder's images lie in a file: the memory stays flat
+    images = rows_of(split.images, chosen)  # a folder's lie in a file: the memory stays flat
     if len(chosen):
         own = [worker] if worker else []  # one worker alone draws what it always drew
         random = np.random.default_rng([seed, epoch, number, *own])

@@ -54,8 +54,9 @@ from helpers.folders.table import list_source
 from helpers.photos.thumbnails import FITS, ImageSize
 
 PREPARED = "prepared"  # the folder in data/
-VERSION = 5  # to be raised when the files or what is found in a folder is no longer the same
+VERSION = 6  # to be raised when the files or what is found in a folder is no longer the same
 SPLITS = ("train", "validation", "test")  # in the order of the file
+OF_AN_IMAGE = ("row", "label", "part", "twin")  # that is kept of each
 AT_ONCE = 1 << 20  # bytes that are copied
 NO_CHECKSUM = b"0" * 64 + b"\n"  # as long as a first line
 
@@ -193,7 +194,10 @@ def _make(path: Path, request: Request) -> None:
             "root": str(report.folder.resolve()),
             "labels": _labels(parts),
             "class_names": report.class_names,
-            "images": [(one.row, one.label, one.part, one.twin) for one in report.images],
+            # A list of each: one for every image takes several times the memory.
+            "images": {
+                what: [getattr(image, what) for image in report.images] for what in OF_AN_IMAGE
+            },
             "findings": [astuple(found) for found in report.findings],
             "ignored": report.ignored,
         }
@@ -263,7 +267,9 @@ def _found(path: Path, request: Request) -> Source | None:
         tuple(kept["class_names"]),
         tuple(
             ImageFile(root, files[row], label, part, twin, row)
-            for row, label, part, twin in kept["images"]
+            for row, label, part, twin in zip(
+                *(kept["images"][what] for what in OF_AN_IMAGE), strict=True
+            )
         ),
         tuple(Finding(*found) for found in kept["findings"]),
         kept["ignored"],

@@ -1,7 +1,7 @@
 """ONNX: a model for other programs than TensorFlow, browsers among them. Lesson 7.
 
 It is made of the LiteRT file, by tf2onnx: the way from Keras itself writes files that cannot be
-loaded for some networks of the course (Normalization, GELU).
+loaded for some networks (with Normalization, as in the course, or GELU).
 """
 
 from __future__ import annotations

@@ -123,6 +123,7 @@ def check_listing(
         seen, thumbnails, of_files = examine_all(listing, layout, progress, image_size, rows)
         usable, copies = find_copies(seen)
         near = near_pairs(usable, thumbnails)
+        del thumbnails  # they take much memory, and nobody needs them any more
         classes, images, too_few = try_cut(listing, layout, usable, near, validation_images)
         findings = [
             *listing.findings,

@@ -34,18 +34,30 @@ LEAST_NEAR, MOST_NEAR = 1.0, 12.0
 NEAR_SHARE = 0.25  # of the thumbnail's contrast, at most
 NEIGHBOURS = 8  # that are looked at, with the picture itself
 DIRECTIONS = 8  # by which near thumbnails are searched for
+MEASURED = 4_096  # thumbnails, at most, by which these directions are found
 PLAIN = 4.0  # grey levels of contrast; a thumbnail with less says too little
 PARTS_BY_WORTH = ("", "train", "validation", "test")
 
 
+def first_of_same(images: Sequence[SeenImage]) -> np.ndarray:
+    """For every image the first one with exactly the same picture: int, their indices.
+
+    As an array: a dictionary of so many takes several times the memory.
+    """
+    digests = np.array([image.digest for image in images])
+    _, first, group = np.unique(digests, return_index=True, return_inverse=True)
+    return first[group]
+
+
 def find_copies(images: Sequence[SeenImage]) -> tuple[list[SeenImage], list[Finding]]:
     """The images that can be used, and what is said of those with exactly the same picture."""
-    groups: dict[bytes, list[SeenImage]] = defaultdict(list)
-    for image in images:
-        groups[image.digest].append(image)
+    first = first_of_same(images)
+    groups: dict[int, list[SeenImage]] = defaultdict(list)
+    for index in np.flatnonzero(np.bincount(first)[first] > 1).tolist():
+        groups[int(first[index])].append(images[index])
     unusable: set[int] = set()
     findings: list[Finding] = []
-    for group in [group for group in groups.values() if len(group) > 1]:
+    for group in groups.values():
         if len({one.class_name for one in group}) > 1:
             findings += _under_two_labels(group)
             unusable |= {one.row for one in group}
@@ -77,8 +89,7 @@ def near_pairs(images: Sequence[SeenImage], thumbnails: np.ndarray) -> np.ndarra
     Pictures of nearly one colour are left out: this small, they all look alike.
     The thumbnails are those of all listed files. None is copied: many take much memory.
     """
-    one_of_each = {image.digest: index for index, image in enumerate(images)}  # of all copies
-    which = np.array(sorted(one_of_each.values()), int)
+    which = np.unique(first_of_same(images))
     rows = np.array([images[index].row for index in which], int)
     contrast = np.concatenate([contrast_of(thumbnails[piece]) for piece in pieces_of(rows)])
     telling = contrast >= PLAIN
@@ -103,12 +114,14 @@ def tree_of(thumbnails: np.ndarray, rows: np.ndarray) -> cKDTree:
     from scipy.spatial import cKDTree
     from threadpoolctl import threadpool_limits
 
-    some = thumbnails[rows[:: len(rows) // PIECE + 1]]
+    some = thumbnails[rows[:: len(rows) // MEASURED + 1]]
     # With two threads, products this small make one wait for the other most of the time.
     with threadpool_limits(1, "blas"):
         directions = np.linalg.eigh(np.cov(some.T)).eigenvectors[:, -DIRECTIONS:]
-        places = [thumbnails[piece] @ directions for piece in pieces_of(rows)]
-    return cKDTree(np.concatenate(places))
+        places = np.empty((len(rows), DIRECTIONS))
+        for piece in pieces_of(np.arange(len(rows))):
+            places[piece] = thumbnails[rows[piece]] @ directions
+    return cKDTree(places)
 
 
 def _neighbours(tree: cKDTree) -> np.ndarray:

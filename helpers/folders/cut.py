@@ -16,7 +16,7 @@ import numpy as np
 
 from helpers.basics.arguments import is_whole
 from helpers.basics.errors import FolderError, UsageError
-from helpers.folders.compare import joined_by
+from helpers.folders.compare import first_of_same, joined_by
 from helpers.folders.examine import SeenImage
 from helpers.folders.findings import Finding, ImageFile, counted, first_names, make_finding
 from helpers.folders.layout import Layout, advice_on_names, by_number
@@ -136,8 +136,7 @@ def try_cut(
     class_names = tuple(sorted({image.class_name for image in images}, key=by_number))
     label_of = {name: label for label, name in enumerate(class_names)}
     labels = np.array([label_of[image.class_name] for image in images], int)
-    first_with: dict[bytes, int] = {}
-    first = [first_with.setdefault(image.digest, one) for one, image in enumerate(images)]
+    first = first_of_same(images)
     same_class = near[:, labels[near[0]] == labels[near[1]]]
     together = joined_by(np.hstack([same_class, [range(len(images)), first]]), len(images))
     trains = np.array([image.part in TRAINING for image in images], bool)
@@ -150,7 +149,7 @@ def try_cut(
         alike = len(np.unique(together[of_class & trains]))
         if alike >= needed:
             continue
-        together[of_class] = np.array(first)[of_class]
+        together[of_class] = first[of_class]
         different = len(np.unique(together[of_class & trains]))
         place = layout.class_places[name]
         if different < needed:
@@ -163,11 +162,12 @@ def try_cut(
         else:
             cause = f"It has {counted(alike, 'clearly different picture')}, too few to cut."
             findings.append(make_finding(place, "all alike", cause))
-    twins: dict[int, int] = {}  # numbered as they come
+    order = np.argsort(labels, kind="stable")  # by class, then by path
+    _, first, group = np.unique(together[order], return_index=True, return_inverse=True)
+    twins = np.argsort(np.argsort(first))[group]  # numbered as they come
     files = []
-    for one in np.argsort(labels, kind="stable").tolist():  # by class, then by path
+    for one, twin in zip(order.tolist(), twins.tolist(), strict=True):
         image = images[one]
-        twin = twins.setdefault(int(together[one]), len(twins))
         label = int(labels[one])
         files.append(ImageFile(listing.root, image.place, label, image.part, twin, image.row))
     return class_names, files, findings

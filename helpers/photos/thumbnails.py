@@ -15,7 +15,7 @@ THUMBNAIL = (8, 8)
 THUMBNAIL_BYTES = 3 * math.prod(THUMBNAIL)
 LARGE = 256  # pixels a side
 NOT_LARGE = 32_000  # numbers of a picture: with more, NumPy starts threads
-PIECE = 4_096  # thumbnails that are compared at once
+PIECE = 1_024  # thumbnails that are compared at once
 # How a picture of another shape gets the shape that is asked for: all of it, pressed together;
 # its middle; all of it, with black on both sides.
 FITS = ("squeeze", "crop", "pad")

@@ -504,6 +504,24 @@ def test_the_hash_of_a_large_file(tmp_path):
     assert sha256(tmp_path / "large") == hashlib.sha256(content).hexdigest()
 
 
+# --------------------------------------------------------------------------- rows_of
+
+
+@pytest.mark.parametrize("rows", [[], [3], [5, 0, 5, 2, 1], range(9)], ids=len)
+@pytest.mark.parametrize("mode", [None, "r", "c"])
+def test_rows_are_those_of_the_array(tmp_path, monkeypatch, rows, mode):
+    given_back = []
+    monkeypatch.setattr(files, "forget_pages", given_back.append)
+    path = tmp_path / "rows"
+    numbers = np.arange(60, dtype=np.uint8).reshape(10, 3, 2)
+    path.write_bytes(numbers.tobytes())
+    array = numbers if mode is None else np.memmap(path, np.uint8, mode, shape=numbers.shape)[:9]
+    rows = np.array(rows, int)
+    taken = files.rows_of(array, rows)
+    np.testing.assert_array_equal(taken, numbers[rows], strict=True)
+    assert len(given_back) == (-(-len(rows) // files.FEW_ROWS) if mode == "r" else 0)
+
+
 # --------------------------------------------------------------------------- forget_pages
 
 

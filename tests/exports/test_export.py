@@ -78,6 +78,17 @@ def test_sigmoids_of_many_classes_are_told_apart(dataset, tmp_path):
     assert json.loads(facts_path(path).read_text())["gives"] == "sigmoids"
 
 
+@pytest.mark.parametrize("ending", RUN)
+def test_gelu_for_which_onnx_has_no_operation(dataset, tmp_path, ending):
+    model = keras.Sequential(
+        [keras.Input((18, 18, 1)), layers.Rescaling(1 / 255), layers.Flatten(),
+         layers.Dense(8, activation="gelu"), layers.Dense(3)]
+    )  # fmt: skip
+    path = export_model(model, tmp_path / f"model{ending}", dataset.test.images)
+    received = answers_of(path, dataset.test.images)
+    np.testing.assert_allclose(received, model(dataset.test.images), atol=1e-5)
+
+
 def test_a_file_of_yours_with_a_similar_name_stays(dataset, tmp_path):
     (tmp_path / "notes.json").write_text("mine")
     model = keras.Sequential([keras.Input((18, 18, 1)), layers.Flatten(), layers.Dense(3)])

@@ -266,6 +266,15 @@ class TestSingleFiles:
         write(photos / "cat" / f"a.{kind.lower()}", encoded(picture(50), kind, exif=exif.tobytes()))
         assert check_folder(photos).findings == ()
 
+    @pytest.mark.parametrize(
+        ("length", "zeros", "empty"),
+        [(3_000, 1_024, True), (3_000, 1_023, False), (2_048, 1_500, False), (2_049, 1_500, True)],
+    )
+    def test_how_long_an_empty_end_is(self, length, zeros, empty):
+        head = b"RIFF" + struct.pack("<I", length - 8) + b"WEBPVP8 "
+        whole = head + b"\1" * (length - len(head) - zeros) + bytes(zeros)
+        assert damage.ends_in_zeros(io.BytesIO(whole)) is empty
+
     def test_zeros_behind_the_picture_are_no_fault(self, photos):
         padded = encoded(photo(1, 200), "WEBP", exif=EXIF.tobytes() + bytes(3000))
         write(photos / "cat" / "new.webp", padded)

@@ -1279,6 +1279,17 @@ class TestPlotLines:
         shown = [label.get_text() for label in picture.axes[0].get_xticklabels()]
         assert {"1e-10", "1e-8", "1e-6", "1e-4"} <= set(shown)
 
+    @pytest.mark.parametrize(
+        ("ends", "written"),
+        [((1e-4, 1), "0.001"), ((9e-5, 1), "1e-3"), ((1, 9e8), "1,000"), ((1, 1e9), "1e3")],
+    )
+    def test_where_powers_of_ten_begin(self, ends, written):
+        ax = Figure().subplots()
+        ax.set_xscale("log")
+        ax.set_xlim(ends)
+        picture_module.plain_numbers(ax.xaxis)
+        assert ax.xaxis.get_major_formatter()(1e3 if ends[0] == 1 else 1e-3) == written
+
     def test_epochs_are_whole_numbers(self):
         picture = plot_lines([1, 2], {"a": [1, 2]}, x_label="epoch", y_label="y")
         one_epoch = curves.live_curves({"loss": (2.0,), "accuracy": (0.5,)}, 1)

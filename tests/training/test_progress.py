@@ -170,6 +170,25 @@ def test_a_screen_that_fails_ends_no_training(dataset, every_step, monkeypatch):
     assert (run.epochs, run.stopped) == (2, "")
 
 
+def test_each_step_is_seen_at_once(dataset, every_step, monkeypatch):
+    """A terminal keeps a line for itself until it ends, or is told to show it."""
+    unseen: list[str] = []
+    seen: list[str] = []
+
+    class Terminal:
+        def write(self, text):
+            unseen.append(text)
+
+        def flush(self):
+            seen.append("".join(unseen))
+            unseen.clear()
+
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    train(as_built(dense_model), dataset, epochs=2, batch_size=8)
+    assert unseen == []
+    assert [f"| {step}/6 [" in line for step, line in enumerate(seen[:6], 1)] == [True] * 6
+
+
 def test_ipython_without_a_kernel_is_a_terminal(dataset, notebook, capsys, every_step):
     from IPython import get_ipython
 
