@@ -138,7 +138,7 @@ def test_predict_takes_what_was_measured():
     a_photo = {row["warm"]["wall"]["median"] for row in seconds["one_photo"].values()}
     assert {round(each, 1) for each in a_photo} == {0.2}
     first = [row["first"]["wall"]["median"] for row in seconds["one_photo"].values()]
-    assert f"a model {min(first):.1f} to {max(first):.0f} s" in " ".join(README.split())
+    assert f"a model {min(first):.1f} to {max(first):.1f} s" in " ".join(README.split())
     a_minute = {name: row["photos a minute"]["median"] for name, row in seconds["folder"].items()}
     in_memory = seconds["in_memory"]["small"]
     shares = in_memory["model.predict"]["cpu"]["median"] / in_memory["predict"]["cpu"]["median"]
