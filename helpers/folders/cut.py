@@ -164,7 +164,7 @@ def try_cut(
             findings.append(make_finding(place, "all alike", cause))
     order = np.argsort(labels, kind="stable")  # by class, then by path
     _, first, group = np.unique(together[order], return_index=True, return_inverse=True)
-    twins = np.argsort(np.argsort(first))[group]  # numbered as they come
+    twins = np.searchsorted(np.sort(first), first)[group]  # numbered as they come
     files = []
     for one, twin in zip(order.tolist(), twins.tolist(), strict=True):
         image = images[one]
