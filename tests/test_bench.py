@@ -61,6 +61,7 @@ def test_without_the_images_it_says_what_to_do(bench, monkeypatch, tmp_path, cap
     assert "make cifar10" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["keras_speed", "torch_speed"])
 def test_a_peer_measures_itself_and_its_process_is_measured(bench, what):
     """On the bundled images, so that it runs everywhere."""

