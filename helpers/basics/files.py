@@ -226,8 +226,8 @@ def sha256(path: Path) -> str:
 def rows_of(array: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """`array[rows]`; of an array that is mapped to a file, without much more of that in the memory.
 
-    Linux from 6.18 on brings up to 2 MB of a file into the process with each row, and counts them
-    as its memory: they are given back after a few.
+    The system brings more of a file into the process than was asked for (Linux 6.18 up to 2 MB with
+    each row), and counts that as its memory: it is given back after a few rows.
 
     Args:
         array: any array.

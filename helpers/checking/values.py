@@ -82,8 +82,8 @@ def numbers(
         if np.allclose(sorted(given), sorted(right), rtol=NEARLY, atol=within):
             raise Wrong("The numbers are correct, their order is not.")
         places = [str(place) for place, fits in enumerate(same, 1) if not fits]
-        which = f"Number {places[0]} is" if len(places) == 1 else f"{len(places)} numbers are"
-        raise Wrong(f"{which} not correct. Received: {received(row)}.")
+        wrong_ones = f"Number {places[0]} is" if len(places) == 1 else f"{len(places)} numbers are"
+        raise Wrong(f"{wrong_ones} not correct. Received: {received(row)}.")
 
     return check
 

@@ -257,7 +257,7 @@ def as_dataset(name: str, source: Source, validation_images: int | None, seed: i
     if validation is None:
         train, validation = _cut_off(train, validation_images, seed, source.class_names)
     parts = {"train": train, "validation": validation, "test": test}
-    splits = {
+    splits = {  # `[:]` reads the images of a part that nothing was cut off, as CIFAR-10 has them
         part: Split(part, images[:], labels, source.class_names, source.description)
         for part, (images, labels) in parts.items()
     }

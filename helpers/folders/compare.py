@@ -89,12 +89,12 @@ def near_pairs(images: Sequence[SeenImage], thumbnails: np.ndarray) -> np.ndarra
     Pictures of nearly one colour are left out: this small, they all look alike.
     The thumbnails are those of all listed files. None is copied: many take much memory.
     """
-    which = np.unique(first_of_same(images))
-    rows = np.array([images[index].row for index in which], int)
+    chosen = np.unique(first_of_same(images))
+    rows = np.array([images[index].row for index in chosen], int)
     contrast = np.concatenate([contrast_of(thumbnails[piece]) for piece in pieces_of(rows)])
     telling = contrast >= PLAIN
-    which, rows, contrast = which[telling], rows[telling], contrast[telling]
-    if len(which) < 2:
+    chosen, rows, contrast = chosen[telling], rows[telling], contrast[telling]
+    if len(chosen) < 2:
         return np.empty((2, 0), int)
     tree = tree_of(thumbnails, rows)
     pairs = _neighbours(tree)
@@ -106,7 +106,7 @@ def near_pairs(images: Sequence[SeenImage], thumbnails: np.ndarray) -> np.ndarra
     some, at = np.unique(pairs, return_inverse=True)
     usual = _usual_difference(tree, thumbnails, rows, some)
     allowed = np.maximum(USUAL_SHARE * usual, LEAST_NEAR)
-    return which[pairs[:, distance <= allowed[at.reshape(pairs.shape)].min(axis=0)]]
+    return chosen[pairs[:, distance <= allowed[at.reshape(pairs.shape)].min(axis=0)]]
 
 
 def tree_of(thumbnails: np.ndarray, rows: np.ndarray) -> cKDTree:
@@ -128,17 +128,17 @@ def _neighbours(tree: cKDTree) -> np.ndarray:
     """Pairs of points of the tree that may be near each other: int, (2, pairs)."""
     radius = MOST_NEAR * math.sqrt(THUMBNAIL_BYTES)
 
-    def near(which: np.ndarray) -> np.ndarray:
+    def near(points: np.ndarray) -> np.ndarray:
         """Each pair as one number: to sort pairs takes several times their memory."""
         _, nearest = tree.query(
-            tree.data[which], k=NEIGHBOURS, distance_upper_bound=radius, workers=-1
+            tree.data[points], k=NEIGHBOURS, distance_upper_bound=radius, workers=-1
         )
         at, rank = np.nonzero(nearest < tree.n)  # the others are too far away
-        one, other = which[at], nearest[at, rank]
+        one, other = points[at], nearest[at, rank]
         different = one != other
         return (np.minimum(one, other) * tree.n + np.maximum(one, other))[different]
 
-    found = np.concatenate([near(which) for which in pieces_of(np.arange(tree.n))])
+    found = np.concatenate([near(points) for points in pieces_of(np.arange(tree.n))])
     return np.array(np.divmod(np.unique(found), tree.n))
 
 
@@ -148,12 +148,12 @@ def _usual_difference(
     """How far some of the rows are from those around them, by their median, in grey levels."""
     ranks = np.arange(2, min(AROUND + 1, len(rows)) + 1)  # the first is the point itself
 
-    def usual(which: np.ndarray) -> np.ndarray:
-        _, around = tree.query(tree.data[which], k=ranks, workers=-1)
-        one, others = thumbnails[rows[which], np.newaxis], thumbnails[rows[around]]
+    def usual(points: np.ndarray) -> np.ndarray:
+        _, around = tree.query(tree.data[points], k=ranks, workers=-1)
+        one, others = thumbnails[rows[points], np.newaxis], thumbnails[rows[around]]
         return np.median(distance_between(one, others), axis=1)
 
-    return np.concatenate([usual(which) for which in pieces_of(some, PIECE // AROUND)])
+    return np.concatenate([usual(points) for points in pieces_of(some, PIECE // AROUND)])
 
 
 def joined_by(pairs: np.ndarray, count: int) -> np.ndarray:

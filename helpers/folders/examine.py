@@ -48,7 +48,7 @@ DIGEST_BYTES = 16
 BYTES_EACH = 100_000  # of a file, where nobody has looked
 
 
-class _Look(NamedTuple):
+class _Examined(NamedTuple):
     """What one look at a file gave. Without a digest it is no image that can be used."""
 
     remarks: list[Remark]
@@ -133,7 +133,7 @@ def _examine_chunk(
     return first, said, thumbnails.reshape(-1, THUMBNAIL_BYTES)
 
 
-def _examine(root: str, place: Place, image_size: ImageSize | None = None) -> _Look:
+def _examine(root: str, place: Place, image_size: ImageSize | None = None) -> _Examined:
     """All there is to know about one file, in one pass over it."""
     remarks = [] if is_text(place[-1]) else [("strange name", "Its name is not text here.")]
     try:
@@ -141,12 +141,12 @@ def _examine(root: str, place: Place, image_size: ImageSize | None = None) -> _L
         pixels, more = decoded(path, thorough=True)
         remarks += [*more, *about_shape(pixels)]
     except (Refused, OSError) as error:
-        return _Look([reason(error)])
+        return _Examined([reason(error)])
     # A large picture is made small at once, not kept until others are seen.
     image = Image.fromarray(pixels) if max(pixels.shape) > LARGE else None
     picture = pixels if image is None else reduced(image)
     kept = None if image_size is None else resized(pixels, image_size, image)
-    return _Look(remarks, _digest(pixels), picture, kept)
+    return _Examined(remarks, _digest(pixels), picture, kept)
 
 
 def _digest(pixels: np.ndarray) -> bytes:

@@ -62,7 +62,7 @@ def usable_folder(answer: object) -> str:
 
 # ------------------------------------------------------------------- moments on one side of a cut
 
-PARTS = ("train", "validation", "test")
+SPLITS = ("train", "validation", "test")
 
 
 def _photos_of(seed: int, **sizes: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
@@ -102,8 +102,8 @@ def _words(result: object, count: int) -> np.ndarray:
             f"Received: {received(given)}."
         )
     words = [each.decode() if isinstance(each, bytes) else each for each in given]
-    if odd := [each for each in words if not isinstance(each, str) or each not in PARTS]:
-        raise Wrong(f"Expected one of the words {', '.join(PARTS)}. Received: {received(odd[0])}.")
+    if odd := [each for each in words if not isinstance(each, str) or each not in SPLITS]:
+        raise Wrong(f"Expected one of the words {', '.join(SPLITS)}. Received: {received(odd[0])}.")
     return np.array([str(each) for each in words])
 
 

@@ -123,10 +123,10 @@ def _files(each: int, faults: bool, rng: np.random.Generator) -> Iterator[tuple[
         while left:
             moments = BURST if number < BURSTS else 1
             thing = train.images[next(things[name])][..., 0]
-            look = _Look(rng)
+            taken_at = _Moment(rng)
             for moment in range(min(moments, left)):
                 ending = "png" if number % 5 == 4 else "jpg"
-                photo = look.photo(thing, rng)
+                photo = taken_at.photo(thing, rng)
                 yield f"{name}/{name}_{number:03}_{moment}.{ending}", _encoded(photo, ending, rng)
             left -= min(moments, left)
             number += 1
@@ -139,7 +139,7 @@ def _faults(images: np.ndarray, things: dict, rng: np.random.Generator) -> Itera
 
     def another(shown: str) -> bytes:
         thing = images[next(things[shown])][..., 0]
-        return _encoded(_Look(rng).photo(thing, rng), "jpg", rng)
+        return _encoded(_Moment(rng).photo(thing, rng), "jpg", rng)
 
     for number, (shown, lies_in) in enumerate(WRONG):
         yield f"{lies_in}/{lies_in}_9{number:02}_0.jpg", another(shown)
@@ -154,7 +154,7 @@ def _faults(images: np.ndarray, things: dict, rng: np.random.Generator) -> Itera
     yield "coat/Thumbs.db", bytes(100)
 
 
-class _Look:
+class _Moment:
     """The colours and the light of one moment."""
 
     def __init__(self, rng: np.random.Generator):

@@ -55,10 +55,10 @@ def may_show_nothing(pictures: Sequence[np.ndarray], thumbnails: np.ndarray) -> 
     of_size: dict[tuple[int, ...], list[int]] = {}
     for index, picture in enumerate(pictures):
         of_size.setdefault(picture.shape, []).append(index)
-    for (_, width, _), which in of_size.items():
-        rows = np.concatenate([pictures[index][::EVERY, :, 1] for index in which])
-        rows = rows.reshape(len(which), -1, width)
-        suspect[which] |= _steepest(rows[..., :-1], rows[..., 1:]) < SOFT * 255
+    for (_, width, _), indices in of_size.items():
+        rows = np.concatenate([pictures[index][::EVERY, :, 1] for index in indices])
+        rows = rows.reshape(len(indices), -1, width)
+        suspect[indices] |= _steepest(rows[..., :-1], rows[..., 1:]) < SOFT * 255
     return np.flatnonzero(suspect).tolist()
 
 
