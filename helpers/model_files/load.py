@@ -40,6 +40,7 @@ from helpers.model_files.archive import (
 )
 from helpers.model_files.names import NO_CODE, check_config
 from helpers.model_files.weights import check_memory, check_weights
+from helpers.models.graph import make_ready
 from helpers.models.trained_on import note_trained_on
 
 if TYPE_CHECKING:
@@ -59,7 +60,8 @@ def load_model(path: str | os.PathLike) -> keras.Model:
         The model with the same weights. One that was compiled is compiled again, with the
         state of its optimizer. Where Keras cannot give that back, as after training in mixed
         precision, it warns, and the optimizer starts anew. What it was trained on, if the file
-        says it, is known again: the names of its classes and how its images were made.
+        says it, is known again: the names of its classes and how its images were made. Such a
+        model has answered once, as the first answer takes far longer than the next ones.
 
     Raises:
         MissingFileError: there is no such file; the message names the one most like it.
@@ -85,6 +87,7 @@ def load_model(path: str | os.PathLike) -> keras.Model:
             model = load_checked(copy)
         if known:
             note_trained_on(model, known)
+            make_ready(model, known.blank())
         return model
     except Refused as why:
         raise why.kind(

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import operator
-import threading
 import warnings
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
+
+from helpers.models.step_memory import BYTES_WITHOUT_TRAINING, bytes_an_image
 
 if TYPE_CHECKING:
     import keras
@@ -62,22 +63,23 @@ class Reading(NamedTuple):
     answer: Callable[[np.ndarray], tf.Tensor]
 
 
-class _Facts(NamedTuple):
-    """All that a reading is made from."""
+class _Kept(NamedTuple):
+    """A reading, and all that it was made from."""
 
     asked: tuple
     config: str
     variables: list[keras.Variable]
+    reading: Reading
 
-    def still_hold(self, now: _Facts) -> bool:
+    def is_of(self, asked: tuple, config: str, variables: list[keras.Variable]) -> bool:
         return (
-            (self.asked, self.config) == (now.asked, now.config)
-            and len(self.variables) == len(now.variables)
-            and all(map(operator.is_, self.variables, now.variables))
+            (self.asked, self.config) == (asked, config)
+            and len(self.variables) == len(variables)
+            and all(map(operator.is_, self.variables, variables))
         )
 
 
-_KEPT: WeakKeyDictionary[keras.Model, tuple[_Facts, Reading]] = WeakKeyDictionary()
+_KEPT: WeakKeyDictionary[keras.Model, _Kept] = WeakKeyDictionary()
 
 
 def read(model: keras.Model, images: np.ndarray) -> Reading | None:
@@ -86,52 +88,29 @@ def read(model: keras.Model, images: np.ndarray) -> Reading | None:
     A graph takes longer to make than an answer. It is kept with the model, and made anew where
     anything that it was made from has changed.
     """
-    return _read(model, images, _facts(model, images))
-
-
-def _facts(model: keras.Model, images: np.ndarray) -> _Facts:
     asked = (images.shape[1:], images.dtype.name)
-    return _Facts(asked, _config(model), getattr(model, "variables", []))
-
-
-def _read(model: keras.Model, images: np.ndarray, facts: _Facts) -> Reading | None:
-    if kept := _kept(model, facts):
-        return kept
+    config, variables = _config(model), getattr(model, "variables", [])
+    kept = _KEPT.get(model) if config else None
+    if kept and kept.is_of(asked, config, variables):
+        return kept.reading
     reading = _read_anew(model, images)
-    if facts.config and reading:
-        _KEPT[model] = facts, reading
+    if config and reading:
+        _KEPT[model] = _Kept(asked, config, variables, reading)
     return reading
 
 
-def _kept(model: keras.Model, facts: _Facts) -> Reading | None:
-    before, reading = _KEPT.get(model, (None, None)) if facts.config else (None, None)
-    return reading if before and before.still_hold(facts) else None
+def make_ready(model: keras.Model, images: np.ndarray) -> None:
+    """Read `model`, and let it answer once: the first answer takes far longer than later ones.
 
-
-@contextlib.contextmanager
-def read_meanwhile(model: keras.Model, images: np.ndarray) -> Iterator[None]:
-    """Read `model`, and let it answer once, in a thread beside what happens in this block.
-
-    The first answer of a model takes about as long as to decode a large photo, for which Python
-    only waits. So the first photo is answered hardly later than the next one.
+    A model that is read anew each time is left as it is, and one that may need much memory.
     """
-    facts = _facts(model, images)  # here: meanwhile all threads have other warnings
-    if not facts.config or _kept(model, facts):
-        yield
+    of_their_size = getattr(model, "input_shape", None) == (None, *images.shape[1:])
+    if not of_their_size or bytes_an_image(model) > BYTES_WITHOUT_TRAINING or not _config(model):
         return
-
-    def make_ready() -> None:
-        # What goes wrong here goes wrong again where it is waited for, and is said there.
-        with contextlib.suppress(Exception):
-            if reading := _read(model, images, facts):
-                reading.answer(images)
-
-    thread = threading.Thread(target=make_ready, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        thread.join()
+    # What goes wrong here goes wrong again where an answer is wanted, and is said there.
+    with contextlib.suppress(Exception):
+        if reading := read(model, images):
+            reading.answer(images)
 
 
 def _read_anew(model: keras.Model, images: np.ndarray) -> Reading | None:

@@ -106,6 +106,11 @@ class TrainedOn:
         pixels = None if pixels is None else tuple(pixels)
         return cls(tuple(names), tuple(shape), fit, pixels, dtype)
 
+    def blank(self) -> np.ndarray:
+        """One black image, of the shape and the dtype that a photo gets for the model."""
+        dtype = np.uint8 if self.pixels in (GREY_LEVELS, None) else np.float32
+        return np.zeros((1, *self.image_shape), dtype)
+
     def has_dtype(self, images: np.ndarray) -> bool:
         """Whether images are numbers of the kind that the model was trained on."""
         trained = np.dtype(self.dtype)

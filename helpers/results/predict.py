@@ -19,9 +19,9 @@ from helpers.basics.errors import MismatchError, UsageError, kind_of
 from helpers.datasets.dataset import ImageDataset, Split
 from helpers.models.cnn import SMALL_SCALE
 from helpers.models.fit_check import output_shape
-from helpers.models.graph import pixel_scale, read_meanwhile
-from helpers.models.trained_on import GREY_LEVELS, TrainedOn, trained_on
-from helpers.results.given import Given, read_given
+from helpers.models.graph import pixel_scale
+from helpers.models.trained_on import TrainedOn, trained_on
+from helpers.results.given import read_given
 from helpers.results.prediction import Prediction
 from helpers.results.probabilities import log_probabilities
 
@@ -84,7 +84,7 @@ def predict(
     pixels = _checked_range(pixels)
     known = _known(model, dataset)
     like = known or _guessed(model)
-    given = _given_while_reading(model, pictures, like, pixels)
+    given = read_given(pictures, like, pixels)
     labels = np.zeros(len(given.images), np.int64)
     split = Split("new", given.images, labels, like.class_names, "new pictures")
     return Prediction(
@@ -96,16 +96,6 @@ def predict(
         findings=given.findings,
         note="" if known else NOT_KNOWN,
     )
-
-
-def _given_while_reading(
-    model: keras.Model, pictures: object, like: TrainedOn, pixels: tuple[float, float] | None
-) -> Given:
-    if isinstance(pictures, np.ndarray):  # that takes no time
-        return read_given(pictures, like, pixels)
-    kind = np.uint8 if like.pixels in (GREY_LEVELS, None) else np.float32  # as photos become
-    with read_meanwhile(model, np.zeros((1, *like.image_shape), kind)):
-        return read_given(pictures, like, pixels)
 
 
 def check_least_confidence(least_confidence: object) -> None:

@@ -8,10 +8,12 @@ import zipfile
 import numpy as np
 import pytest
 from made_models import archive_of, members_of, sequential, trained
+from PIL import Image
 
-from helpers import load_model, save_model
+from helpers import load_model, predict, save_model
 from helpers.basics.errors import DamagedFileError
 from helpers.model_files import archive
+from helpers.models import graph
 from helpers.models.trained_on import TrainedOn, note_trained_on, trained_on
 
 GIVEN = TrainedOn(("고양이 🐱", "$5"), (8, 8, 1), "pad", (-1.0, 1.0))
@@ -35,6 +37,21 @@ def test_keras_itself_loads_the_file_with_the_same_weights(saved):
     for one, other in zip(ours.weights, theirs.weights, strict=True):
         np.testing.assert_array_equal(one, other)
     assert trained_on(theirs) is None
+
+
+@pytest.mark.parametrize("pixels", [(0.0, 255.0), (0.0, 250.0)], ids=str)
+def test_the_model_has_been_read_before_the_first_photo(tmp_path, monkeypatch, pixels):
+    model = trained(sequential())
+    known = TrainedOn(("a", "b", "c"), model.input_shape[1:], pixels=pixels)
+    note_trained_on(model, known)
+    loaded = load_model(save_model(model, tmp_path / "known"))
+
+    def read_anew(*asked):
+        raise AssertionError
+
+    monkeypatch.setattr(graph, "_read_anew", read_anew)
+    answer = predict(loaded, Image.new("L", (9, 12), 200))
+    assert answer.probabilities.shape == (1, 3)
 
 
 def test_what_nobody_noted_is_not_written(tmp_path):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import threading
 import weakref
 
 import numpy as np
@@ -11,7 +10,7 @@ import pytest
 
 from helpers import build_cnn, quiet_tensorflow
 from helpers.models import graph
-from helpers.models.graph import Ending, ending, pixel_scale, read, read_meanwhile
+from helpers.models.graph import Ending, ending, make_ready, pixel_scale, read
 
 with quiet_tensorflow():
     import keras
@@ -275,53 +274,65 @@ class TestKept:
         assert ending(model, IMAGES) == Ending()
 
 
-class TestReadMeanwhile:
+class OwnLayer(layers.Layer):
+    def call(self, features):
+        return features
+
+
+class TestMakeReady:
     @pytest.fixture
-    def readings(self, monkeypatch) -> list[str]:
-        """The thread that each reading was made in."""
+    def readings(self, monkeypatch) -> list[keras.Model]:
+        """The model of each reading."""
         made = []
         read_anew = graph._read_anew
 
-        def noted(*asked):
-            made.append(threading.current_thread().name)
-            return read_anew(*asked)
+        def noted(model, images):
+            made.append(model)
+            return read_anew(model, images)
 
         monkeypatch.setattr(graph, "_read_anew", noted)
         return made
 
-    def test_the_reading_is_there_when_the_block_ends(self, readings):
-        model, threads = row(layers.Dense(3)), threading.active_count()
-        for _ in range(2):
-            with read_meanwhile(model, IMAGES):
-                pass
-        answers = read(model, IMAGES).answer(IMAGES)
-        np.testing.assert_allclose(answers, model(IMAGES), rtol=1e-5)
-        assert len(readings) == 1
-        assert readings[0] != threading.current_thread().name
-        assert threading.active_count() == threads
+    def test_what_is_asked_afterwards_was_read_before(self, readings):
+        model = row(layers.Dense(3))
+        make_ready(model, IMAGES[:1])
+        assert readings == [model]
+        np.testing.assert_allclose(read(model, IMAGES).answer(IMAGES), model(IMAGES), rtol=1e-5)
+        assert readings == [model]
 
-    def test_what_is_read_each_time_is_read_where_it_is_needed_only(self, readings):
-        with read_meanwhile(Own(), IMAGES):
-            pass
+    def test_it_has_answered_once(self, monkeypatch):
+        asked = []
+        answers = graph.Reading(Ending(), (None, 3), asked.append)
+        monkeypatch.setattr(graph, "_read_anew", lambda *_: answers)
+        make_ready(row(layers.Dense(3)), IMAGES[:1])
+        assert [images.shape for images in asked] == [(1, *SHAPE)]
+
+    @pytest.mark.parametrize(
+        "model",
+        [
+            lambda: row(OwnLayer(), layers.Dense(3)),
+            lambda: keras.Sequential(
+                [keras.Input((None, None, 1)), layers.GlobalMaxPool2D(), layers.Dense(3)]
+            ),
+            lambda: keras.Sequential(
+                [keras.Input(SHAPE), layers.UpSampling2D(2100), layers.GlobalMaxPool2D()]
+            ),
+        ],
+        ids=["read anew each time", "of any size", "large"],
+    )
+    def test_others_are_left_as_they_are(self, model, readings):
+        make_ready(model(), IMAGES[:1])
         assert readings == []
 
-    def test_what_goes_wrong_is_said_where_it_is_needed(self, monkeypatch):
+    def test_what_goes_wrong_is_said_where_an_answer_is_wanted(self, monkeypatch):
         def fails(*asked):
             raise MemoryError
 
         monkeypatch.setattr(graph, "_read_anew", fails)
         model = row(layers.Dense(3))
-        with read_meanwhile(model, IMAGES):
-            pass
+        make_ready(model, IMAGES[:1])
         with pytest.raises(MemoryError):
             read(model, IMAGES)
-
-    def test_an_error_in_the_block_goes_on(self):
-        with (
-            pytest.raises(FileNotFoundError),
-            read_meanwhile(row(layers.Dense(3)), IMAGES),
-        ):
-            raise FileNotFoundError
 
 
 def scaled_by(*first) -> keras.Model:
