@@ -141,7 +141,7 @@ class Sheet:
         exercises: Sequence[Exercise],
         *,
         minutes: int,
-        setup: str = "from helpers import load_exercises",
+        setup: str = "from helpers.practice import load_exercises",
     ):
         """Put exercises together.
 

@@ -151,12 +151,6 @@ def gives_logits(model: Any, images: np.ndarray, given: np.ndarray) -> None:
             "The numbers of each image add up to 1: these are probabilities. Logits are asked "
             "for, so the last layer has no activation."
         )
-    # Exactly 0, and nothing below: by chance no number that a linear layer gives is 0.
-    if (given >= 0).all() and (given == 0).any():
-        raise Wrong(
-            f"{(given == 0).sum()} of {given.size} numbers are exactly 0, and none is negative. "
-            "Something cuts off what lies below 0: look at the activation of the last layer."
-        )
     for layer in [] if hasattr(model, "state_dict") else called_layers(model, images)[-1:]:
         kind, activation = type(layer).__name__, getattr(layer, "activation", None)
         name = getattr(activation, "__name__", "linear")
@@ -164,6 +158,12 @@ def gives_logits(model: Any, images: np.ndarray, given: np.ndarray) -> None:
             raise Wrong(f"The last layer has the activation {name}. A logit may be any number.")
         if kind in ("ReLU", "Softmax"):
             raise Wrong(f"The last layer is {kind}. A logit may be any number.")
+    # Exactly 0, and nothing below: by chance no number that a linear layer gives is 0.
+    if (given >= 0).all() and (given == 0).any():
+        raise Wrong(
+            f"{(given == 0).sum()} of {given.size} numbers are exactly 0, and none is negative. "
+            "Something cuts off what lies below 0: look at the activation of the last layer."
+        )
 
 
 def gives_probabilities(model: Any, images: np.ndarray, given: np.ndarray) -> None:

@@ -225,7 +225,7 @@ ANSWERS = {
             in_keras(middle=[L.Dropout(0.3), L.MaxPooling2D(2), L.Flatten()]),
         ],
         wrong=[
-            (in_keras(end="softmax"), "add up to 1"), (in_keras(end="relu"), "cuts off"),
+            (in_keras(end="softmax"), "add up to 1"), (in_keras(end="relu"), "activation relu"),
             (in_keras(end="sigmoid"), "activation sigmoid"),
             (in_keras(activation=None), "no ReLU behind"),
             (in_keras(padding="same"), "keeps its size"), (in_keras(scale=1.0), "Nothing in the"),

@@ -161,7 +161,7 @@ ANSWERS = {
         ],
         wrong=[
             (mended(L.Flatten(), L.Dense(10, activation="softmax")), "add up to 1"),
-            (mended(L.Flatten(), L.Dense(10, activation="relu")), "cuts off"),
+            (mended(L.Flatten(), L.Dense(10, activation="relu")), "activation relu"),
             (mended(L.Rescaling(1 / 255), L.Flatten(), L.Dense(10)), "Expected 1/255, once"),
             (keras.Sequential([keras.Input((28, 28, 1)), L.Conv2D(8, 3), L.Flatten(), L.Dense(10)]),
              "Nothing in the model scales"),
