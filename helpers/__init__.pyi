@@ -1,10 +1,6 @@
 # The public names, by the lesson that introduces them, each with its room and module.
-# Read by helpers/__init__.py and by editors.
-
-# lesson 0: the course is ready
-from .lessons.setup_check import check_setup
-from .practice.load import load_exercises
-from .practice.overview import progress
+# Read by helpers/__init__.py and by editors. What belongs to the course itself (`helpers.practice`,
+# `helpers.lessons`), or what few lessons need, is imported from its room.
 
 # lesson 1: choosing a library
 from .basics.quiet import quiet_tensorflow
@@ -21,7 +17,6 @@ from .pictures.images import plot_images
 from .pictures.picture import Picture
 
 # lesson 3: building a CNN
-from .lessons.figures import lesson_figures
 from .models.cnn import build_cnn
 from .pictures.images import plot_feature_maps
 from .pictures.lines import plot_lines
@@ -64,16 +59,13 @@ __all__ = [
     "accuracy_interval",
     "build_cnn",
     "check_folder",
-    "check_setup",
     "compare_variant",
     "evaluate",
     "experiments",
     "feature_maps",
     "forget_experiments",
     "grad_cam",
-    "lesson_figures",
     "load_dataset",
-    "load_exercises",
     "load_model",
     "make_batches",
     "make_dataset",
@@ -87,7 +79,6 @@ __all__ = [
     "plot_matrix",
     "plot_runs",
     "predict",
-    "progress",
     "quiet_tensorflow",
     "save_model",
     "train",

@@ -1,4 +1,4 @@
-"""The modules and names as they were before the rooms, for notebooks and scripts of that time.
+"""The modules and names as they were once, for notebooks and scripts of that time.
 
     from helpers.batches import make_batches      # found in helpers.datasets.batches
     from helpers import flip_sideways             # found in helpers.datasets
@@ -36,11 +36,15 @@ FORMER = {
 
 FORMER_NAMES = {
     "build_torch_cnn": "torch_twin",
+    "check_setup": "lessons",
     "copy_weights": "torch_twin",
     "flip_sideways": "datasets",
     "has_fast_bfloat16": "recipes",
+    "lesson_figures": "lessons",
+    "load_exercises": "practice",
     "plot_descent": "lessons",
     "plot_journey": "lessons",
+    "progress": "practice",
     "shift": "datasets",
     "to_torch": "torch_twin",
     "train_torch": "torch_twin",

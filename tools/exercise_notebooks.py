@@ -51,7 +51,7 @@ In the cell below an exercise, delete the `#` in front of the line that you want
         _text("end", f"""## What is solved
 
 The next cell draws it. `progress(wipe=True)` forgets all of it. On to [the lesson map](../00_start_here.ipynb), or back to [the lesson](../{sheet.lesson}.ipynb)."""),
-        _code("progress", "from helpers import progress\n\nprogress()"),
+        _code("progress", "from helpers.practice import progress\n\nprogress()"),
     ]  # fmt: skip
     return _notebook(cells)
 

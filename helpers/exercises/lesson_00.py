@@ -330,5 +330,5 @@ SHEET = Sheet(
     "0. Start here",
     [HELD_BACK, SHAPES, ANSWER, ACCURACY, PREPARE, UNKNOWN],
     minutes=30,
-    setup="import numpy as np\n\nfrom helpers import load_exercises",
+    setup="import numpy as np\n\nfrom helpers.practice import load_exercises",
 )

@@ -335,7 +335,8 @@ SHEET = Sheet(
     except ModuleNotFoundError:
         torch = None
 
-    from helpers import load_exercises, quiet_tensorflow
+    from helpers import quiet_tensorflow
+    from helpers.practice import load_exercises
     from helpers.torch_twin import INSTALL_TORCH
 
     with quiet_tensorflow():

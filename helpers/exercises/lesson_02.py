@@ -266,7 +266,8 @@ SHEET = Sheet(
     import numpy as np
     from PIL import Image
 
-    from helpers import load_exercises, quiet_tensorflow
+    from helpers import quiet_tensorflow
+    from helpers.practice import load_exercises
 
     with quiet_tensorflow():
         import keras

@@ -303,7 +303,8 @@ SHEET = Sheet(
     setup="""
     import numpy as np
 
-    from helpers import load_exercises, quiet_tensorflow
+    from helpers import quiet_tensorflow
+    from helpers.practice import load_exercises
 
     with quiet_tensorflow():
         import keras

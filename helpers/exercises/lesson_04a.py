@@ -310,6 +310,6 @@ SHEET = Sheet(
     setup="""
     import numpy as np
 
-    from helpers import load_exercises
+    from helpers.practice import load_exercises
     """,
 )

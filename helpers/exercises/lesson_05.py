@@ -282,6 +282,6 @@ SHEET = Sheet(
     import numpy as np
     from PIL import Image, ImageOps
 
-    from helpers import load_exercises
+    from helpers.practice import load_exercises
     """,
 )

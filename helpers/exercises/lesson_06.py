@@ -325,8 +325,9 @@ SHEET = Sheet(
     setup="""
     import numpy as np
 
-    from helpers import load_dataset, load_exercises, quiet_tensorflow
+    from helpers import load_dataset, quiet_tensorflow
     from helpers.datasets import flip_sideways, shift
+    from helpers.practice import load_exercises
 
     with quiet_tensorflow():
         import keras

@@ -318,8 +318,7 @@ TAKEN = Exercise(
 )  # fmt: skip
 
 SHEET = Sheet(
-    "07_your_own_images",
-    "7. Your own images",
+    "07_your_own_images", "7. Your own images",
     [FOLDER, SPLIT, TWELVE, TRANSFER, FINE_TUNE, DOUBTFUL, BAR, TAKEN],
     minutes=75,
     setup="""
@@ -334,10 +333,11 @@ SHEET = Sheet(
     from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 
     import helpers
-    from helpers import check_folder, load_dataset, load_exercises
+    from helpers import check_folder, load_dataset
     from helpers.exports import export_model, write_page
     from helpers.lessons import make_practice_photos
     from helpers.models import efficientnet_lite0
+    from helpers.practice import load_exercises
 
     with helpers.quiet_tensorflow():
         import keras
@@ -347,4 +347,4 @@ SHEET = Sheet(
     if PHOTOS == PRACTICE and not Path(PRACTICE).exists():
         make_practice_photos(PRACTICE)
     """,
-)
+)  # fmt: skip

@@ -16,9 +16,10 @@ from pathlib import Path
 import pytest
 
 import helpers
-from helpers import CourseError, build_cnn, check_setup, quiet_tensorflow
+from helpers import CourseError, build_cnn, quiet_tensorflow
 from helpers.basics import quiet
 from helpers.basics.errors import UsageError
+from helpers.lessons import check_setup
 
 
 @pytest.fixture(autouse=True)

@@ -10,9 +10,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from helpers import lesson_figures
 from helpers.basics.errors import UsageError
-from helpers.lessons import figures
+from helpers.lessons import figures, lesson_figures
 from helpers.training.run import TrainingRun
 
 LESSON = "04_training_the_model"

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from helpers import check_setup
 from helpers.datasets.load import FASHION_MNIST_FILE
-from helpers.lessons import setup_check
+from helpers.lessons import check_setup, setup_check
 from helpers.torch_twin.network import INSTALL_TORCH
 
 
