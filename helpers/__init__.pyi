@@ -1,6 +1,7 @@
 # The public names, by the lesson that introduces them, each with its room and module.
-# Read by helpers/__init__.py and by editors. What belongs to the course itself (`helpers.practice`,
-# `helpers.lessons`), or what few lessons need, is imported from its room.
+# Read by helpers/__init__.py and by editors. Imported from its room is what belongs to the course
+# itself (`helpers.practice`, `helpers.lessons`), what few lessons need, and what a function gives
+# back and nobody makes by hand (`helpers.training.TrainingRun`).
 
 # lesson 1: choosing a library
 from .basics.quiet import quiet_tensorflow
@@ -12,7 +13,6 @@ from .datasets.batches import make_batches
 from .datasets.dataset import ImageDataset, Split, plot_class_counts
 from .datasets.load import load_dataset
 from .folders.check import check_folder
-from .folders.report import FolderReport
 from .pictures.images import plot_images
 from .pictures.picture import Picture
 
@@ -30,15 +30,14 @@ from .pictures.bars import plot_bars
 from .practice.experiment import compare_variant
 from .practice.log import experiments, forget_experiments
 from .training.fit import train
-from .training.run import TrainingRun, plot_runs
+from .training.run import plot_runs
 
 # lesson 5: evaluating
 from .pictures.bars import plot_intervals
 from .pictures.heatmaps import plot_heatmaps
-from .results.evaluation import Evaluation, accuracy_interval, evaluate
+from .results.evaluation import accuracy_interval, evaluate
 from .results.explain import grad_cam
 from .results.predict import predict
-from .results.prediction import Prediction
 
 # lesson 6: faster and more accurate
 from .recipes.recipe import ACCURATE, CLASSIC, FAST, Recipe
@@ -48,14 +47,10 @@ __all__ = [
     "CLASSIC",
     "FAST",
     "CourseError",
-    "Evaluation",
-    "FolderReport",
     "ImageDataset",
     "Picture",
-    "Prediction",
     "Recipe",
     "Split",
-    "TrainingRun",
     "accuracy_interval",
     "build_cnn",
     "check_folder",

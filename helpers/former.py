@@ -35,6 +35,10 @@ FORMER = {
 }
 
 FORMER_NAMES = {
+    "Evaluation": "results",
+    "FolderReport": "folders",
+    "Prediction": "results",
+    "TrainingRun": "training",
     "build_torch_cnn": "torch_twin",
     "check_setup": "lessons",
     "copy_weights": "torch_twin",

@@ -7,7 +7,8 @@ import functools
 
 import numpy as np
 
-from helpers import TrainingRun, quiet_tensorflow, train
+from helpers import quiet_tensorflow, train
+from helpers.training import TrainingRun
 
 with quiet_tensorflow():
     import keras

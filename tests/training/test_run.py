@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from helpers import TrainingRun
+from helpers.training import TrainingRun
 
 
 def run_of(**history: tuple[float, ...]) -> TrainingRun:
