@@ -1,7 +1,8 @@
 # The public names, by the lesson that introduces them, each with its room and module.
 # Read by helpers/__init__.py and by editors. Imported from its room is what belongs to the course
-# itself (`helpers.practice`, `helpers.lessons`), what few lessons need, and what a function gives
-# back and nobody makes by hand (`helpers.training.TrainingRun`).
+# itself (`load_exercises` of `helpers.practice`, `lesson_figures` of `helpers.lessons`), what few
+# lessons need, and what a function gives back and nobody makes by hand (`TrainingRun` of
+# `helpers.training`).
 
 # lesson 1: choosing a library
 from .basics.quiet import quiet_tensorflow
@@ -15,18 +16,18 @@ from .datasets.load import load_dataset
 from .folders.check import check_folder
 from .pictures.images import plot_images
 from .pictures.picture import Picture
+from .pictures.squares import plot_matrix
 
 # lesson 3: building a CNN
 from .models.cnn import build_cnn
 from .pictures.images import plot_feature_maps
-from .pictures.lines import plot_lines
-from .pictures.squares import plot_matrix
 from .results.explain import feature_maps
 
 # lesson 4: training
 from .model_files.load import load_model
 from .model_files.save import save_model
 from .pictures.bars import plot_bars
+from .pictures.lines import plot_lines
 from .practice.experiment import compare_variant
 from .practice.log import experiments, forget_experiments
 from .training.fit import train

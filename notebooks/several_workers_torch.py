@@ -30,8 +30,13 @@ with join_workers(dataset, settings, folder, wait=wait) as worker:
     torch.set_default_dtype(getattr(torch, settings["floatx"]))
     network = model = build_torch_cnn(dataset, seed=settings["seed"])
     if worker.count > 1:
-        minute = datetime.timedelta(seconds=60)
-        torch.distributed.init_process_group("gloo", timeout=minute)
+        store = torch.distributed.TCPStore(worker.place.host, worker.place.port)
+        torch.distributed.init_process_group(
+            "gloo", rank=worker.rank, world_size=worker.count,
+            # In the launcher's store are still the addresses of the start before.
+            store=torch.distributed.PrefixStore(f"start {worker.place.start}", store),
+            timeout=datetime.timedelta(seconds=40),  # then a worker that froze is given up
+        )  # fmt: skip
         model = torch.nn.parallel.DistributedDataParallel(network)
     state = [*network.parameters()]
     if settings["optimizer"] == "sgd":

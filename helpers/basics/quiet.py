@@ -135,7 +135,8 @@ def keras_faults() -> Iterator[str]:
             if (value := getattr(value, "name", value)) not in fitting:  # a policy has a name
                 yield (
                     f"{name} is {value!r} instead of {fitting[0]!r}: restart the kernel. "
-                    "check_setup() then says where that is set, if not by your own code."
+                    "check_setup() of helpers.lessons then says where that is set, if not by "
+                    "your own code."
                 )
                 return  # to ask for the policy would make one of floatx, which stays
         return

@@ -42,8 +42,8 @@ def make_practice_photos(
     """Make a folder with photos of bags, boots, coats and dresses, a sub-folder for each.
 
     The photos are the bundled pictures of Fashion-MNIST, enlarged, in colours, on a ground. Names
-    like "bag_004_2.jpg" say which thing is shown, and the how manieth photo of the same moment it
-    is.
+    like "bag_004_2.jpg" say which thing is shown, and the number among the photos of the same
+    moment.
 
     Args:
         folder: where to; made anew where this function has made it before, and nothing else lies

@@ -76,7 +76,9 @@ def _check_package(name: str) -> Check:
         except importlib.metadata.PackageNotFoundError:
             continue
     if name == "torch":
-        return Check(name, f"not here; lesson 1 works without it. To add it: {INSTALL_TORCH}")
+        return Check(
+            name, f"not here; lessons 1, 4a, 7 and 8 say what they lack. To add it: {INSTALL_TORCH}"
+        )
     return Check(
         name, "missing",
         "choose the kernel `Python 3 (image classification)` in the menu Kernel, Change Kernel; "

@@ -81,7 +81,7 @@ def plot_bars(
     Raises:
         UsageError: no bar, values that are no numbers, or a format that does not write them.
 
-    Introduced in lesson 2.
+    Introduced in lesson 4.
     """
     names, lengths = as_named(values, "number")
     lengths = as_row(lengths, "the lengths of the bars")

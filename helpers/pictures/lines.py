@@ -1,4 +1,4 @@
-"""Lines over an axis, told apart by colour, marker and dash. Introduced in lesson 3."""
+"""Lines over an axis, told apart by colour, marker and dash. Introduced in lesson 4."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def plot_lines(
     Raises:
         UsageError: no line, values that are no numbers, or too few positions.
 
-    Introduced in lesson 3.
+    Introduced in lesson 4.
     """
     names, series = as_named(lines, "values")
     series = [as_row(row, f"the values of {name}") for name, row in zip(names, series, strict=True)]

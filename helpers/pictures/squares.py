@@ -1,4 +1,4 @@
-"""Numbers in coloured squares. Introduced in lesson 3."""
+"""Numbers in coloured squares. Introduced in lesson 2."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def plot_matrix(
     Raises:
         UsageError: not a matrix, too large to read, or colours of an unknown name.
 
-    Introduced in lesson 3.
+    Introduced in lesson 2.
     """
     matrix, title = _checked_matrix(matrix, cmap), as_lines(title)
     rows, columns = matrix.shape

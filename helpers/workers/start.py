@@ -181,11 +181,26 @@ def _watch(process: subprocess.Popen, folder: Path, workers: int) -> tuple[int, 
         reports = [_report(folder, rank) for rank in range(workers)]
         if any(report.get("hopeless") for report in reports):
             return 1, starts
+        _end_frozen(_descendants(process.pid), reports)
         if reports[0].get("start", 0) >= starts and "epoch" in reports[0]:
             starts = reports[0]["start"] + 1
             epoch = reports[0]["epoch"]
             print(f"A worker stopped. All were started anew, and go on after epoch {epoch}.")
     return process.returncode, starts
+
+
+def _end_frozen(processes: Sequence[psutil.Process], reports: Sequence[Mapping[str, Any]]) -> None:
+    """End what no longer answers another worker. torchrun would wait half a minute for it."""
+    starts = {report["start"] for report in reports if report.get("gone")}
+    silent = {
+        report.get("pid")
+        for report in reports
+        if report.get("start") in starts and not report.get("fault")
+    }
+    for process in processes:
+        if process.pid in silent:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
 
 
 def _report(folder: Path, rank: int) -> dict[str, Any]:

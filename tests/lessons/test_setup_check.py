@@ -94,7 +94,7 @@ def test_without_pytorch_the_lessons_can_start(installed, data_dir, a_good_pytho
     del installed["torch"]
     assert INSTALL_TORCH in found("torch").found
     assert all(len(line) <= 88 for line in repr(check_setup()).splitlines())
-    assert "lesson 1 works without it" in found("torch").found
+    assert "lessons 1, 4a, 7 and 8 say what they lack" in found("torch").found
     assert check_setup().ready
 
 

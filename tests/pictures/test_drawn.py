@@ -22,7 +22,6 @@ from PIL import Image
 
 from helpers import (
     Split,
-    TrainingRun,
     evaluate,
     lessons,
     plot_bars,
@@ -35,6 +34,7 @@ from helpers import (
     plot_matrix,
     plot_runs,
 )
+from helpers.training import TrainingRun
 from helpers.training.curves import live_curves
 
 STORED = Path(__file__).with_name("drawn.json")

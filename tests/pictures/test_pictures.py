@@ -27,10 +27,8 @@ from PIL import Image
 
 import helpers
 from helpers import (
-    Evaluation,
     Picture,
     Split,
-    TrainingRun,
     evaluate,
     lessons,
     plot_bars,
@@ -49,8 +47,9 @@ from helpers.pictures import images as images_module
 from helpers.pictures import letters as letters_module
 from helpers.pictures import picture as picture_module
 from helpers.pictures import words as words_module
+from helpers.results import Evaluation
 from helpers.results import pictures as pictures_module
-from helpers.training import curves
+from helpers.training import TrainingRun, curves
 
 SVG = "http://www.w3.org/2000/svg"
 RANDOM = np.random.default_rng(0)

@@ -81,6 +81,26 @@ def test_when_one_stops_all_are_started_anew(launcher, script, tmp_path, capsys)
     assert "All were started anew, and go on after epoch 4" in capsys.readouterr().out
 
 
+def test_one_that_freezes_is_ended_when_another_says_that_it_is_gone(launcher, script, tmp_path):
+    path = script("""
+        import signal
+
+        note(pid=os.getpid())
+        if restart == 0 and rank == 1:
+            os.kill(os.getpid(), signal.SIGSTOP)  # it can no longer be asked to end
+        while restart == 0 and not (folder / "worker_1.json").exists():
+            time.sleep(0.01)
+        if restart == 0:
+            note(pid=os.getpid(), fault="another one no longer answers", gone=True, at=1)
+            time.sleep(2)
+            sys.exit(1)
+        """)
+    outcome = start_workers(path, folder=tmp_path / "run")
+    assert outcome.starts == 2
+    # So says torchrun where it waited until it used force itself.
+    assert "forcefully exiting" not in outcome.output.read_text()
+
+
 def test_the_reason_of_the_one_that_had_one_is_said(no_torch, script, tmp_path):
     path = script("""
         words = "another one went" if rank == 0 else "the disk is full"

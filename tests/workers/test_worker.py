@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -242,3 +245,24 @@ def test_two_workers_learn_what_one_learns_with_sgd(tmp_path):
         assert np.abs(np.load(tmp_path / "2" / f"weights_{rank}.npy") - alone).max() < 1e-12
     assert np.allclose(one.reports[0]["losses"], two.reports[1]["losses"], rtol=0, atol=1e-12)
     assert one.reports[0]["right"] == two.reports[0]["right"] == two.reports[1]["right"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("script", ["several_workers.py", "several_workers_torch.py"])
+def test_one_that_freezes_in_an_epoch_is_given_up_and_all_go_on(tmp_path, script):
+    if "torch" in script:
+        pytest.importorskip("torch")
+    folder = tmp_path / "run"
+
+    def freeze():
+        while not (folder / "worker_0.json").exists() or report(folder).get("epoch", 0) < 1:
+            time.sleep(0.02)
+        os.kill(report(folder, 1)["pid"], signal.SIGSTOP)
+
+    with ThreadPoolExecutor() as threads:
+        frozen = threads.submit(freeze)
+        outcome = start_workers(SCRIPTS / script, "--images", 2_000, "--epochs", 8, folder=folder)
+        frozen.result()
+    assert outcome.starts == 2
+    weights = [np.load(folder / f"weights_{rank}.npy") for rank in range(2)]
+    np.testing.assert_array_equal(*weights)
