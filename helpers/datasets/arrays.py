@@ -8,7 +8,7 @@ refused, with the line that makes what is expected of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NoReturn
 
 import numpy as np
@@ -190,6 +190,8 @@ def _as_pixels(images: object) -> np.ndarray:
     if isinstance(images, list | tuple):
         if modes := {image.mode for image in images if isinstance(image, Image)} - {"L", "RGB"}:
             advice = 'image.convert("RGB") makes RGB of each.'
+            if any(mode[0] in "IF" for mode in modes):  # of which convert makes white images
+                advice = "np.asarray(image) gives its numbers. Bring them to 0 to 255, as uint8."
             _refuse("grey or RGB pictures", f"pictures of mode {', '.join(sorted(modes))}", advice)
         images = [
             _as_array(ImageOps.exif_transpose(image) if isinstance(image, Image) else image)
@@ -238,6 +240,10 @@ def _as_numbers(
     numeric = labels.ndim == 2 and labels.dtype.kind in "buif"
     if numeric and np.isin(labels, (0, 1)).all() and (labels.sum(axis=1) == 1).all():  # one-hot
         class_names = class_names or tuple(map(str, range(labels.shape[1])))
+        if labels.shape[1] != len(class_names):
+            expected = f"rows of {len(class_names)} numbers, for the classes {_some(class_names)}"
+            advice = "Give each class its column, also one that has no image here."
+            _refuse(expected, f"rows of {labels.shape[1]}", advice)
         labels = labels.argmax(axis=1)
     if labels.ndim == 1 and labels.dtype.kind in "OSU":
         texts = [
@@ -266,6 +272,9 @@ def _some(values: Sequence[object]) -> str:
 
 
 def _checked_names(class_names: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(class_names, set | frozenset | Mapping):
+        advice = "Give a list: its order says which number each class has."
+        _refuse("class names in an order", kind_of(class_names), advice)
     named = isinstance(class_names, Iterable) and not isinstance(class_names, str)
     names = tuple(class_names) if named else ()
     if not all(isinstance(name, str) for name in names) or len({*names}) < max(len(names), 2):

@@ -61,6 +61,7 @@ KINDS = {
     "no such file": (SET_ASIDE, "Put the file there, or mend or delete the row."),
     "no label": (SET_ASIDE, "Write its class into the row, or delete the row."),
     "unknown part": (SET_ASIDE, "Write train, validation or test, or rename the column."),
+    "more cells": (SET_ASIDE, 'Put a text with a comma in it into quotes: "black, white".'),
     "labelled twice": (SET_ASIDE, "Keep the row that is right."),
     "no class in its name": (SET_ASIDE, "Name it like cat.0.jpg, or move it elsewhere."),
     # single files

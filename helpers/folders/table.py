@@ -97,6 +97,11 @@ def _columns(header: Sequence[str]) -> dict[str, int]:
     for wanted, names in COLUMNS.items():
         if known := [name for name in names if name in plain]:
             found[wanted] = plain.index(known[0])
+            if plain.count(known[0]) > 1:
+                raise FolderError(
+                    f"Expected a table with one column {header[found[wanted]]}. Received: "
+                    f"{plain.count(known[0])} of that name. Rename or delete all but one."
+                )
     if not {"file", "class"} <= found.keys():
         raise FolderError(
             "Expected a table with a column of file names, called file, filename, file_name, path "
@@ -117,6 +122,8 @@ def _take_rows(
         plain = posixpath.normpath(cells["file"].replace("\\", "/"))
         place = PurePosixPath(plain).parts
         findings = list(_wrong_in_row(listing, place, cells))
+        if any(map(str.strip, row[len(header) :])):
+            findings.append(("more cells", "has more cells than the first row has names."))
         for kind, cause in findings:
             listing.findings.append(make_finding(place, kind, f"Row {number} {cause}"))
         label = cells["class"], part_named(cells.get("part", ""))

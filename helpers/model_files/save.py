@@ -61,7 +61,8 @@ def save_model(
         UsageError: `model` is not a built Keras model, `load_model` would refuse it (Python
             code such as a Lambda layer, unregistered classes, weights that are nan),
             `path` has another ending, or `dataset` is none.
-        MismatchError: `dataset` has other images or classes than the model.
+        MismatchError: `dataset` has images of another shape, another number of classes, or the
+            same classes in another order than the model.
         StorageError: the disk is full, or nothing may be written there.
 
     Introduced in lesson 4.
@@ -69,7 +70,9 @@ def save_model(
     _check_model(model, path)
     known = trained_on(model)
     if dataset is not None:
-        known = TrainedOn.of(dataset)
+        before, known = known, TrainedOn.of(dataset)
+        if before:
+            before.check_order(known.class_names)
         known.check_outputs(output_shape(model, dataset.train.images))
     try:
         path = _path_to_save(path)
@@ -153,8 +156,9 @@ def _path_to_save(path: str | os.PathLike) -> Path:
             f"Add a name, for example {path / 'model.keras'}."
         )
     if path.suffix not in ("", ENDING):
+        name = path.name if path.suffix[1:].isdigit() else path.stem  # of run_0.01 all is the name
         raise UsageError(
             f"Expected a name with the ending {ENDING}, or with none. Received: {path.name}. "
-            f"The format is that of Keras, whatever the name: write {path.stem}{ENDING}."
+            f"The format is that of Keras, whatever the name: write {name}{ENDING}."
         )
     return path.with_suffix(ENDING)

@@ -8,15 +8,14 @@ what a function does. The graph of a call holds every operation of them all.
 from __future__ import annotations
 
 import contextlib
+import math
 import operator
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
-
-from helpers.models.step_memory import BYTES_WITHOUT_TRAINING, bytes_an_image
 
 if TYPE_CHECKING:
     import keras
@@ -37,6 +36,11 @@ MIX_NUMBERS = {
     "Max", "AvgPool", "MaxPool", "Sum", "GatherV2", "IdentityN", "BiasAdd", "AddV2", "AddN", "Sub",
     "Mul", "RealDiv", "ConcatV2", "Pack",
 }  # fmt: skip
+# Operations that stand for others, as often as they like.
+LOOPS = {"While", "StatelessWhile", "PartitionedCall", "StatefulPartitionedCall", "If"}
+# For a model that is asked when it is loaded; EfficientNet-Lite0 has 5 and 66 million.
+MOST_NUMBERS = 100_000_000
+MOST_PRODUCTS = 2_000_000_000
 KEEP_NUMBERS = {"Identity", "Cast", "Reshape", "Squeeze", "ExpandDims"}
 HOLD_NUMBERS = {"Const", "Placeholder", "ReadVariableOp", "Shape"}
 
@@ -102,15 +106,33 @@ def read(model: keras.Model, images: np.ndarray) -> Reading | None:
 def make_ready(model: keras.Model, images: np.ndarray) -> None:
     """Read `model`, and let it answer once: the first answer takes far longer than later ones.
 
-    A model that is read anew each time is left as it is, and one that may need much memory.
+    A model that is read anew each time is left as it is. One that may need much memory or time is
+    not asked.
     """
     of_their_size = getattr(model, "input_shape", None) == (None, *images.shape[1:])
-    if not of_their_size or bytes_an_image(model) > BYTES_WITHOUT_TRAINING or not _config(model):
+    if not of_their_size or not _config(model):
         return
     # What goes wrong here goes wrong again where an answer is wanted, and is said there.
     with contextlib.suppress(Exception):
-        if reading := read(model, images):
+        if (reading := read(model, images)) and _is_light(reading.answer.graph.get_operations()):
             reading.answer(images)
+
+
+def _is_light(operations: Iterable[tf.Operation]) -> bool:
+    """Whether one image goes through a graph within about a second and a little memory."""
+    numbers = products = 0
+    for operation in operations:
+        shapes = [tensor.shape.as_list() for tensor in (*operation.outputs, *operation.inputs)]
+        # Of images, the first side is unknown; another one, or a loop, could hide any amount.
+        if operation.type in LOOPS or any(None in shape[1:] for shape in shapes):
+            return False
+        sizes = [math.prod(side or 1 for side in shape) for shape in shapes]
+        made = sum(sizes[: len(operation.outputs)])
+        numbers += made
+        if operation.type in HAVE_WEIGHTS:  # each number made is a sum of fewer than the largest
+            channels = shapes[0][-1]
+            products += made // channels * max(sizes[len(operation.outputs) :][1:], default=0)
+    return numbers <= MOST_NUMBERS and products <= MOST_PRODUCTS
 
 
 def _read_anew(model: keras.Model, images: np.ndarray) -> Reading | None:

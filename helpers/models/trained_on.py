@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
@@ -16,7 +17,7 @@ import numpy as np
 
 from helpers.basics.arguments import is_whole
 from helpers.basics.errors import MismatchError, UsageError, kind_of
-from helpers.datasets.dataset import ImageDataset, check_split
+from helpers.datasets.dataset import ImageDataset, Split, check_split
 from helpers.photos.thumbnails import FITS
 from helpers.pictures.images import pixel_range
 
@@ -115,6 +116,28 @@ class TrainedOn:
         """Whether images are numbers of the kind that the model was trained on."""
         trained = np.dtype(self.dtype)
         return images.dtype == trained or images.dtype.kind == trained.kind == "f"
+
+    def check_order(self, class_names: Sequence[str]) -> None:
+        """Raise MismatchError where a class of the model has another number there."""
+        names = list(map(str, class_names))
+        for number, name in enumerate(self.class_names):
+            if name in names and names.index(name) != number:
+                raise MismatchError(
+                    f"Expected the classes in the order of the model's numbers: "
+                    f"{', '.join(self.class_names)[:200]}. Received: {', '.join(names)[:200]}. "
+                    "Give the images that number their classes as those of the training did."
+                )
+
+    def check_split(self, split: Split) -> None:
+        """Raise MismatchError where its classes or pixels have other numbers than the model's."""
+        self.check_order(split.class_names)
+        found = _range(split.images)
+        if self.pixels and found and found != self.pixels:
+            raise MismatchError(
+                f"Expected {split.name} images with pixels from {self.pixels[0]:g} to "
+                f"{self.pixels[1]:g}, as the model was trained on. Received: pixels from "
+                f"{found[0]:g} to {found[1]:g}. Make them as the training images were made."
+            )
 
     def check_outputs(self, shape: tuple[int | None, ...] | None) -> None:
         """Raise MismatchError where a model of this output has not one number a class."""

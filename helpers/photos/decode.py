@@ -129,7 +129,8 @@ def from_pillow(image: Image.Image) -> tuple[np.ndarray, list[Remark]]:
 def _unread(image: Image.Image) -> BinaryIO | None:
     """The bytes of the file of an image that was opened, and nothing else done with it."""
     source = getattr(image, "fp", None)
-    if not getattr(image, "tile", None) or source is None:
+    later_frame = image.tell() > 0  # the file would give the first one
+    if not getattr(image, "tile", None) or source is None or later_frame:
         return None
     place = source.tell()
     source.seek(0)

@@ -15,6 +15,7 @@ import numpy as np
 from helpers.basics.arguments import check_switches, check_whole
 from helpers.basics.errors import UsageError, kind_of, wrapped
 from helpers.datasets.dataset import Split
+from helpers.models.trained_on import trained_on
 from helpers.pictures.images import MOST_IMAGES
 from helpers.pictures.picture import Picture
 from helpers.results.calibration import Calibration, calibration_of
@@ -174,7 +175,8 @@ def evaluate(model: keras.Model, split: Split, *more: object, mirrored: bool = F
     Raises:
         UsageError: the split is empty, or something else is given as the model or the split.
         MismatchError: the model takes other images or scales pixels that are scaled already,
-            does not give one number a class, or gives numbers that are not finite.
+            does not give one number a class, or gives numbers that are not finite; or it was
+            trained on classes in another order, or on pixels in another range.
 
     Introduced in lesson 5; `mirrored` in lesson 6.
     """
@@ -191,6 +193,8 @@ def evaluate(model: keras.Model, split: Split, *more: object, mirrored: bool = F
         )
     split.check()
     check_switches(mirrored=mirrored)
+    if known := trained_on(model):
+        known.check_split(split)
     logs = log_probabilities(model, split, mirrored=mirrored)
     probabilities = np.exp(logs)
     classes = list(range(len(split.class_names)))

@@ -19,7 +19,8 @@ from helpers.basics.arguments import is_whole
 from helpers.basics.errors import UsageError, kind_of
 from helpers.basics.own_words import in_its_own_words
 from helpers.basics.quiet import quiet_tensorflow
-from helpers.models.graph import are_probabilities, before_probabilities
+from helpers.models.cnn import check_not_scaled
+from helpers.models.graph import are_probabilities, before_probabilities, pixel_scale
 
 if TYPE_CHECKING:
     import keras
@@ -181,7 +182,14 @@ def _batch_of_one(model: keras.Model, image: np.ndarray) -> np.ndarray:
             f"Expected one image of shape {expected}{any_size}. Received: {image.shape}. "
             "Take one out of a batch with images[0]."
         )
-    return image[np.newaxis]
+    if not np.isfinite(image).all():
+        raise UsageError(
+            "Expected an image of finite numbers. Received: nan or inf among them. Look for a "
+            "division by zero where it was made."
+        )
+    batch = image[np.newaxis]
+    check_not_scaled(batch, lambda: pixel_scale(model, batch), "an image", "the model")
+    return batch
 
 
 def _layers(model: keras.Model, above: str = "") -> Iterator[tuple[str, keras.layers.Layer]]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import os
-import re
 import stat
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -39,7 +38,7 @@ from helpers.photos.thumbnails import ImageSize, resized
 from helpers.results.pixels import EXPECTED, levels_of, range_of, refuse, with_batch
 
 BYTES_EACH = 1_000_000  # of a photo, where nobody has looked
-ADDRESS = re.compile(r"\s*(https?|ftp|data):", re.IGNORECASE)
+LEAST_BYTES = 1_000  # that an object in a list may take
 
 
 class Given(NamedTuple):
@@ -67,14 +66,30 @@ def read_given(
     """
     if isinstance(pictures, str | os.PathLike):
         return _files_of(pictures, like)
+    if hasattr(pictures, "read"):
+        refuse(kind_of(pictures), "Give the path, or PIL.Image.open(file).")
     if isinstance(pictures, Iterator):  # such as Path("photos").glob("*.jpg")
-        pictures = list(pictures)
+        pictures = _listed(pictures)
     if not isinstance(pictures, list | tuple):
         given = _of_array(pictures, like, pixels)
         return _several([pictures], like, pixels) if given is None else given
     if not pictures:
         refuse("nothing in it", "Give at least one picture.")
     return _several(pictures, like, pixels)
+
+
+def _listed(pictures: Iterator) -> list:
+    """All of them; one that does not end would fill the memory."""
+    found, room = [], available_memory() / 2
+    for picture in pictures:
+        found.append(picture)
+        room -= max(getattr(picture, "nbytes", 0), LEAST_BYTES)
+        if room < 0:
+            raise NotEnoughMemoryError(
+                f"Expected pictures that fit into the memory. Received: more than {len(found):,}, "
+                "from an iterator that perhaps never ends. Give a part of them at a time."
+            )
+    return found
 
 
 def _files_of(path: str | os.PathLike, like: TrainedOn) -> Given:
@@ -107,12 +122,6 @@ def _files_of(path: str | os.PathLike, like: TrainedOn) -> Given:
 
 
 def _existing(path: str | os.PathLike) -> Path:
-    if isinstance(path, str) and ADDRESS.match(path):
-        refuse(
-            f"{path[:60]!r}, an address",
-            "Nothing is fetched from the network here: save the picture as a file, then give its "
-            "path.",
-        )
     path = as_path(path)
     try:
         mode = path.stat().st_mode

@@ -132,7 +132,8 @@ def _known(model: keras.Model, dataset: ImageDataset | None) -> TrainedOn | None
         raise MismatchError(
             f"Expected the dataset that the model was trained on, with the {what} "
             f"{str(ours[what])[:200]}. Received: one with {str(theirs[what])[:200]}. Leave dataset "
-            "out: the model knows what it was trained on."
+            "out: the model knows what it was trained on. If Keras' fit has trained it on this "
+            "dataset since, save_model(model, path, dataset) writes that into its file."
         )
     return said
 

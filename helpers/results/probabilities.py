@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from helpers.basics.errors import MismatchError
+from helpers.basics.errors import CourseError, MismatchError
+from helpers.basics.own_words import in_its_own_words
 from helpers.basics.quiet import no_word_of_tracing
 from helpers.datasets.batches import make_batches
 from helpers.datasets.dataset import Split
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 # What a probability that was rounded to 0 may have been, and what is left of one rounded to 1.
 SMALLEST = float(np.finfo(np.float32).smallest_subnormal)
+ROUNDED = 0.01  # how far rounding in 16 bits may lead beyond 0 and 1
 SMALLEST_REST = float(np.finfo(np.float32).epsneg / 2)
 
 
@@ -56,6 +58,7 @@ def log_probabilities(model: keras.Model, split: Split, *, mirrored: bool = Fals
     answers = np.stack([_answers(model, each, reading) for each in asked])
     rest = np.zeros_like(answers)
     if not _are_logits(model, end, answers):
+        _check_shares(answers)
         rest = np.log(np.maximum(1 - answers, SMALLEST_REST))
         answers = np.log(np.maximum(answers, SMALLEST))
     if answers.shape[-1] < len(split.class_names):
@@ -63,6 +66,15 @@ def log_probabilities(model: keras.Model, split: Split, *, mirrored: bool = Fals
         answers = np.concatenate([rest, answers], axis=-1)
     views = log_softmax(answers, axis=-1)
     return logsumexp(views, axis=0) - np.log(len(views)) if mirrored else views[0]
+
+
+def _check_shares(answers: np.ndarray) -> None:
+    if answers.min() < -ROUNDED or answers.max() > 1 + ROUNDED:
+        raise MismatchError(
+            "Expected probabilities, from 0 to 1, from a model that ends in a softmax or sigmoid. "
+            f"Received: numbers from {answers.min():.3g} to {answers.max():.3g}. Leave out what "
+            "comes behind it."
+        )
 
 
 def _answers(model: keras.Model, split: Split, reading: Reading | None) -> np.ndarray:
@@ -77,10 +89,8 @@ def _answers(model: keras.Model, split: Split, reading: Reading | None) -> np.nd
     with no_word_of_tracing():
         if reading:
             outputs = np.concatenate([reading.answer(images).numpy() for images, _ in batches])
-        elif few:
-            outputs = np.asarray(model.predict_on_batch(split.images))
         else:
-            outputs = np.asarray(model.predict(batches, verbose=0))
+            outputs = _asked(model, split.images if few else batches)
     _check_shape(outputs.shape, split)
     if not np.isfinite(outputs).all():
         broken = outputs[~np.isfinite(outputs)]
@@ -89,6 +99,22 @@ def _answers(model: keras.Model, split: Split, reading: Reading | None) -> np.nd
             "them, so its training diverged. Train again, with a smaller learning rate."
         )
     return outputs.astype(np.float64)
+
+
+def _asked(model: keras.Model, images: object) -> np.ndarray:
+    """The answers of a model whose graph could not be read."""
+    try:
+        if isinstance(images, np.ndarray):
+            return np.asarray(model.predict_on_batch(images))
+        return np.asarray(model.predict(images, verbose=0))
+    except (KeyboardInterrupt, MemoryError, CourseError):
+        raise
+    except Exception as error:  # whatever a layer says while it computes
+        raise MismatchError(
+            "Expected a model that can compute its answers. Received: one that ends in an error: "
+            f"{in_its_own_words(error)}. Ask it about one image to find the layer: "
+            "model(images[:1])."
+        ) from error
 
 
 def _check_shape(shape: tuple[int | None, ...] | None, split: Split) -> None:

@@ -18,6 +18,7 @@ import numpy as np
 from helpers.basics.errors import MismatchError, wrapped
 from helpers.datasets.augment import Augmentation
 from helpers.datasets.dataset import ImageDataset
+from helpers.models.trained_on import TrainedOn, note_trained_on, trained_on
 from helpers.training.checkpoints import (
     SEED_STATE,
     Checkpoint,
@@ -76,6 +77,7 @@ class Training:
     stopped: str = ""
     seconds: float = 0.0
     kept: Checkpoint | None = None
+    known: TrainedOn | None = None  # of the training before
     lasting: Mapping[str, Any] = field(default_factory=dict)  # facts that stay to the end
     first_losses: list[float] = field(default_factory=list)
 
@@ -93,6 +95,7 @@ class Training:
     def begin(self) -> None:
         """Start from the model as it is, or from what the folder holds."""
         self.model.optimizer.build(self.model.trainable_variables)
+        self.known = trained_on(self.model)
         found, useless = None, []
         if self.folder:
             self.lasting = {
@@ -179,6 +182,8 @@ class Training:
 
     def end(self) -> TrainingRun:
         """What happened, and the model as it is handed back."""
+        if self.known and not self.kept.epoch:  # it has the weights of the training before
+            note_trained_on(self.model, self.known)
         if self.over and not self.stopped:
             # As Keras' fit does when it ends; with use_ema, this gives the averaged weights.
             self.model.optimizer.finalize_variable_values(self.model.trainable_variables)

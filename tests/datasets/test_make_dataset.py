@@ -290,6 +290,7 @@ class TestRefusedImages:
             ([Image.new("P", (9, 8))] * 60, "pictures of mode P."),
             ([Image.new("HSV", (9, 8))] * 60, "pictures of mode HSV."),
             ([Image.new("1", (9, 8))] * 60, "pictures of mode 1."),
+            ([Image.new("I;16", (9, 8))] * 60, "pictures of mode I;16. np.asarray(image) gives"),
             (iter(IMAGES), "Received: Iterator of object|Received: .*iterator of object"),
         ],
     )  # fmt: skip
@@ -340,12 +341,22 @@ class TestRefusedLabels:
 
     @pytest.mark.parametrize(
         "names",
-        ["abc", [], ["a"], ["a", "b", "b"], [1, 2, 3], [["a"], ["b"]], 5, {"a": 1}],
+        ["abc", [], ["a"], ["a", "b", "b"], [1, 2, 3], [["a"], ["b"]], 5],
         ids=str,
     )
     def test_what_are_no_class_names(self, names):
         with pytest.raises(UsageError, match="Expected at least two classes, each with a name"):
             make_dataset(IMAGES, LABELS, class_names=names)
+
+    @pytest.mark.parametrize("names", [{"a", "b", "c"}, frozenset("abc"), {"a": 1, "b": 0, "c": 2}])
+    def test_names_without_an_order(self, names):
+        with pytest.raises(UsageError, match="class names in an order. Received: .* Give a list"):
+            make_dataset(IMAGES, LABELS, class_names=names)
+
+    def test_one_hot_rows_of_another_width(self):
+        rows = np.eye(2)[LABELS % 2]
+        with pytest.raises(UsageError, match=r"rows of 3 numbers, .*Received: rows of 2.*test="):
+            make_dataset(IMAGES, np.eye(3)[LABELS], test=(IMAGES, rows))
 
     def test_more_classes_than_training_images_have(self):
         with pytest.raises(UsageError, match="image of every class. Received: none of d. Add some"):

@@ -151,6 +151,18 @@ class TestCsv:
         assert len(report.images) == 16 - 3
         assert {finding.level for finding in check_folder(table).findings} == {"problem"}
 
+    def test_a_row_with_more_cells_than_names_is_set_aside(self, rows, table):
+        rows[0] += ["dog", "emu"]
+        rows[1] += ["", ""]  # what spreadsheet programs leave behind
+        report = check_folder(write_table(table, rows), set_aside=True)
+        assert [(kind, path) for path, kind, _ in found(report)] == [("more cells", rows[0][0])]
+        assert len(report.images) == 15
+
+    def test_two_columns_of_one_name_are_refused(self, rows, table):
+        rows = [[*row, "cat"] for row in rows]
+        with pytest.raises(FolderError, match="one column Label. Received: 2 of that name"):
+            check_folder(write_table(table, rows, ("file", "Label", "label")))
+
     def test_a_row_that_stands_there_twice_counts_once(self, rows, table):
         report = check_folder(write_table(table, [*rows, *rows[:4]]))
         assert report.findings == ()

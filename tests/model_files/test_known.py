@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from made_models import archive_of, members_of, sequential, trained
 from PIL import Image
 
-from helpers import load_model, predict, save_model
-from helpers.basics.errors import DamagedFileError
+from helpers import build_cnn, load_model, predict, save_model
+from helpers.basics.errors import DamagedFileError, MismatchError
 from helpers.model_files import archive
 from helpers.models import graph
-from helpers.models.trained_on import TrainedOn, note_trained_on, trained_on
+from helpers.models.trained_on import TrainedOn, note_trained_on, note_training, trained_on
 
 GIVEN = TrainedOn(("고양이 🐱", "$5"), (8, 8, 1), "pad", (-1.0, 1.0))
 
@@ -65,6 +66,15 @@ def test_saving_again_keeps_it(saved, tmp_path):
     assert trained_on(load_model(again)) == GIVEN
     with zipfile.ZipFile(again) as file:
         assert sorted(file.namelist()) == sorted(archive.MEMBERS)
+
+
+def test_the_classes_in_another_order_are_refused(dataset, tmp_path):
+    model = build_cnn(dataset)
+    note_training(model, dataset)
+    turned = replace(dataset, class_names=dataset.class_names[::-1])
+    with pytest.raises(MismatchError, match="in the order of the model's numbers"):
+        save_model(model, tmp_path / "turned", turned)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

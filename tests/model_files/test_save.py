@@ -54,9 +54,12 @@ class TestSaving:
             loaded.predict(IMAGES, verbose=0), model.predict(IMAGES, verbose=0)
         )
 
-    @pytest.mark.parametrize("name", ["cnn.h5", "cnn.pt", "cnn.KERAS", "run_0.01"])
-    def test_another_ending_is_refused(self, model, tmp_path, name):
-        with pytest.raises(UsageError, match=r"Expected a name with the ending \.keras"):
+    @pytest.mark.parametrize(
+        ("name", "better"),
+        [("cnn.h5", "cnn"), ("cnn.pt", "cnn"), ("cnn.KERAS", "cnn"), ("run_0.01", "run_0.01")],
+    )
+    def test_another_ending_is_refused(self, model, tmp_path, name, better):
+        with pytest.raises(UsageError, match=rf"the ending \.keras, .* write {better}\.keras\.$"):
             save_model(model, tmp_path / name)
         assert list(tmp_path.iterdir()) == []
 

@@ -10,6 +10,7 @@ import pytest
 
 from helpers import Split, accuracy_interval, build_cnn, evaluate, quiet_tensorflow
 from helpers.basics.errors import MismatchError, UsageError
+from helpers.models.trained_on import TrainedOn, note_trained_on
 
 with quiet_tensorflow():
     import keras
@@ -505,6 +506,34 @@ class TestWhatTheModelTakes:
         split = looked_at(3)
         split = replace(split, images=(split.images / 255).astype(np.float32))
         assert evaluate(network(3), split).probabilities.shape == (40, 3)
+
+    def test_its_classes_in_another_order(self):
+        model, split = network(3), looked_at(3)
+        note_trained_on(model, TrainedOn(split.class_names, (4, 4, 1)))
+        turned = replace(split, class_names=split.class_names[::-1])
+        with pytest.raises(MismatchError, match="Expected the classes in the order"):
+            evaluate(model, turned)
+        renamed = replace(split, class_names=("oak", "pine", "fir"))
+        assert evaluate(model, renamed).accuracy == evaluate(model, split).accuracy
+
+    def test_pixels_of_another_range_than_in_the_training(self):
+        model, split = network(3), looked_at(3)
+        note_trained_on(model, TrainedOn(split.class_names, (4, 4, 1), pixels=(-1.0, 1.0)))
+        images = (split.images / 255).astype(np.float32)
+        with pytest.raises(MismatchError, match="from -1 to 1, .*Received: pixels from 0 to"):
+            evaluate(model, replace(split, images=images))
+        assert evaluate(model, replace(split, images=2 * images - 1)).interval
+
+    def test_shares_that_are_none(self):
+        shares = keras.Sequential([network(1, activation="sigmoid"), layers.Rescaling(100.0)])
+        with pytest.raises(MismatchError, match="Expected probabilities, from 0 to 1"):
+            evaluate(shares, looked_at(2))
+
+    def test_a_model_that_fails_only_when_it_computes(self):
+        cropped = [layers.RandomCrop(2, 2), layers.Flatten(), layers.Dense(3)]
+        model = keras.Sequential([keras.Input((4, 4, 1)), *cropped])
+        with pytest.raises(MismatchError, match="that can compute its answers. Received: one that"):
+            evaluate(model, looked_at(3))
 
     def test_several_outputs(self):
         images = keras.Input((4, 4, 1))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from helpers import build_cnn, feature_maps, grad_cam, quiet_tensorflow
-from helpers.basics.errors import UsageError
+from helpers.basics.errors import MismatchError, UsageError
 
 with quiet_tensorflow():
     import keras
@@ -130,6 +130,14 @@ class TestWrongArguments:
             f"Expected one image of shape (2, 2, 2). Received: {image.shape}. "
             "Take one out of a batch with images[0]."
         )
+
+
+@pytest.mark.parametrize("function", [feature_maps, grad_cam])
+def test_an_image_that_was_scaled_already_or_is_none(flat, photo, function):
+    with pytest.raises(MismatchError, match="an image with values from 0 to 255: the model scales"):
+        function(flat, (photo / 255).astype("float32"), "c")
+    with pytest.raises(UsageError, match="Expected an image of finite numbers"):
+        function(flat, np.full(photo.shape, np.nan), "c")
 
 
 def _convolution(name: str = "c") -> keras.layers.Layer:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import itertools
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from made_images import encoded, fill, photo, picture, png, write
-from PIL import Image
+from PIL import Image, ImageSequence
 
 from helpers import (
     Split,
@@ -381,6 +382,29 @@ class TestFiles:
         assert answer.answers == ("bright", "dark", "dark", "bright")
         assert str(broken) in {finding.path for finding in answer.findings}
         assert predict(model, tmp_path.glob("w*.png")).answers == ("bright",)
+
+    @pytest.mark.parametrize("ending", ["gif", "png", "webp"])
+    def test_a_later_picture_of_a_file_is_that_picture(self, model, tmp_path, ending):
+        first, second = (Image.fromarray(grey(level)) for level in (0, 255))
+        first.save(tmp_path / f"two.{ending}", save_all=True, append_images=[second])
+        with Image.open(tmp_path / f"two.{ending}") as two:
+            answers = [predict(model, each).answers for each in ImageSequence.Iterator(two)]
+        assert answers == [("dark",), ("bright",)]
+
+    def test_an_open_file_is_refused(self, model, tmp_path):
+        path = write(tmp_path / "a.png", picture(1))
+        for mode in ("r", "rb"):
+            with path.open(mode) as file, pytest.raises(UsageError, match="Give the path"):
+                predict(model, file)
+
+    def test_pictures_that_never_end(self, model, monkeypatch):
+        monkeypatch.setattr("helpers.results.given.available_memory", lambda: 100_000)
+        with pytest.raises(NotEnoughMemoryError, match="an iterator that perhaps never ends"):
+            predict(model, itertools.repeat(grey(0)))
+
+    def test_images_as_rows_of_numbers(self, model):
+        with pytest.raises(UsageError, match=r"images.reshape\(-1, 16, 16, 3\) makes images"):
+            predict(model, np.stack([grey(9), grey(200)]).reshape(2, -1))
 
     @pytest.mark.parametrize(
         ("given", "error", "words"),

@@ -21,9 +21,10 @@ from made_trainings import (
     random_model,
 )
 
-from helpers import quiet_tensorflow, train
+from helpers import build_cnn, quiet_tensorflow, train
 from helpers.basics import quiet
 from helpers.basics.errors import MismatchError, UsageError
+from helpers.models.trained_on import trained_on
 from helpers.training.checkpoints import CheckpointFolder
 
 with quiet_tensorflow():
@@ -266,6 +267,21 @@ def raising(error):
         raise error
 
     return fail
+
+
+def test_stopped_before_its_first_epoch_it_is_still_the_model_of_the_training_before(dataset):
+    model = build_cnn(dataset)
+    train(model, dataset, epochs=1, progress=False)
+    other = replace(dataset, class_names=("x", "y", *dataset.class_names[2:]))
+
+    class Interrupt(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            raise KeyboardInterrupt
+
+    assert train(model, other, epochs=1, progress=False, callbacks=[Interrupt()]).stopped
+    assert trained_on(model).class_names == dataset.class_names
+    train(model, other, epochs=1, progress=False)
+    assert trained_on(model).class_names[:2] == ("x", "y")
 
 
 class TestWhatFailsLate:
