@@ -94,13 +94,10 @@ def things_of(result: object, *names: str) -> list:
     is_one_thing = isinstance(result, str | Mapping) or len(getattr(result, "shape", ())) > 1
     if not is_one_thing and hasattr(result, "__iter__"):
         row = list(itertools.islice(result, len(names) + 1))
-    if row is not None and len(row) > len(names):
-        raise Wrong(f"Expected {len(names)} things: {', '.join(names)}. Received more.")
     if row is None or len(row) != len(names):
-        raise Wrong(
-            f"Expected {len(names)} things: {', '.join(names)}. "
-            f"Received: {received(plain(result)) if row is None else f'{len(row)} things'}."
-        )
+        given = received(plain(result)) if row is None else f"{len(row)} things"
+        given = "more" if row and len(row) > len(names) else given
+        raise Wrong(f"Expected {len(names)} things: {', '.join(names)}. Received: {given}.")
     return row
 
 

@@ -30,6 +30,7 @@ from sklearn.preprocessing import StandardScaler
 
 from helpers import load_model, make_dataset, save_model
 from helpers.exports import export_model, write_page
+from helpers.models.trained_on import note_trained_on, trained_on
 
 L = keras.layers
 ROOM = Path(tempfile.mkdtemp(prefix="answers_07-"))
@@ -512,6 +513,8 @@ PIXELS, MODEL = photos_and_model()
 LITERT = export_model(MODEL, ROOM / "model.tflite", PIXELS)
 PAGE = write_page(MODEL, ROOM / "model.html", PIXELS)
 OTHER = keras.models.clone_model(MODEL)
+note_trained_on(OTHER, trained_on(MODEL))
+OTHER_PAGE = write_page(OTHER, ROOM / "other.html", PIXELS)
 SOFTMAX = keras.Sequential([MODEL, L.Softmax()])
 CUT = ROOM / "cut.tflite"
 CUT.write_bytes(LITERT.read_bytes()[:500])
@@ -721,6 +724,8 @@ ANSWERS = {
             (taken(page=NO_MODEL), "there is no model in it"),
             (taken(page=None), "page: expected the path"),
             ([*taken().values()][:4], "Received: 4 things"),
+            ([*taken().values(), PAGE, PAGE], "Received: more"),
+            (taken(page=OTHER_PAGE), "page: the model in it"),
             ({"model": MODEL}, "Expected 5 things"), (MODEL, "Expected 5 things"),
         ],
     ),

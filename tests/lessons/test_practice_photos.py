@@ -66,6 +66,14 @@ def test_photos_of_one_moment_have_one_name_and_one_look(made):
     assert not (made / "dress" / "dress_010_1.jpg").exists()
 
 
+def test_dark_places_are_dark_and_bright_ones_bright(made):
+    """Light and noise lead beyond black and white, and must not come out at the other end."""
+    for path in sorted(made.rglob("*_0??_0.jpg"))[:20]:
+        with Image.open(path) as image:
+            levels = np.asarray(image.convert("L").reduce(4), int)
+        assert np.abs(np.diff(levels, axis=0)).mean() < 12
+
+
 def test_without_faults_there_are_none(tmp_path):
     folder = make_practice_photos(tmp_path / "clean", each=12, faults=False)
     report = check_folder(folder)

@@ -457,6 +457,12 @@ class TestModels:
         with pytest.raises(UsageError, match="scales pixels from 0 to 255 itself"):
             predict(brightness_model(scaled_by=None), grey(255))
 
+    def test_nor_one_that_gives_something_else_than_a_number_a_class(self):
+        images = keras.Input((16, 16, 3))
+        maps = layers.Conv2D(2, 3)(layers.Rescaling(1 / 255)(images))
+        with pytest.raises(MismatchError, match="Expected a model that gives one number a class"):
+            predict(keras.Model(images, maps), grey(255))
+
     def test_nor_one_of_any_size(self):
         model = keras.Sequential(
             [keras.Input((None, None, 3)), layers.Rescaling(1 / 255),

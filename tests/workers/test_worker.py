@@ -179,6 +179,12 @@ class TestBatches:
         with pytest.raises(UsageError, match=f"one image for each of {count} workers"):
             next(one.batches(dataset.train, size, 0))
 
+    @pytest.mark.parametrize("size", [0, -1, 1.5, "8", True, None])
+    def test_what_is_no_batch_size_is_refused(self, monkeypatch, dataset, tmp_path, size):
+        one = of_count(monkeypatch, dataset, tmp_path, 0, 2)
+        with pytest.raises(UsageError, match="batch_size"):
+            next(one.batches(dataset.train, size, 0))
+
 
 class TestEnd:
     @pytest.mark.parametrize(
