@@ -130,6 +130,9 @@ def _refuse(expected: str, received: str, advice: str) -> NoReturn:
 
 
 def _as_array(values: object) -> np.ndarray:
+    if np.ma.is_masked(values):
+        advice = "values.filled(0), for example, says what stands in their place."
+        _refuse("numbers that are all there", "an array of which some are masked", advice)
     try:
         return np.asarray(values)  # no copy of what is an array
     except (ValueError, TypeError, OSError) as error:

@@ -14,6 +14,8 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from helpers.basics.errors import StorageError, UsageError, kind_of
 from helpers.basics.files import as_path, written_whole
 from helpers.basics.own_words import in_its_own_words
@@ -78,7 +80,7 @@ def save_model(
         path = _path_to_save(path)
         with written_whole(path) as temporary:
             _write(model, temporary)
-            _check_loads(temporary, path)
+            _check_loads(model, temporary, path)
             if known:
                 add_known(temporary, known)
     except StorageError:
@@ -105,14 +107,16 @@ def _write(model: keras.Model, path: Path) -> None:
         ) from error
 
 
-def _check_loads(written: Path, path: Path) -> None:
+def _check_loads(model: keras.Model, written: Path, path: Path) -> None:
     """Refuse to keep a file that `load_model` would refuse, while the model is still there."""
     numbers_to_come = random.getstate()  # loading draws some, which nobody shall notice
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            check_config(unpack(written).config)
-            load_checked(written)
+            own = check_config(unpack(written).config)
+            loaded = load_checked(written)
+            if own:
+                _check_answers(model, loaded)
     except TooLarge:
         return  # there may be more memory when it is loaded
     except Refused as why:
@@ -124,6 +128,22 @@ def _check_loads(written: Path, path: Path) -> None:
         ) from why.__cause__
     finally:
         random.setstate(numbers_to_come)
+
+
+def _check_answers(model: keras.Model, loaded: keras.Model) -> None:
+    """Refuse a file whose model answers otherwise: a layer of one's own forgot what it was."""
+    shape = getattr(model, "input_shape", None)
+    if not isinstance(shape, tuple) or None in shape[1:]:
+        return
+    images = np.random.default_rng(0).integers(0, 256, (2, *shape[1:])).astype(np.float32)
+    try:
+        answers = [np.asarray(each(images, training=False)) for each in (model, model, loaded)]
+    except Exception:  # whatever it says where it wants something else than images
+        return
+    little = 1e-2 * np.abs(answers[0]).max()
+    alike = [np.allclose(answers[0], each, 1e-2, little, equal_nan=True) for each in answers]
+    if alike[1] and not alike[2]:  # or it answers at random
+        raise Refused("one that answers otherwise when it is loaded", TO_DO)
 
 
 def _check_model(model: object, path: object) -> None:

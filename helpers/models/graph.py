@@ -116,6 +116,8 @@ def make_ready(model: keras.Model, images: np.ndarray) -> None:
     with contextlib.suppress(Exception):
         if (reading := read(model, images)) and _is_light(reading.answer.graph.get_operations()):
             reading.answer(images)
+            if model.losses:  # those of the graph are of no use outside it
+                model(images, training=False)
 
 
 def _is_light(operations: Iterable[tf.Operation]) -> bool:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import keras
     from matplotlib.axes import Axes
 
+MOST_IMAGES_ASKED = 10**15
 LONGEST_NAME = 55  # letters, in the table: the numbers beside it then stay in 88
 
 
@@ -149,11 +150,12 @@ def accuracy_interval(correct: int, total: int, confidence: float = 0.95) -> tup
             "Expected whole numbers: how many are right, and of how many. Received: "
             f"{correct!r} of {total!r}."
         )
-    if not 0 <= correct <= total or total < 1:
+    if not 0 <= correct <= total or not 1 <= total <= MOST_IMAGES_ASKED:
         raise UsageError(
-            f"Expected 0 <= correct <= total, of at least 1. Received: {correct} of {total}."
+            "Expected 0 <= correct <= total, of at least 1 and at most 10**15. Received: "
+            f"{str(correct)[:20]} of {str(total)[:20]}."
         )
-    if not isinstance(confidence, Real) or not 0 < confidence < 1:
+    if not isinstance(confidence, Real) or not 0 < confidence < 1 - 1e-12:  # 1 but for rounding
         raise UsageError(
             f"Expected a confidence between 0 and 1, such as 0.95. Received: {confidence!r}."
         )

@@ -168,7 +168,13 @@ def _batch_of_one(model: keras.Model, image: np.ndarray) -> np.ndarray:
             f"Expected a model with one input, the images. Received: one with {len(takes)}. "
             "Its layers can be seen only with all of them."
         )
-    image = np.asarray(image)
+    try:
+        image = np.asarray(image)
+    except (TypeError, ValueError, RuntimeError) as error:  # rows of other lengths, or a gradient
+        raise UsageError(
+            f"Expected an image as an array. Received: {kind_of(image)}, of which NumPy says: "
+            f"{in_its_own_words(error)}. Give a row of dataset.test.images."
+        ) from error
     if image.dtype.kind not in "biuf":
         raise UsageError(
             f"Expected an image of numbers. Received: type {image.dtype}. "

@@ -10,6 +10,8 @@ and no dataset is needed.
 
 from __future__ import annotations
 
+import contextlib
+import math
 from numbers import Real
 from typing import TYPE_CHECKING
 
@@ -113,12 +115,13 @@ def _checked_range(pixels: object) -> tuple[float, float] | None:
         return None
     pair = isinstance(pixels, list | tuple) and len(pixels) == 2
     numbers = pair and all(isinstance(number, Real) for number in pixels)
-    if not numbers or not np.isfinite(pixels).all() or pixels[0] >= pixels[1]:
-        raise UsageError(
-            "Expected pixels as two numbers, that for black and that for white, such as (0, 1). "
-            f"Received: {pixels!r}."
-        )
-    return float(pixels[0]), float(pixels[1])
+    with contextlib.suppress(OverflowError):  # a whole number beyond all floats
+        if numbers and pixels[0] < pixels[1] and all(map(math.isfinite, pixels)):
+            return float(pixels[0]), float(pixels[1])
+    raise UsageError(
+        "Expected pixels as two numbers, that for black and that for white, such as (0, 1). "
+        f"Received: {pixels!r}."
+    )
 
 
 def _known(model: keras.Model, dataset: ImageDataset | None) -> TrainedOn | None:

@@ -353,6 +353,12 @@ class TestRefusedLabels:
         with pytest.raises(UsageError, match="class names in an order. Received: .* Give a list"):
             make_dataset(IMAGES, LABELS, class_names=names)
 
+    def test_labels_of_which_some_are_masked(self):
+        masked = np.ma.masked_array(LABELS, LABELS == 1)
+        with pytest.raises(UsageError, match="numbers that are all there"):
+            make_dataset(IMAGES, masked)
+        assert len(make_dataset(IMAGES, np.ma.masked_array(LABELS)).class_names) == 3
+
     def test_one_hot_rows_of_another_width(self):
         rows = np.eye(2)[LABELS % 2]
         with pytest.raises(UsageError, match=r"rows of 3 numbers, .*Received: rows of 2.*test="):

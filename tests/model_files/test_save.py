@@ -208,6 +208,22 @@ class Twice(layers.Layer):
 
 
 @keras.saving.register_keras_serializable("tests")
+class Times(layers.Layer):
+    def __init__(self, factor=1.0, **options):
+        super().__init__(**options)
+        self.factor = factor
+
+    def call(self, images):
+        return self.factor * images
+
+
+@keras.saving.register_keras_serializable("tests")
+class Noisy(layers.Layer):
+    def call(self, images):
+        return images + keras.random.normal(keras.ops.shape(images))
+
+
+@keras.saving.register_keras_serializable("tests")
 class Ones(layers.Layer):
     """Its weights cannot be declared only: they are made of an array."""
 
@@ -304,6 +320,15 @@ class TestOwn:
     )
     def test_registered_layers_and_functions_come_back(self, added, tmp_path):
         assert_comes_back(with_layers(*added), tmp_path / "cnn")
+
+    def test_a_layer_that_forgets_what_it_was_made_with_is_refused(self, tmp_path):
+        model = with_layers(Times(-2.0))
+        with pytest.raises(UsageError, match="answers otherwise when it is loaded.*get_config"):
+            save_model(model, tmp_path / "cnn")
+        assert list(tmp_path.iterdir()) == []
+
+    def test_one_that_answers_at_random_is_saved(self, tmp_path):
+        assert save_model(with_layers(Noisy()), tmp_path / "cnn").exists()
 
     def test_a_registered_model_with_loss_and_metrics_comes_back(self, tmp_path):
         before = Net()

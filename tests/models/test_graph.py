@@ -310,6 +310,11 @@ class TestMakeReady:
         np.testing.assert_allclose(read(model, IMAGES).answer(IMAGES), model(IMAGES), rtol=1e-5)
         assert readings == [model]
 
+    def test_the_losses_of_its_layers_are_numbers(self):
+        model = row(layers.Dense(3, activity_regularizer="l2"))
+        make_ready(model, IMAGES[:1])
+        assert float(sum(model.losses)) > 0
+
     @pytest.fixture
     def asked(self, monkeypatch) -> list[tuple]:
         """The shapes of the images that a model was asked about."""

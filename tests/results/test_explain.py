@@ -138,6 +138,8 @@ def test_an_image_that_was_scaled_already_or_is_none(flat, photo, function):
         function(flat, (photo / 255).astype("float32"), "c")
     with pytest.raises(UsageError, match="Expected an image of finite numbers"):
         function(flat, np.full(photo.shape, np.nan), "c")
+    with pytest.raises(UsageError, match="Expected an image as an array. Received: list"):
+        function(flat, [[1], [2, 3]], "c")
 
 
 def _convolution(name: str = "c") -> keras.layers.Layer:

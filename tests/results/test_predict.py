@@ -295,7 +295,7 @@ class TestArrays:
             predict(model, given)
 
     def test_a_said_range_is_checked(self, model):
-        for wrong in ((1, 0), (0,), "01", (0, "1"), 255):
+        for wrong in ((1, 0), (0,), "01", (0, "1"), 255, (0, 10**400), (0, float("inf"))):
             with pytest.raises(UsageError, match="two numbers"):
                 predict(model, grey(9) / 255, pixels=wrong)
         with pytest.raises(UsageError, match="have to lie from 0 to 1"):
@@ -401,6 +401,11 @@ class TestFiles:
         monkeypatch.setattr("helpers.results.given.available_memory", lambda: 100_000)
         with pytest.raises(NotEnoughMemoryError, match="an iterator that perhaps never ends"):
             predict(model, itertools.repeat(grey(0)))
+
+    def test_a_masked_image(self, model):
+        masked = np.ma.masked_array(grey(9), grey(9) == 9)
+        with pytest.raises(UsageError, match=r"image\.filled\(0\) says"):
+            predict(model, masked)
 
     def test_images_as_rows_of_numbers(self, model):
         with pytest.raises(UsageError, match=r"images.reshape\(-1, 16, 16, 3\) makes images"):
