@@ -216,6 +216,9 @@ class Times(layers.Layer):
     def call(self, images):
         return self.factor * images
 
+    def get_config(self):
+        return super().get_config()
+
 
 @keras.saving.register_keras_serializable("tests")
 class Noisy(layers.Layer):
