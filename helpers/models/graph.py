@@ -17,6 +17,9 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from helpers.basics.errors import CourseError, MismatchError
+from helpers.basics.own_words import in_its_own_words
+
 if TYPE_CHECKING:
     import keras
     import tensorflow as tf
@@ -135,6 +138,29 @@ def _is_light(operations: Iterable[tf.Operation]) -> bool:
             channels = shapes[0][-1]
             products += made // channels * max(sizes[len(operation.outputs) :][1:], default=0)
     return numbers <= MOST_NUMBERS and products <= MOST_PRODUCTS
+
+
+def ask(model: keras.Model, images: object) -> np.ndarray:
+    """The answers of a model by Keras itself, where its graph could not be read.
+
+    Args:
+        images: an array, or batches of images and labels.
+
+    Raises:
+        MismatchError: a layer cannot compute them.
+    """
+    try:
+        if isinstance(images, np.ndarray):
+            return np.asarray(model.predict_on_batch(images))
+        return np.asarray(model.predict(images, verbose=0))
+    except (KeyboardInterrupt, MemoryError, CourseError):
+        raise
+    except Exception as error:  # whatever a layer says while it computes
+        raise MismatchError(
+            "Expected a model that can compute its answers. Received: one that ends in an error: "
+            f"{in_its_own_words(error)}. Ask it about one image to find the layer: "
+            "model(images[:1])."
+        ) from error
 
 
 def _read_anew(model: keras.Model, images: np.ndarray) -> Reading | None:

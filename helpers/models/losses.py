@@ -15,7 +15,7 @@ import numpy as np
 from helpers.basics.errors import MismatchError
 from helpers.basics.own_words import in_its_own_words
 from helpers.datasets.dataset import ImageDataset
-from helpers.models.graph import Ending, ending
+from helpers.models.graph import Ending, ask, ending
 
 if TYPE_CHECKING:
     import keras
@@ -43,7 +43,7 @@ def gives_probabilities(model: keras.Model, images: np.ndarray, end: Ending | No
     """
     told = (end or ending(model, images)).probabilities
     if told is None:
-        told = look_like_probabilities(model.predict_on_batch(images[:IMAGES_TO_ASK]))
+        told = look_like_probabilities(ask(model, images[:IMAGES_TO_ASK]))
     return told
 
 

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from helpers.basics.errors import CourseError, MismatchError
-from helpers.basics.own_words import in_its_own_words
+from helpers.basics.errors import MismatchError
 from helpers.basics.quiet import no_word_of_tracing
 from helpers.datasets.batches import make_batches
 from helpers.datasets.dataset import Split
 from helpers.models.fit_check import check_pixels, check_takes, output_shape
-from helpers.models.graph import Ending, Reading, read
+from helpers.models.graph import Ending, Reading, ask, read
 from helpers.models.losses import check_last_step, look_like_probabilities, wants_logits
 from helpers.models.step_memory import batch_without_training
 from helpers.models.trained_on import is_one_a_class
@@ -90,7 +89,7 @@ def _answers(model: keras.Model, split: Split, reading: Reading | None) -> np.nd
         if reading:
             outputs = np.concatenate([reading.answer(images).numpy() for images, _ in batches])
         else:
-            outputs = _asked(model, split.images if few else batches)
+            outputs = ask(model, split.images if few else batches)
     _check_shape(outputs.shape, split)
     if not np.isfinite(outputs).all():
         broken = outputs[~np.isfinite(outputs)]
@@ -99,22 +98,6 @@ def _answers(model: keras.Model, split: Split, reading: Reading | None) -> np.nd
             "them, so its training diverged. Train again, with a smaller learning rate."
         )
     return outputs.astype(np.float64)
-
-
-def _asked(model: keras.Model, images: object) -> np.ndarray:
-    """The answers of a model whose graph could not be read."""
-    try:
-        if isinstance(images, np.ndarray):
-            return np.asarray(model.predict_on_batch(images))
-        return np.asarray(model.predict(images, verbose=0))
-    except (KeyboardInterrupt, MemoryError, CourseError):
-        raise
-    except Exception as error:  # whatever a layer says while it computes
-        raise MismatchError(
-            "Expected a model that can compute its answers. Received: one that ends in an error: "
-            f"{in_its_own_words(error)}. Ask it about one image to find the layer: "
-            "model(images[:1])."
-        ) from error
 
 
 def _check_shape(shape: tuple[int | None, ...] | None, split: Split) -> None:

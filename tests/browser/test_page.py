@@ -1,6 +1,7 @@
 """The page of `write_page` in a real browser: the answers of `predict`, from files of all kinds."""
 
 import io
+import re
 from pathlib import Path
 
 import keras
@@ -10,7 +11,7 @@ from browser.lab_page import MINUTE, SCREENSHOTS
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
-from helpers import predict
+from helpers import exports, predict
 from helpers.exports import write_page
 from helpers.models.trained_on import TrainedOn, note_trained_on
 
@@ -168,3 +169,13 @@ def test_a_photo_that_is_dropped(page, tmp_path):
     )
     page.dispatch_event("#drop", "drop", {"dataTransfer": dropped})
     expect(page.locator("p.file")).to_have_text("red.png")
+
+
+@pytest.mark.parametrize("numbers", [[1, 0.5, 0], [0, 0, 0], [1, 1, 0.2]])
+def test_sigmoids_that_were_rounded_to_0_or_1_are_probabilities_too(page, numbers):
+    template = (Path(exports.__file__).parent / "page.html").read_text(encoding="utf-8")
+    function = re.search(r"function probabilitiesOf.*?\n}\n", template, re.DOTALL)[0]
+    script = f"const facts = {{gives: 'sigmoids'}}; {function} return probabilitiesOf(numbers);"
+    shares = page.evaluate(f"numbers => {{ {script} }}", numbers)
+    assert sum(shares) == pytest.approx(1)
+    assert shares == sorted(shares, reverse=True)

@@ -10,6 +10,7 @@ import pytest
 
 from helpers import Split, accuracy_interval, build_cnn, evaluate, quiet_tensorflow
 from helpers.basics.errors import MismatchError, UsageError
+from helpers.models.losses import gives_probabilities
 from helpers.models.trained_on import TrainedOn, note_trained_on
 
 with quiet_tensorflow():
@@ -534,6 +535,9 @@ class TestWhatTheModelTakes:
         model = keras.Sequential([keras.Input((4, 4, 1)), *cropped])
         with pytest.raises(MismatchError, match="that can compute its answers. Received: one that"):
             evaluate(model, looked_at(3))
+        model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+        with pytest.raises(MismatchError, match="that can compute its answers. Received: one that"):
+            gives_probabilities(model, looked_at(3).images)
 
     def test_several_outputs(self):
         images = keras.Input((4, 4, 1))
