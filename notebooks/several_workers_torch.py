@@ -30,11 +30,8 @@ with join_workers(dataset, settings, folder, wait=wait) as worker:
     torch.set_default_dtype(getattr(torch, settings["floatx"]))
     network = model = build_torch_cnn(dataset, seed=settings["seed"])
     if worker.count > 1:
-        store = torch.distributed.TCPStore(worker.place.host, worker.place.port)
         torch.distributed.init_process_group(
-            "gloo", rank=worker.rank, world_size=worker.count,
-            # In the launcher's store are still the addresses of the start before.
-            store=torch.distributed.PrefixStore(f"start {worker.place.start}", store),
+            "gloo", store=worker.store(), rank=worker.rank, world_size=worker.count,
             timeout=datetime.timedelta(seconds=40),  # then a worker that froze is given up
         )  # fmt: skip
         model = torch.nn.parallel.DistributedDataParallel(network)

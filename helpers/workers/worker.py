@@ -168,6 +168,21 @@ class Worker:
         finally:
             watch.cancel()
 
+    def store(self) -> torch.distributed.Store:
+        """Where workers of PyTorch find each other, for `torch.distributed.init_process_group`.
+
+        The launcher has one for all starts, and the addresses of the start before are still in
+        it: so each start gets a part of its own.
+
+        Introduced in lesson 8.
+        """
+        from torch.distributed import PrefixStore, TCPStore
+
+        by_launcher = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+        opens = self.rank == 0 and not by_launcher
+        store = TCPStore(self.place.host, self.place.port, is_master=opens)
+        return PrefixStore(f"start {self.place.start}", store)
+
     def _give_up(self, error: WorkersError) -> None:
         self.note(fault=str(error), gone=True)
         end_at_once(self.rank, error)
