@@ -35,7 +35,7 @@ FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 IN_THE_WAY = (errno.EEXIST, errno.ENOTDIR)
 # .<process>-<where its number counts>-<chance>.part.<final name>; once the process alone
 TEMPORARY = r"\.(\d+)(?:-([0-9a-f]+)-[0-9a-f]+)?\.part\."
-ADDRESS = re.compile(r"\s*((https?|ftp|s3|gs)://|data:\w+/)", re.IGNORECASE)
+ADDRESS = re.compile(r"\s*((https?|ftp|s3|gs|file)://|data:\w+/)", re.IGNORECASE)
 DAY = 86_400  # seconds
 FEW_ROWS = 4  # that are taken from a file at a time
 
@@ -56,10 +56,10 @@ def as_path(path: str | os.PathLike) -> Path:
             f"Expected a path, as text in quotes. Received: {reprlib.repr(path)}. Give the name of "
             'a file or a folder, for example "scratch/photos".'
         )
-    if isinstance(path, str) and ADDRESS.match(path):
+    if isinstance(path, str) and ADDRESS.match(path) and not os.path.lexists(path):
         raise UsageError(
             f"Expected the path of a file or a folder. Received: {reprlib.repr(path)}, an address. "
-            "Nothing is fetched from the network: download it, then give its path here."
+            "Nothing is fetched from the network: download it, then give its path, without file://."
         )
     path = Path(path)
     of_windows = "\\" in str(path) or re.match("[A-Za-z]:/", str(path))

@@ -51,9 +51,10 @@ def list_source(source: object, *, classes_in_names: bool = False) -> Listing:
         )
     if frame:
         listing = Listing(path, path / "DataFrame", labels={})
+        header = [str(name) for name in source.columns]
+        _columns(header)  # of two columns of one name, pandas gives both at once
         columns = [[_as_text(value) for value in source[name]] for name in source.columns]
         rows = list(enumerate(zip(*columns, strict=True)))
-        header = [str(name) for name in source.columns]
     else:
         listing = Listing(path.parent, path, labels={})
         (_, header), *rows = _read_csv(path)
@@ -98,9 +99,10 @@ def _columns(header: Sequence[str]) -> dict[str, int]:
         if known := [name for name in names if name in plain]:
             found[wanted] = plain.index(known[0])
             if plain.count(known[0]) > 1:
+                name = printable(header[found[wanted]])
                 raise FolderError(
-                    f"Expected a table with one column {header[found[wanted]]}. Received: "
-                    f"{plain.count(known[0])} of that name. Rename or delete all but one."
+                    f"Expected a table with one column {name}. Received: {plain.count(known[0])} "
+                    "of that name. Rename or delete all but one."
                 )
     if not {"file", "class"} <= found.keys():
         raise FolderError(

@@ -61,7 +61,8 @@ def load_model(path: str | os.PathLike) -> keras.Model:
         state of its optimizer. Where Keras cannot give that back, as after training in mixed
         precision, it warns, and the optimizer starts anew. What it was trained on, if the file
         says it, is known again: the names of its classes and how its images were made. Such a
-        model has answered once, as the first answer takes far longer than the next ones.
+        model has answered once, where that is light: the first answer takes far longer than the
+        next ones.
 
     Raises:
         MissingFileError: there is no such file; the message names the one most like it.

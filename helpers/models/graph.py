@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from helpers.basics.errors import CourseError, MismatchError
+from helpers.basics.errors import CourseError, MismatchError, NotEnoughMemoryError
 from helpers.basics.own_words import in_its_own_words
 
 if TYPE_CHECKING:
@@ -148,13 +148,28 @@ def ask(model: keras.Model, images: object) -> np.ndarray:
 
     Raises:
         MismatchError: a layer cannot compute them.
+        NotEnoughMemoryError: the memory ran out.
     """
-    try:
+    with computing_in_words():
         if isinstance(images, np.ndarray):
             return np.asarray(model.predict_on_batch(images))
         return np.asarray(model.predict(images, verbose=0))
-    except (KeyboardInterrupt, MemoryError, CourseError):
+
+
+@contextlib.contextmanager
+def computing_in_words() -> Iterator[None]:
+    """Say what a model says that fails only when it computes. Raises as `ask` does."""
+    import tensorflow as tf
+
+    try:
+        yield
+    except CourseError:
         raise
+    except (MemoryError, tf.errors.ResourceExhaustedError) as error:
+        raise NotEnoughMemoryError(
+            "Expected enough memory for the answers of the model. Received: too little. Ask it "
+            "about fewer or smaller images, or close other programs."
+        ) from error
     except Exception as error:  # whatever a layer says while it computes
         raise MismatchError(
             "Expected a model that can compute its answers. Received: one that ends in an error: "

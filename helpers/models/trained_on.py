@@ -28,6 +28,11 @@ GREY_LEVELS = (0.0, 255.0)
 LARGEST_IMAGE = 400_000_000  # numbers: what a file says is not believed
 LARGEST_PIXEL = 1e9
 NEAR_THE_END = 0.1  # of the way from black to white
+MANY = 20  # images
+FORGET = (
+    "model.save(path) and load_model(path), and it knows nothing of the training before; "
+    "save_model(model, path, dataset) then says what it was trained on."
+)
 DTYPES = {"bool", "uint8", "uint16", "uint32", "int8", "int16", "int32", "int64", "uint64",
           "float16", "float32", "float64"}  # fmt: skip
 ODD = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")  # half letters, commands to a terminal
@@ -125,18 +130,28 @@ class TrainedOn:
                 raise MismatchError(
                     f"Expected the classes in the order of the model's numbers: "
                     f"{', '.join(self.class_names)[:200]}. Received: {', '.join(names)[:200]}. "
-                    "Give the images that number their classes as those of the training did."
+                    "Give images whose classes are numbered like that. If Keras' fit has trained "
+                    f"it on these since: {FORGET}"
                 )
 
     def check_split(self, split: Split) -> None:
         """Raise MismatchError where its classes or pixels have other numbers than the model's."""
         self.check_order(split.class_names)
-        found = _range(split.images)
-        if self.pixels and found and found != self.pixels:
+        images, grey_levels = split.images, self.pixels == GREY_LEVELS
+        if self.pixels is None or not len(split) or (grey_levels and images.dtype == np.uint8):
+            return  # uint8 cannot be anything else, and may be more than fits into the memory
+        black, white = self.pixels
+        low, high = float(images.min()), float(images.max())
+        span = white - black  # noise leads beyond the ends, too, but not so far
+        beyond = low < black - span or high > white + span
+        smaller = white > 1 and images.dtype.kind == "f" and 0 < high <= 1
+        # Between -1 and 0 lies half of what there is: of many images some are darker.
+        half = black < 0 <= low and len(split) >= MANY
+        if beyond or smaller or half:
             raise MismatchError(
-                f"Expected {split.name} images with pixels from {self.pixels[0]:g} to "
-                f"{self.pixels[1]:g}, as the model was trained on. Received: pixels from "
-                f"{found[0]:g} to {found[1]:g}. Make them as the training images were made."
+                f"Expected {split.name} images with pixels from {black:g} to {white:g}, as the "
+                f"model was trained on. Received: pixels from {low:g} to {high:g}. Make them as "
+                f"the training images were made. If Keras' fit has trained it on these: {FORGET}"
             )
 
     def check_outputs(self, shape: tuple[int | None, ...] | None) -> None:
@@ -185,9 +200,11 @@ def _is_range(pixels: object) -> bool:
 _KNOWN: WeakKeyDictionary[keras.Model, TrainedOn] = WeakKeyDictionary()
 
 
-def note_trained_on(model: keras.Model, what: TrainedOn) -> None:
-    """Remember it as long as the model is there. Introduced in lesson 5."""
-    _KNOWN[model] = what
+def note_trained_on(model: keras.Model, what: TrainedOn | None) -> None:
+    """Remember it as long as the model is there; None: nothing. Introduced in lesson 5."""
+    _KNOWN.pop(model, None)
+    if what:
+        _KNOWN[model] = what
 
 
 def note_training(model: keras.Model, dataset: ImageDataset) -> None:
@@ -195,9 +212,12 @@ def note_training(model: keras.Model, dataset: ImageDataset) -> None:
     try:
         note_trained_on(model, TrainedOn.of(dataset))
     except (UsageError, MismatchError):
-        _KNOWN.pop(model, None)
+        note_trained_on(model, None)
 
 
 def trained_on(model: keras.Model) -> TrainedOn | None:
     """What is known of the training of this very model. Introduced in lesson 5."""
-    return _KNOWN.get(model)
+    try:
+        return _KNOWN.get(model)
+    except TypeError:  # something else that answers, and of which nothing can be kept
+        return None

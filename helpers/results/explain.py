@@ -40,7 +40,9 @@ def feature_maps(model: keras.Model, image: np.ndarray, layer_name: str) -> np.n
             several times, the last use counts.
 
     Raises:
-        UsageError: no such layer, one without places, or not one image of the model's shape.
+        UsageError: no such layer, one without places, or not one image of the model's shape, of
+            finite numbers that are all there.
+        MismatchError: the model scales pixels that are scaled already.
 
     Introduced in lesson 3.
     """
@@ -75,7 +77,9 @@ def grad_cam(
 
     Raises:
         UsageError: no such layer, one without places, no such class, not one image of the model's
-            shape, or a model that cannot be explained this way.
+            shape, of finite numbers that are all there, or a model that cannot be explained this
+            way.
+        MismatchError: the model scales pixels that are scaled already.
 
     Source: Selvaraju et al., "Grad-CAM", ICCV 2017, https://arxiv.org/abs/1610.02391.
     Introduced in lesson 5.
@@ -168,6 +172,27 @@ def _batch_of_one(model: keras.Model, image: np.ndarray) -> np.ndarray:
             f"Expected a model with one input, the images. Received: one with {len(takes)}. "
             "Its layers can be seen only with all of them."
         )
+    image = _as_numbers(image)
+    expected = (None,) * 3 if takes is None else takes[1:]
+    sizes = zip(expected, image.shape, strict=False)
+    if image.ndim != len(expected) or any(size not in (None, given) for size, given in sizes):
+        any_size = ", None: any" if None in expected else ""
+        raise UsageError(
+            f"Expected one image of shape {expected}{any_size}. Received: {image.shape}. "
+            "Take one out of a batch with images[0]."
+        )
+    batch = image[np.newaxis]
+    check_not_scaled(batch, lambda: pixel_scale(model, batch), "an image", "the model")
+    return batch
+
+
+def _as_numbers(image: Any) -> np.ndarray:
+    """An array of finite numbers, or an error in words."""
+    if np.ma.is_masked(image):
+        raise UsageError(
+            "Expected an image of numbers that are all there. Received: an array with masked ones. "
+            "image.filled(0), for example, says what stands in their place."
+        )
     try:
         image = np.asarray(image)
     except (TypeError, ValueError, RuntimeError) as error:  # rows of other lengths, or a gradient
@@ -180,22 +205,12 @@ def _batch_of_one(model: keras.Model, image: np.ndarray) -> np.ndarray:
             f"Expected an image of numbers. Received: type {image.dtype}. "
             "Give a row of dataset.test.images."
         )
-    expected = (None,) * 3 if takes is None else takes[1:]
-    sizes = zip(expected, image.shape, strict=False)
-    if image.ndim != len(expected) or any(size not in (None, given) for size, given in sizes):
-        any_size = ", None: any" if None in expected else ""
-        raise UsageError(
-            f"Expected one image of shape {expected}{any_size}. Received: {image.shape}. "
-            "Take one out of a batch with images[0]."
-        )
     if not np.isfinite(image).all():
         raise UsageError(
             "Expected an image of finite numbers. Received: nan or inf among them. Look for a "
             "division by zero where it was made."
         )
-    batch = image[np.newaxis]
-    check_not_scaled(batch, lambda: pixel_scale(model, batch), "an image", "the model")
-    return batch
+    return image
 
 
 def _layers(model: keras.Model, above: str = "") -> Iterator[tuple[str, keras.layers.Layer]]:

@@ -60,7 +60,7 @@ def read_given(
         pixels: the numbers for black and white in arrays of floats.
 
     Raises:
-        UsageError, MissingFileError, FolderError: as `predict`.
+        UsageError, MissingFileError, FolderError, NotEnoughMemoryError: as `predict`.
 
     Introduced in lesson 5.
     """
@@ -83,7 +83,8 @@ def _listed(pictures: Iterator) -> list:
     found, room = [], available_memory() / 2
     for picture in pictures:
         found.append(picture)
-        room -= max(getattr(picture, "nbytes", 0), LEAST_BYTES)
+        size = math.prod(picture.size) if isinstance(picture, Image.Image) else 0  # in pixels
+        room -= max(getattr(picture, "nbytes", 3 * size), LEAST_BYTES)
         if room < 0:
             raise NotEnoughMemoryError(
                 f"Expected pictures that fit into the memory. Received: more than {len(found):,}, "

@@ -30,10 +30,11 @@ def with_batch(array: np.ndarray, image_shape: tuple[int, int, int]) -> np.ndarr
     if array.dtype.kind not in "biuf":
         refuse(f"an array of type {array.dtype}", "Give numbers, best uint8 from 0 to 255.")
     channels = {1, 3, image_shape[-1]}
-    if array.ndim == 2 and array.shape[1] == math.prod(image_shape) > array.shape[0]:
+    if array.ndim == 2 and array.shape[1] == math.prod(image_shape):
         refuse(
-            f"an array of shape {array.shape}, perhaps images as rows of numbers",
-            f"images.reshape(-1, {', '.join(map(str, image_shape))}) makes images of them.",
+            f"an array of shape {array.shape}, which may be one picture or many as rows of numbers",
+            f"images.reshape(-1, {', '.join(map(str, image_shape))}) makes images of rows, "
+            "image[..., np.newaxis] says that it is one picture.",
         )
     if array.ndim == 2:
         array = array[np.newaxis, :, :, np.newaxis]

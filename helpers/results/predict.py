@@ -22,7 +22,7 @@ from helpers.datasets.dataset import ImageDataset, Split
 from helpers.models.cnn import SMALL_SCALE
 from helpers.models.fit_check import output_shape
 from helpers.models.graph import pixel_scale
-from helpers.models.trained_on import TrainedOn, trained_on
+from helpers.models.trained_on import FORGET, TrainedOn, trained_on
 from helpers.results.given import read_given
 from helpers.results.prediction import Prediction
 from helpers.results.probabilities import log_probabilities
@@ -69,6 +69,7 @@ def predict(
         MissingFileError: there is no such file.
         FolderError: no file that could be used.
         MismatchError: the model and the classes or the images do not fit together.
+        NotEnoughMemoryError: the pictures do not fit into the memory.
 
     Introduced in lesson 5.
     """
@@ -136,7 +137,7 @@ def _known(model: keras.Model, dataset: ImageDataset | None) -> TrainedOn | None
             f"Expected the dataset that the model was trained on, with the {what} "
             f"{str(ours[what])[:200]}. Received: one with {str(theirs[what])[:200]}. Leave dataset "
             "out: the model knows what it was trained on. If Keras' fit has trained it on this "
-            "dataset since, save_model(model, path, dataset) writes that into its file."
+            f"dataset since: {FORGET}"
         )
     return said
 

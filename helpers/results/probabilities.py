@@ -12,7 +12,7 @@ from helpers.basics.quiet import no_word_of_tracing
 from helpers.datasets.batches import make_batches
 from helpers.datasets.dataset import Split
 from helpers.models.fit_check import check_pixels, check_takes, output_shape
-from helpers.models.graph import Ending, Reading, ask, read
+from helpers.models.graph import Ending, Reading, ask, computing_in_words, read
 from helpers.models.losses import check_last_step, look_like_probabilities, wants_logits
 from helpers.models.step_memory import batch_without_training
 from helpers.models.trained_on import is_one_a_class
@@ -87,7 +87,8 @@ def _answers(model: keras.Model, split: Split, reading: Reading | None) -> np.nd
     batches = [(split.images, split.labels)] if few else make_batches(split, size)
     with no_word_of_tracing():
         if reading:
-            outputs = np.concatenate([reading.answer(images).numpy() for images, _ in batches])
+            with computing_in_words():
+                outputs = np.concatenate([reading.answer(images).numpy() for images, _ in batches])
         else:
             outputs = ask(model, split.images if few else batches)
     _check_shape(outputs.shape, split)

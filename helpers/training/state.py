@@ -182,7 +182,7 @@ class Training:
 
     def end(self) -> TrainingRun:
         """What happened, and the model as it is handed back."""
-        if self.known and not self.kept.epoch:  # it has the weights of the training before
+        if not self.kept.epoch:  # it has the weights of the training before, if there was one
             note_trained_on(self.model, self.known)
         if self.over and not self.stopped:
             # As Keras' fit does when it ends; with use_ema, this gives the averaged weights.

@@ -19,7 +19,10 @@ from helpers.basics.errors import CourseError, wrapped
 
 # What TensorFlow's errors are called when another worker is gone, by where it was noticed, and
 # what gloo, with which PyTorch's workers talk, says of it.
-GONE = ("UnavailableError", "AbortedError", "CancelledError", "DeadlineExceededError")
+GONE = (
+    "UnavailableError", "AbortedError", "CancelledError", "DeadlineExceededError",
+    "DistNetworkError", "DistStoreError",
+)  # fmt: skip
 GONE_FOR_GLOO = re.compile(r"\bgloo\b|Connection closed by peer")
 STARTER = "WORKERS_STARTED_BY"  # the process that waits for the workers: its number and its age
 CHECK_EVERY = 1  # seconds

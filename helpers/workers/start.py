@@ -181,7 +181,7 @@ def _watch(process: subprocess.Popen, folder: Path, workers: int) -> tuple[int, 
         reports = [_report(folder, rank) for rank in range(workers)]
         if any(report.get("hopeless") for report in reports):
             return 1, starts
-        _end_frozen(_descendants(process.pid), reports)
+        _end_frozen(process.pid, reports)
         if reports[0].get("start", 0) >= starts and "epoch" in reports[0]:
             starts = reports[0]["start"] + 1
             epoch = reports[0]["epoch"]
@@ -189,15 +189,15 @@ def _watch(process: subprocess.Popen, folder: Path, workers: int) -> tuple[int, 
     return process.returncode, starts
 
 
-def _end_frozen(processes: Sequence[psutil.Process], reports: Sequence[Mapping[str, Any]]) -> None:
+def _end_frozen(launcher: int, reports: Sequence[Mapping[str, Any]]) -> None:
     """End what no longer answers another worker. torchrun would wait half a minute for it."""
-    starts = {report["start"] for report in reports if report.get("gone")}
+    starts = {report.get("start") for report in reports if report.get("gone")}
     silent = {
         report.get("pid")
         for report in reports
-        if report.get("start") in starts and not report.get("fault")
+        if report.get("start") in starts and not (report.get("fault") or report.get("done"))
     }
-    for process in processes:
+    for process in _descendants(launcher) if silent else ():
         if process.pid in silent:
             with contextlib.suppress(psutil.Error):
                 process.kill()

@@ -15,6 +15,7 @@ comes new, and no disk has to be shared.
 from __future__ import annotations
 
 import contextlib
+import datetime
 import hashlib
 import importlib.metadata
 import json
@@ -172,7 +173,8 @@ class Worker:
         """Where workers of PyTorch find each other, for `torch.distributed.init_process_group`.
 
         The launcher has one for all starts, and the addresses of the start before are still in
-        it: so each start gets a part of its own.
+        it: so each start gets a part of its own. Where worker 0 does not open it in time, PyTorch
+        says so.
 
         Introduced in lesson 8.
         """
@@ -180,7 +182,8 @@ class Worker:
 
         by_launcher = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
         opens = self.rank == 0 and not by_launcher
-        store = TCPStore(self.place.host, self.place.port, is_master=opens)
+        longest = datetime.timedelta(seconds=self.wait)
+        store = TCPStore(self.place.host, self.place.port, is_master=opens, timeout=longest)
         return PrefixStore(f"start {self.place.start}", store)
 
     def _give_up(self, error: WorkersError) -> None:

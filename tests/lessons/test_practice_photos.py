@@ -68,7 +68,9 @@ def test_photos_of_one_moment_have_one_name_and_one_look(made):
 
 def test_dark_places_are_dark_and_bright_ones_bright(made):
     """Light and noise lead beyond black and white, and must not come out at the other end."""
-    for path in sorted(made.rglob("*_0??_0.jpg"))[:20]:
+    paths = sorted(made.rglob("*_0??_0.jpg"))[:20]
+    assert len(paths) == 20
+    for path in paths:
         with Image.open(path) as image:
             levels = np.asarray(image.convert("L").reduce(4), int)
         assert np.abs(np.diff(levels, axis=0)).mean() < 12

@@ -326,12 +326,32 @@ class TestOwn:
 
     def test_a_layer_that_forgets_what_it_was_made_with_is_refused(self, tmp_path):
         model = with_layers(Times(-2.0))
-        with pytest.raises(UsageError, match="answers otherwise when it is loaded.*get_config"):
+        with pytest.raises(
+            UsageError, match="answers otherwise when it is loaded. get_config of your"
+        ):
             save_model(model, tmp_path / "cnn")
         assert list(tmp_path.iterdir()) == []
 
-    def test_one_that_answers_at_random_is_saved(self, tmp_path):
-        assert save_model(with_layers(Noisy()), tmp_path / "cnn").exists()
+    def test_one_that_answers_at_random_is_saved_and_draws_the_same_after(self, tmp_path):
+        drawn = []
+        for saved in (False, True):
+            keras.utils.set_random_seed(3)
+            model = with_layers(Noisy())
+            if saved:
+                assert save_model(model, tmp_path / "cnn").exists()
+            drawn.append(keras.ops.convert_to_numpy(model(IMAGES[:1])))
+        np.testing.assert_array_equal(*drawn)
+
+    def test_answers_by_name_are_compared_too(self, tmp_path):
+        for factor in (1.0, -2.0):
+            images = keras.Input((12, 12, 1))
+            one = layers.Dense(3)(layers.Flatten()(Times(factor)(images)))
+            model = keras.Model(images, {"a": one, "b": one})
+            if factor == 1:
+                assert save_model(model, tmp_path / "cnn").exists()
+            else:
+                with pytest.raises(UsageError, match="answers otherwise"):
+                    save_model(model, tmp_path / "other")
 
     def test_a_registered_model_with_loss_and_metrics_comes_back(self, tmp_path):
         before = Net()

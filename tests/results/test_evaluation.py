@@ -535,7 +535,9 @@ class TestWhatTheModelTakes:
         model = keras.Sequential([keras.Input((4, 4, 1)), *cropped])
         with pytest.raises(MismatchError, match="that can compute its answers. Received: one that"):
             evaluate(model, looked_at(3))
-        model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+        few = [layers.Reshape((16,)), layers.Embedding(3, 3), layers.GlobalAveragePooling1D()]
+        with pytest.raises(MismatchError, match="that can compute its answers. Received: one that"):
+            evaluate(keras.Sequential([keras.Input((4, 4, 1)), *few]), looked_at(3))
         with pytest.raises(MismatchError, match="that can compute its answers. Received: one that"):
             gives_probabilities(model, looked_at(3).images)
 

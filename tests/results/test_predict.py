@@ -401,6 +401,8 @@ class TestFiles:
         monkeypatch.setattr("helpers.results.given.available_memory", lambda: 100_000)
         with pytest.raises(NotEnoughMemoryError, match="an iterator that perhaps never ends"):
             predict(model, itertools.repeat(grey(0)))
+        with pytest.raises(NotEnoughMemoryError, match=r"Received: more than 4, "):
+            predict(model, itertools.repeat(Image.new("RGB", (50, 100))))
 
     def test_a_masked_image(self, model):
         masked = np.ma.masked_array(grey(9), grey(9) == 9)
@@ -408,8 +410,11 @@ class TestFiles:
             predict(model, masked)
 
     def test_images_as_rows_of_numbers(self, model):
-        with pytest.raises(UsageError, match=r"images.reshape\(-1, 16, 16, 3\) makes images"):
-            predict(model, np.stack([grey(9), grey(200)]).reshape(2, -1))
+        for rows in (2, 2_000):
+            with pytest.raises(UsageError, match=r"images.reshape\(-1, 16, 16, 3\) makes images"):
+                predict(model, np.full((rows, 16 * 16 * 3), 200, np.uint8))
+        one = np.full((2, 16 * 16 * 3, 1), 200, np.uint8)
+        assert predict(model, one).answers == ("bright",)
 
     @pytest.mark.parametrize(
         ("given", "error", "words"),

@@ -278,6 +278,9 @@ def test_stopped_before_its_first_epoch_it_is_still_the_model_of_the_training_be
         def on_train_batch_end(self, batch, logs=None):
             raise KeyboardInterrupt
 
+    fresh = build_cnn(dataset)
+    train(fresh, dataset, epochs=1, progress=False, callbacks=[Interrupt()])
+    assert trained_on(fresh) is None
     assert train(model, other, epochs=1, progress=False, callbacks=[Interrupt()]).stopped
     assert trained_on(model).class_names == dataset.class_names
     train(model, other, epochs=1, progress=False)
