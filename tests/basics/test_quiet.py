@@ -186,6 +186,7 @@ print("done")
 """
 
 
+@pytest.mark.slow
 def test_a_whole_lesson_logs_nothing():
     """From a fresh start, with TensorFlow's own settings.
 

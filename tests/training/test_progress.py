@@ -6,6 +6,7 @@ import errno
 import re
 import sys
 
+import pytest
 from made_trainings import (
     as_built,
     dense_model,
@@ -34,6 +35,7 @@ class TestInATerminal:
         train(as_built(dense_model), dataset, epochs=1, batch_size=10)
         assert "| 3/3 [" in capsys.readouterr().err
 
+    @pytest.mark.slow
     def test_several_steps_at_once_are_counted(self, dataset, capsys, every_step):
         model = dense_model()
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
