@@ -1,4 +1,4 @@
-"""Whether a number given as an argument is one that can be. Introduced in lesson 2."""
+"""Whether the numbers given as an argument are such as can be. Introduced in lesson 2."""
 
 from __future__ import annotations
 
@@ -46,6 +46,21 @@ def check_switches(**switches: object) -> None:
     for name, value in switches.items():
         if not isinstance(value, bool | np.bool_):
             raise UsageError(f"Expected {name} as True or False. Received: {value!r}.")
+
+
+def check_all_there(name: str, values: object) -> None:
+    """Refuse an array of which some numbers are masked: what lies under the mask would count.
+
+    Raises:
+        UsageError: some are.
+
+    Introduced in lesson 2.
+    """
+    if np.ma.is_masked(values):
+        raise UsageError(
+            f"Expected {name} with all numbers there. Received: an array of which some are masked. "
+            "array.filled(0), for example, says what stands in their place."
+        )
 
 
 def is_whole(number: object) -> bool:

@@ -95,8 +95,8 @@ def things_of(result: object, *names: str) -> list:
     if not is_one_thing and hasattr(result, "__iter__"):
         row = list(itertools.islice(result, len(names) + 1))
     if row is None or len(row) != len(names):
-        given = received(plain(result)) if row is None else f"{len(row)} things"
-        given = "more" if row and len(row) > len(names) else given
+        counted = "more" if row and len(row) > len(names) else f"{len(row or ())} things"
+        given = received(plain(result)) if row is None else counted
         raise Wrong(f"Expected {len(names)} things: {', '.join(names)}. Received: {given}.")
     return row
 

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import ImageOps
 from PIL.Image import Image
 
-from helpers.basics.arguments import check_seed
+from helpers.basics.arguments import check_all_there, check_seed
 from helpers.basics.errors import NotEnoughMemoryError, UsageError, kind_of
 from helpers.basics.memory import available_memory
 from helpers.basics.own_words import in_its_own_words
@@ -130,9 +130,7 @@ def _refuse(expected: str, received: str, advice: str) -> NoReturn:
 
 
 def _as_array(values: object) -> np.ndarray:
-    if np.ma.is_masked(values):
-        advice = "values.filled(0), for example, says what stands in their place."
-        _refuse("numbers that are all there", "an array of which some are masked", advice)
+    check_all_there("an array", values)
     try:
         return np.asarray(values)  # no copy of what is an array
     except (ValueError, TypeError, OSError) as error:

@@ -17,9 +17,6 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from helpers.basics.errors import CourseError, MismatchError, NotEnoughMemoryError
-from helpers.basics.own_words import in_its_own_words
-
 if TYPE_CHECKING:
     import keras
     import tensorflow as tf
@@ -39,13 +36,13 @@ MIX_NUMBERS = {
     "Max", "AvgPool", "MaxPool", "Sum", "GatherV2", "IdentityN", "BiasAdd", "AddV2", "AddN", "Sub",
     "Mul", "RealDiv", "ConcatV2", "Pack",
 }  # fmt: skip
+KEEP_NUMBERS = {"Identity", "Cast", "Reshape", "Squeeze", "ExpandDims"}
+HOLD_NUMBERS = {"Const", "Placeholder", "ReadVariableOp", "Shape"}
 # Operations that stand for others, as often as they like.
 LOOPS = {"While", "StatelessWhile", "PartitionedCall", "StatefulPartitionedCall", "If"}
 # For a model that is asked when it is loaded; EfficientNet-Lite0 has 5 and 66 million.
 MOST_NUMBERS = 100_000_000
 MOST_PRODUCTS = 2_000_000_000
-KEEP_NUMBERS = {"Identity", "Cast", "Reshape", "Squeeze", "ExpandDims"}
-HOLD_NUMBERS = {"Const", "Placeholder", "ReadVariableOp", "Shape"}
 
 # What a layer's config may name that is no part of what it computes: how its weights begin, are
 # held small, or within bounds.
@@ -134,48 +131,10 @@ def _is_light(operations: Iterable[tf.Operation]) -> bool:
         sizes = [math.prod(side or 1 for side in shape) for shape in shapes]
         made = sum(sizes[: len(operation.outputs)])
         numbers += made
-        if operation.type in HAVE_WEIGHTS:  # each number made is a sum of fewer than the largest
+        if operation.type in HAVE_WEIGHTS:  # each place takes as many products as there are weights
             channels = shapes[0][-1]
             products += made // channels * max(sizes[len(operation.outputs) :][1:], default=0)
     return numbers <= MOST_NUMBERS and products <= MOST_PRODUCTS
-
-
-def ask(model: keras.Model, images: object) -> np.ndarray:
-    """The answers of a model by Keras itself, where its graph could not be read.
-
-    Args:
-        images: an array, or batches of images and labels.
-
-    Raises:
-        MismatchError: a layer cannot compute them.
-        NotEnoughMemoryError: the memory ran out.
-    """
-    with computing_in_words():
-        if isinstance(images, np.ndarray):
-            return np.asarray(model.predict_on_batch(images))
-        return np.asarray(model.predict(images, verbose=0))
-
-
-@contextlib.contextmanager
-def computing_in_words() -> Iterator[None]:
-    """Say what a model says that fails only when it computes. Raises as `ask` does."""
-    import tensorflow as tf
-
-    try:
-        yield
-    except CourseError:
-        raise
-    except (MemoryError, tf.errors.ResourceExhaustedError) as error:
-        raise NotEnoughMemoryError(
-            "Expected enough memory for the answers of the model. Received: too little. Ask it "
-            "about fewer or smaller images, or close other programs."
-        ) from error
-    except Exception as error:  # whatever a layer says while it computes
-        raise MismatchError(
-            "Expected a model that can compute its answers. Received: one that ends in an error: "
-            f"{in_its_own_words(error)}. Ask it about one image to find the layer: "
-            "model(images[:1])."
-        ) from error
 
 
 def _read_anew(model: keras.Model, images: np.ndarray) -> Reading | None:

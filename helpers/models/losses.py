@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from helpers.basics.errors import MismatchError
-from helpers.basics.own_words import in_its_own_words
+from helpers.basics.own_words import computing_in_words, in_its_own_words
 from helpers.datasets.dataset import ImageDataset
-from helpers.models.graph import Ending, ask, ending
+from helpers.models.graph import Ending, ending
 
 if TYPE_CHECKING:
     import keras
@@ -45,6 +45,22 @@ def gives_probabilities(model: keras.Model, images: np.ndarray, end: Ending | No
     if told is None:
         told = look_like_probabilities(ask(model, images[:IMAGES_TO_ASK]))
     return told
+
+
+def ask(model: keras.Model, images: object) -> np.ndarray:
+    """The answers of a model by Keras itself, for one whose graph could not be read.
+
+    Args:
+        images: an array, or batches of images and labels.
+
+    Raises:
+        MismatchError: a layer cannot compute them.
+        NotEnoughMemoryError: the memory ran out.
+    """
+    with computing_in_words():
+        if isinstance(images, np.ndarray):
+            return np.asarray(model.predict_on_batch(images))
+        return np.asarray(model.predict(images, verbose=0))
 
 
 def look_like_probabilities(outputs: np.ndarray) -> bool:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from helpers.basics.arguments import is_whole
+from helpers.basics.arguments import check_all_there, is_whole
 from helpers.basics.errors import UsageError, kind_of
 from helpers.basics.own_words import in_its_own_words
 from helpers.basics.quiet import quiet_tensorflow
@@ -188,11 +188,7 @@ def _batch_of_one(model: keras.Model, image: np.ndarray) -> np.ndarray:
 
 def _as_numbers(image: Any) -> np.ndarray:
     """An array of finite numbers, or an error in words."""
-    if np.ma.is_masked(image):
-        raise UsageError(
-            "Expected an image of numbers that are all there. Received: an array with masked ones. "
-            "image.filled(0), for example, says what stands in their place."
-        )
+    check_all_there("an image", image)
     try:
         image = np.asarray(image)
     except (TypeError, ValueError, RuntimeError) as error:  # rows of other lengths, or a gradient

@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from helpers.basics.arguments import check_all_there
 from helpers.basics.errors import (
     FolderError,
     MissingFileError,
@@ -272,8 +273,7 @@ def _of_array(picture: object, like: TrainedOn, pixels: tuple[float, float] | No
     """One image or many in an array; None where it is no array."""
     if isinstance(picture, Image.Image) or not hasattr(picture, "__array__"):
         return None
-    if np.ma.is_masked(picture):
-        refuse("an array with masked numbers", "image.filled(0) says what stands in their place.")
+    check_all_there("an image", picture)
     try:
         array = np.asarray(picture)
     except (TypeError, ValueError, RuntimeError):  # on another device, or with a gradient

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from helpers.basics.errors import MismatchError
+from helpers.basics.own_words import computing_in_words
 from helpers.basics.quiet import no_word_of_tracing
 from helpers.datasets.batches import make_batches
 from helpers.datasets.dataset import Split
 from helpers.models.fit_check import check_pixels, check_takes, output_shape
-from helpers.models.graph import Ending, Reading, ask, computing_in_words, read
-from helpers.models.losses import check_last_step, look_like_probabilities, wants_logits
+from helpers.models.graph import Ending, Reading, read
+from helpers.models.losses import ask, check_last_step, look_like_probabilities, wants_logits
 from helpers.models.step_memory import batch_without_training
 from helpers.models.trained_on import is_one_a_class
 

@@ -355,7 +355,7 @@ class TestRefusedLabels:
 
     def test_labels_of_which_some_are_masked(self):
         masked = np.ma.masked_array(LABELS, LABELS == 1)
-        with pytest.raises(UsageError, match="numbers that are all there"):
+        with pytest.raises(UsageError, match="an array with all numbers there"):
             make_dataset(IMAGES, masked)
         assert len(make_dataset(IMAGES, np.ma.masked_array(LABELS)).class_names) == 3
 

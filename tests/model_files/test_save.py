@@ -209,6 +209,8 @@ class Twice(layers.Layer):
 
 @keras.saving.register_keras_serializable("tests")
 class Times(layers.Layer):
+    """Its config does not say by how much, and nothing else does."""
+
     def __init__(self, factor=1.0, **options):
         super().__init__(**options)
         self.factor = factor

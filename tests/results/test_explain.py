@@ -140,6 +140,8 @@ def test_an_image_that_was_scaled_already_or_is_none(flat, photo, function):
         function(flat, np.full(photo.shape, np.nan), "c")
     with pytest.raises(UsageError, match="Expected an image as an array. Received: list"):
         function(flat, [[1], [2, 3]], "c")
+    with pytest.raises(UsageError, match="an image with all numbers there"):
+        function(flat, np.ma.masked_array(photo, photo > 200), "c")
 
 
 def _convolution(name: str = "c") -> keras.layers.Layer:
