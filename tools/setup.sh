@@ -73,18 +73,23 @@ progress() {
 }
 
 # Run pip, its output to the log, one line on the screen.
+#
+# This shell itself only waits: bash can lose a Ctrl-C that comes while it is busy with
+# `$(...)` or `sleep`, and never one that comes during `wait`.
 run_pip() {
-    local pid='' started=$SECONDS
-    # Without this, Ctrl-C would leave pip running. It may come before `pid` is set.
-    trap 'kill $(jobs -p) 2>/dev/null; wait; fail "Interrupted. To go on where it stopped, type: $RERUN"' INT TERM HUP
+    local pip='' started=$SECONDS failed=''
+    # Without this, Ctrl-C would leave pip running. If it comes before `pip` is set, `$!` is pip.
+    trap 'kill $pip ${!-} 2>/dev/null; wait; fail "Interrupted. To go on where it stopped, type: $RERUN"' INT TERM HUP
     "$PY" -m pip install --disable-pip-version-check --no-input --retries 2 "$@" >>"$LOG" 2>&1 &
-    pid=$!
-    while kill -0 $pid 2>/dev/null; do
+    pip=$!
+    while kill -0 $pip 2>/dev/null; do
         progress $((SECONDS - started))
         sleep 0.5
-    done
-    wait $pid || explain_pip
+    done &
+    wait $pip || failed=yes
     trap - INT TERM HUP
+    wait # for the line on the screen
+    [ -z "$failed" ] || explain_pip
 }
 
 # pip has failed: say why, in the learner's words.
