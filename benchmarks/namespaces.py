@@ -19,6 +19,8 @@ import os
 import select
 import shutil
 import signal
+import socket
+import statistics
 import struct
 import subprocess
 import sys
@@ -30,6 +32,7 @@ NAME = "c{}_{}"  # of a namespace: this process and the machine; also of a link,
 LINK = "link0"
 ADDRESS = "10.77.0.{}"
 LONGEST_PACKET = 9_000  # bytes, as in networks of computing centres; fewer packets to pass on
+LARGE = 1 << 17  # bytes, about what lesson 8's network sends in a step
 TUNSETIFF, IFF_TUN, IFF_NO_PI = 0x400454CA, 0x0001, 0x1000
 
 
@@ -119,11 +122,12 @@ class Machines:
         """It is there again."""
         self.run(number, "ip", "link", "set", LINK, "up")
 
-    def round_trip(self) -> float:
-        """Median seconds of a byte from machine 0 to machine 1 and back, over TCP."""
-        with self.start(1, [sys.executable, __file__, "echo"], stdout=subprocess.PIPE) as echo:
-            echo.stdout.readline()
-            return float(self.run(0, sys.executable, __file__, "ping", self.address(1)))
+    def as_measured(self) -> Network:
+        """What TCP makes of the network, from machine 0 to machine 1."""
+        with self.start(1, [sys.executable, __file__, "answer"], stdout=subprocess.PIPE) as answer:
+            answer.stdout.readline()
+            said = self.run(0, sys.executable, __file__, "ask", self.address(1))
+        return Network(*map(float, said.split()))
 
 
 # ---------------------------------------------------------------------------- the network
@@ -172,38 +176,41 @@ def pass_on(names: list[str], bytes_a_second: float, latency: float) -> None:
                 os.write(files[target], packet)
 
 
-def echo() -> None:
-    import socket
-
+def answer() -> None:
+    """Answer with a byte whenever as many bytes have come as were said to come."""
     with socket.create_server(("", 7_000)) as door:
         print("ready", flush=True)
         connection, _ = door.accept()
-        with connection:
+        with connection, connection.makefile("rb") as coming:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            while said := connection.recv(1):
-                connection.sendall(said)
+            while said := coming.read(4):
+                coming.read(int.from_bytes(said))
+                connection.sendall(b"x")
 
 
-def ping(address: str) -> None:
-    import socket
-    import statistics
-
+def ask(address: str) -> None:
+    """Bytes a second and the seconds of one way, by the time until an answer comes."""
     with socket.create_connection((address, 7_000)) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        seconds = []
-        for _ in range(50):
-            start = time.perf_counter()
-            connection.sendall(b"x")
-            connection.recv(1)
-            seconds.append(time.perf_counter() - start)
-    print(statistics.median(seconds))
+
+        def seconds(size: int) -> float:
+            taken = []
+            for _ in range(50):
+                start = time.perf_counter()
+                connection.sendall(size.to_bytes(4) + bytes(size))
+                connection.recv(1)
+                taken.append(time.perf_counter() - start)
+            return statistics.median(taken)
+
+        small, large = seconds(1), seconds(LARGE)
+    print(LARGE / (large - small), small / 2)
 
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
-    if sys.argv[1] == "echo":
-        echo()
-    elif sys.argv[1] == "ping":
-        ping(sys.argv[2])
+    if sys.argv[1] == "answer":
+        answer()
+    elif sys.argv[1] == "ask":
+        ask(sys.argv[2])
     else:
         pass_on(*json.loads(sys.argv[1]))

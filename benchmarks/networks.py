@@ -5,11 +5,10 @@
     sudo python benchmarks/networks.py equal            this part
 
 equal: whether two and four machines end with the weights of one worker. speed: seconds of a step
-over three networks, beside what the cost model says. Its numbers are fitted to one machine, to be
-measured before (benchmarks/workers.py speed), and to two machines on the slowest network; the
-others, and four machines, it predicts. cut: the link of one machine goes down in the middle of the
-training, and comes back. lost: all of one machine is killed, and it comes back. Goes into
-benchmarks/results/networks.json.
+over three networks, beside what the cost model says. Its numbers are fitted to one machine and to
+two, on the fastest network and on the slowest; the one between, and four machines, it predicts.
+cut: the link of one machine goes down in the middle of the training, and comes back. lost: all of
+one machine is killed, and it comes back. Goes into benchmarks/results/networks.json.
 """
 
 import contextlib
@@ -23,12 +22,12 @@ from pathlib import Path
 
 import numpy as np
 import psutil
-from machine import RESULTS, measure_parts, summary
+from machine import measure_parts, summary
 from namespaces import Machines, why_not
 from workers import ROOT, SCRIPTS, one_run
 
 from helpers.basics.memory import usable_cores
-from helpers.workers.cost import Network, StepCost, with_hops
+from helpers.workers.cost import Network, StepCost, fit_cost, with_hops
 
 SCRATCH = ROOT / "scratch" / f"benchmark_networks_{os.getpid()}"
 # Bytes a second, and seconds one way.
@@ -37,8 +36,9 @@ NETWORKS = {
     "100 Mbit/s, 1 ms": Network(12.5e6, 0.001),
     "100 Mbit/s, 10 ms": Network(12.5e6, 0.01),
 }
-SLOWEST = "100 Mbit/s, 10 ms"
+FASTEST, BETWEEN, SLOWEST = NETWORKS
 REPEATS = 3
+BATCH, IMAGES = 64, 1_920
 PORT = 29_400
 
 
@@ -129,40 +129,67 @@ def equal() -> dict:
 
 
 def speed() -> dict:
-    batch, images = 64, 1_920
-    cases = [(name, f, 2) for name in NETWORKS for f in SCRIPTS]
-    cases += [("100 Mbit/s, 1 ms", framework, 4) for framework in SCRIPTS]
-    measured: dict[tuple, list] = {case: [] for case in cases}
-    ways: dict[str, list] = {name: [] for name in NETWORKS}
+    """The first epoch builds the graph, and is left out; then the fastest one counts.
+
+    Of one machine and of two, a smaller and a larger batch is measured, so that the share of each
+    worker lies between them in all that is predicted.
+    """
+    cases = [(FASTEST, 1, 16), (FASTEST, 1, 64), (FASTEST, 2, 32), (FASTEST, 2, 128)]
+    cases += [(SLOWEST, 2, BATCH)]
+    predicted = [(name, count, BATCH) for name in (FASTEST, BETWEEN) for count in (2, 4)]
+    steps: dict[tuple, list] = {(f, *case): [] for f in SCRIPTS for case in cases + predicted}
+    networks: dict[str, list] = {name: [] for name in NETWORKS}
+    gradient_bytes = {}
     for _ in range(REPEATS):
-        for name, framework, count in cases:
+        for framework, name, count, batch in steps:
             with Machines(count, NETWORKS[name]) as machines:
-                ways[name].append(machines.round_trip() / 2)
-                settings = {"images": images, "batch_size": batch, "epochs": 5}
-                reports = Training(machines, framework, "static", **settings).wait()
-            steps = [seconds / (images / batch) for seconds in reports[0]["seconds"][1:]]
-            measured[name, framework, count] += steps
-            print(f"{name}, {framework}, {count}: {min(steps):.4f}", flush=True)
-    rows = {}
-    latency = {name: summary(values, 6)["median"] for name, values in ways.items()}
+                if count > 1:
+                    networks[name].append(machines.as_measured())
+                settings = {"images": IMAGES, "batch_size": batch, "epochs": 5}
+                training = Training(machines, framework, "static", **settings)
+                report = training.wait()[0]
+                gradient_bytes[framework] = 4 * training.weights()[0].size
+            taken = [seconds / (IMAGES / batch) for seconds in report["seconds"][1:]]
+            steps[framework, name, count, batch] += taken
+            print(f"{framework}, {name}, {count}, {batch}: {min(taken):.4f}", flush=True)
+    met = {
+        name: Network(*map(float, np.median([[*vars(one).values()] for one in values], axis=0)))
+        for name, values in networks.items()
+    }
+    rows, costs = {}, {}
     for framework in SCRIPTS:
-        cost = fitted(framework, min(measured[SLOWEST, framework, 2]), batch)
-        for name, count in [(name, n) for name, f, n in cases if f == framework]:
-            network = Network(NETWORKS[name].bytes_a_second, latency[name])
-            rows[f"{framework}, {count} machines, {name}"] = {
-                "measured seconds a step": summary(measured[name, framework, count], 5),
-                "predicted": round(cost.seconds(count, batch, network, usable_cores()), 5),
-                "fitted to it": (name, count) == (SLOWEST, 2),
+        fastest = {case: min(steps[framework, *case]) for case in cases}
+        cost = costs[framework] = fitted(fastest, gradient_bytes[framework], met)
+        for name, count, batch in cases + predicted:
+            rows[f"{framework}, {count} machines, batch of {batch}, {name}"] = {
+                "measured seconds a step": summary(steps[framework, name, count, batch], 5),
+                "model": round(cost.seconds(count, batch, met[name], usable_cores()), 5),
+                "fitted to it": (name, count, batch) in cases,
             }
-        rows[f"{framework}, cost"] = vars(cost)
-    return {"batch": batch, "latency as measured, seconds one way": latency, "steps": rows}
+    return {
+        "networks as measured": {name: vars(network) for name, network in met.items()},
+        "costs": {framework: vars(cost) for framework, cost in costs.items()},
+        "steps": rows,
+    }
 
 
-def fitted(framework: str, slow_step: float, batch: int) -> StepCost:
-    """From one machine, and the number of hops from two on the slowest network."""
-    stored = json.loads((RESULTS / "workers.json").read_text(encoding="utf-8"))
-    cost = StepCost(**stored["speed"]["model"][framework]["cost"])
-    return with_hops(cost, slow_step, batch, NETWORKS[SLOWEST], usable_cores())
+def fitted(seconds: dict[tuple, float], gradient_bytes: int, met: dict[str, Network]) -> StepCost:
+    """From one machine and from two, on the fastest network and on the slowest.
+
+    What the fast one says of computing and handling depends on the number of hops, and what the
+    slow one says of that on the former: so in turn, until both agree.
+    """
+    alone = {batch: taken for (_, count, batch), taken in seconds.items() if count == 1}
+    two = {b: taken for (name, n, b), taken in seconds.items() if (name, n) == (FASTEST, 2)}
+    slow = seconds[SLOWEST, 2, BATCH]
+    hops = 2.0
+    for _ in range(50):
+        cost = fit_cost(
+            alone, two, gradient_bytes, cores=usable_cores(), hops=hops, network=met[FASTEST]
+        )
+        cost = with_hops(cost, slow, BATCH, met[SLOWEST], usable_cores())
+        hops = cost.hops
+    return cost
 
 
 def cut() -> dict:

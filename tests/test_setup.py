@@ -348,7 +348,7 @@ def test_folder_that_cannot_be_written(project):
 
 
 def test_interrupted_installation(project):
-    put_pip(project, ': >"$HOME/started"; while :; do sleep 1; done')
+    put_pip(project, ': >"$HOME/started"; n=0; while [ $n -lt 1000 ]; do sleep 1; n=$((n+1)); done')
     process = start_set_up(project)
     wait_for(project / "started")
     process.send_signal(signal.SIGINT)

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 
 from helpers.basics.errors import FolderError, NotEnoughMemoryError
 from helpers.basics.memory import available_memory
@@ -42,6 +41,8 @@ from helpers.photos.thumbnails import (
     make_thumbnails,
     reduced,
     resized,
+    strips_of,
+    strips_of_pillow,
 )
 
 DIGEST_BYTES = 16
@@ -143,16 +144,20 @@ def _examine(root: str, place: Place, image_size: ImageSize | None = None) -> _E
     except (Refused, OSError) as error:
         return _Examined([reason(error)])
     # A large picture is made small at once, not kept until others are seen.
-    image = Image.fromarray(pixels) if max(pixels.shape) > LARGE else None
-    picture = pixels if image is None else reduced(image)
-    kept = None if image_size is None else resized(pixels, image_size, image)
+    strips = None if image_size is None else [*strips_of_pillow(pixels)]
+    is_large = max(pixels.shape) > LARGE
+    picture = reduced(pixels, strips) if is_large else np.ascontiguousarray(pixels)
+    kept = None if image_size is None else resized(pixels, image_size, strips)
     return _Examined(remarks, _digest(pixels), picture, kept)
 
 
 def _digest(pixels: np.ndarray) -> bytes:
     """The same for exactly the same picture only."""
     shape = b"%d %d" % pixels.shape[:2]
-    return hashlib.blake2b(pixels, digest_size=DIGEST_BYTES, person=shape).digest()
+    digest = hashlib.blake2b(digest_size=DIGEST_BYTES, person=shape)
+    for strip in strips_of(pixels):
+        digest.update(strip)
+    return digest.digest()
 
 
 def find_nested(images: Sequence[SeenImage], layout: Layout) -> Iterator[Finding]:

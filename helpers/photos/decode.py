@@ -57,7 +57,6 @@ UPRIGHT = {
     2: (False, 1, -1), 3: (False, -1, -1), 4: (False, -1, 1), 5: (True, 1, 1),
     6: (True, 1, -1), 7: (True, -1, -1), 8: (True, -1, 1),
 }  # fmt: skip
-STRIP = 512  # columns
 # EXIF data without an entry, as programs write them that found none.
 EMPTY_EXIF = re.compile(rb"(Exif\0\0)?((MM\0\*\0\0\0\x08|II\*\0\x08\0\0\0)\0\0|$)")
 # EXIF data, a colour profile, an Adobe mark, a second picture in a JPEG file: Pillow's to
@@ -79,7 +78,8 @@ def decoded(path: str | Path, *, thorough: bool = False) -> tuple[np.ndarray, li
         thorough: whether to compare the checksums that a PNG carries, too.
 
     Returns:
-        uint8, (height, width, 3), upright and RGB; and a list of remarks, each a kind and a cause.
+        uint8, (height, width, 3), upright and RGB, where a turned picture is a view of how it
+        lies in the file; and a list of remarks, each a kind and a cause.
 
     Raises:
         Refused: the file holds no picture that can be used.
@@ -298,7 +298,7 @@ def _corrupt(said: str, data: bytes) -> list[Remark]:
 
 
 def _turned_upright(pixels: np.ndarray, image: Image.Image) -> tuple[np.ndarray, list[Remark]]:
-    """The pixels of an image turned as its EXIF data say, as far as these can be read."""
+    """A view of an image turned as its EXIF data say, as far as these can be read."""
     try:
         exif = dict(image.getexif())
         upright = UPRIGHT.get(exif.get(ORIENTATION))
@@ -309,21 +309,8 @@ def _turned_upright(pixels: np.ndarray, image: Image.Image) -> tuple[np.ndarray,
     if upright:
         swapped, *steps = upright
         pixels = pixels.transpose(1, 0, 2) if swapped else pixels
-        pixels = _copied(pixels[:: steps[0], :: steps[1]])
+        pixels = pixels[:: steps[0], :: steps[1]]
     return pixels, [("damaged EXIF", cause)] if unread else []
-
-
-def _copied(turned: np.ndarray) -> np.ndarray:
-    """The same picture, its rows one after the other in the memory.
-
-    A pixel is copied as one thing, not as three numbers, and a strip at a time: what lies in a
-    column was in a row before, and the memory that the next column needs is still at hand.
-    """
-    copy = np.empty(turned.shape, np.uint8)
-    for start in range(0, turned.shape[1], STRIP):
-        strip = np.s_[:, start : start + STRIP]
-        copy.view("V3")[strip] = turned.view("V3")[strip]
-    return copy
 
 
 def _is_animated(image: Image.Image) -> bool:

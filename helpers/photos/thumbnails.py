@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 # Two images are nearly the same where their thumbnails are: see `helpers.folders.compare`.
 THUMBNAIL = (8, 8)
 THUMBNAIL_BYTES = 3 * math.prod(THUMBNAIL)
 LARGE = 256  # pixels a side
+STRIP_PIXELS = 1 << 17  # of a picture that are worked on at once
+COLUMNS = 512  # that are copied at once
 NOT_LARGE = 32_000  # numbers of a picture: with more, NumPy starts threads
 PIECE = 1_024  # thumbnails that are compared at once
 # How a picture of another shape gets the shape that is asked for: all of it, pressed together;
@@ -34,41 +36,110 @@ class ImageSize(NamedTuple):
         return self[:3]
 
 
-def reduced(image: Image.Image) -> np.ndarray:
-    """At most LARGE pixels a side, each the mean of what it covers."""
-    return np.asarray(image.reduce(math.ceil(max(image.size) / LARGE)))
+def strips_of(pixels: np.ndarray) -> Iterator[np.ndarray]:
+    """The rows of a picture, some at a time, one after the other in the memory.
+
+    A photo of a telephone is 36 MB, a turned one lies across the memory, and Pillow's own form of
+    it takes 48: a strip is copied and used while the processor still has it at hand.
+    """
+    times = _times(pixels)
+    rows = times * max(STRIP_PIXELS // (pixels.shape[1] * times), 1)
+    for start in range(0, len(pixels), rows):
+        strip = pixels[start : start + rows]
+        yield strip if strip.flags.c_contiguous else _copied(strip)
+
+
+def strips_of_pillow(pixels: np.ndarray) -> Iterator[Image.Image]:
+    """The same as images of Pillow."""
+    return map(Image.fromarray, strips_of(pixels))
+
+
+def _copied(turned: np.ndarray) -> np.ndarray:
+    """The same pixels, their rows one after the other in the memory.
+
+    A pixel is copied as one thing, not as three numbers, and some columns at a time: what lies in
+    a column was in a row before.
+    """
+    copy = np.empty(turned.shape, np.uint8)
+    for start in range(0, turned.shape[1], COLUMNS):
+        columns = np.s_[:, start : start + COLUMNS]
+        copy.view("V3")[columns] = turned.view("V3")[columns]
+    return copy
+
+
+def _times(pixels: np.ndarray) -> int:
+    """How many pixels in a row `reduced` makes one of."""
+    return math.ceil(max(pixels.shape) / LARGE)
+
+
+def reduced(pixels: np.ndarray, strips: Iterable[Image.Image] | None = None) -> np.ndarray:
+    """At most LARGE pixels a side, each the mean of what it covers.
+
+    The strips of Pillow may be given as well, where they are there already.
+    """
+    strips = strips_of_pillow(pixels) if strips is None else strips
+    return np.concatenate([strip.reduce(_times(pixels)) for strip in strips])
 
 
 def resized(
-    pixels: np.ndarray, image_size: ImageSize, image: Image.Image | None = None
+    pixels: np.ndarray, image_size: ImageSize, strips: Iterable[Image.Image] | None = None
 ) -> np.ndarray:
     """The picture as all images of a dataset are. One of this size keeps its exact pixels.
 
-    It may be given as an image of Pillow as well, where there is one already.
+    The strips of Pillow may be given as well, where they are there already.
     """
     if pixels.shape == image_size.shape:
-        return pixels
-    image = image or Image.fromarray(pixels)
-    if image_size.channels == 1:
-        image = image.convert("L")
-    if pixels.shape[:2] != image_size[:2]:
-        image = _fitted(image, image_size.width, image_size.height, image_size.fit)
-    return np.asarray(image).reshape(image_size.shape)
+        return np.ascontiguousarray(pixels)
+    strips = strips_of_pillow(pixels) if strips is None else strips
+    mode, size = "L" if image_size.channels == 1 else "RGB", (image_size.width, image_size.height)
+    inner, box = _fitting(*pixels.shape[:2], image_size)
+    made = _in_size((strip.convert(mode) for strip in strips), len(pixels), inner, box)
+    if inner != size:
+        padded = Image.new(mode, size)  # black
+        padded.paste(made, tuple(round((size[side] - inner[side]) / 2) for side in (0, 1)))
+        made = padded
+    return np.asarray(made).reshape(image_size.shape)
 
 
-def _fitted(image: Image.Image, width: int, height: int, fit: str) -> Image.Image:
+def _fitting(
+    rows: int, columns: int, image_size: ImageSize
+) -> tuple[tuple[int, int], tuple[float, float, float, float]]:
+    """Width and height of what a picture becomes, and the box of it that does: as Pillow's own."""
+    height, width, _, fit = image_size
     if fit == "crop":
-        return ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR)
-    if fit == "squeeze":
-        return image.resize((width, height), Image.Resampling.BILINEAR)
-    if image.width * height > image.height * width:
-        inner = width, max(round(image.height / image.width * width), 1)
-    else:
-        inner = max(round(image.width / image.height * height), 1), height
-    padded = Image.new(image.mode, (width, height))  # black
-    small = image.resize(inner, Image.Resampling.BILINEAR)
-    padded.paste(small, (round((width - small.width) / 2), round((height - small.height) / 2)))
-    return padded
+        x = (columns - min(rows * width / height, columns)) / 2
+        y = (rows - min(columns * height / width, rows)) / 2
+        return (width, height), (x, y, columns - x, rows - y)
+    if fit == "pad":
+        width, height = (
+            min(max(round(columns / rows * height), 1), width),
+            min(max(round(rows / columns * width), 1), height),
+        )
+    return (width, height), (0, 0, columns, rows)
+
+
+def _in_size(
+    strips: Iterable[Image.Image],
+    rows: int,
+    size: tuple[int, int],
+    box: tuple[float, float, float, float],
+) -> Image.Image:
+    """What is in a box of the picture, in this size: first every row, then every column.
+
+    Pillow does the same at once, of the whole picture. But from version 13 on it takes the columns
+    of some pictures first, and rounds to other levels; here every version gives the same ones.
+    """
+    width, _ = size
+    left, top, right, bottom = box
+    narrow, start = None, 0
+    for strip in strips:
+        narrow = narrow or Image.new(strip.mode, (width, rows))
+        box = left, 0, right, strip.height
+        narrow.paste(
+            strip.resize((width, strip.height), Image.Resampling.BILINEAR, box), (0, start)
+        )
+        start += strip.height
+    return narrow.resize(size, Image.Resampling.BILINEAR, (0, top, width, bottom))
 
 
 def make_thumbnails(pictures: Sequence[np.ndarray]) -> np.ndarray:
