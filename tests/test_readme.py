@@ -137,14 +137,16 @@ def test_the_way_from_photos_to_a_page_takes_what_was_measured():
 
 def test_predict_takes_what_was_measured():
     seconds = json.loads((RESULTS / "predict.json").read_text(encoding="utf-8"))["seconds"]
-    a_photo = {row["warm"]["wall"]["median"] for row in seconds["one_photo"].values()}
-    assert {round(each, 1) for each in a_photo} == {0.2}
-    first = [row["first"]["wall"]["median"] for row in seconds["one_photo"].values()]
-    assert f"a model {min(first):.1f} to {max(first):.1f} s" in " ".join(README.split())
+    a_photo = [
+        row[which]["wall"]["median"]
+        for row in seconds["one_photo"].values()
+        for which in ("first", "warm")
+    ]
+    text = " ".join(README.split())
+    assert f"megapixels takes {max(a_photo):.1f} s at most, the first after loading" in text
     a_minute = {name: row["photos a minute"]["median"] for name, row in seconds["folder"].items()}
     in_memory = seconds["in_memory"]["small"]
     shares = in_memory["model.predict"]["cpu"]["median"] / in_memory["predict"]["cpu"]["median"]
     assert shares > 20
-    text = " ".join(README.split())
-    assert f"{round(a_minute['classic'], -3):,.0f} a minute on two cores" in text
+    assert f"{round(a_minute['classic'], -2):,.0f} a minute on two cores" in text
     assert f"({round(a_minute['pretrained'], -2):,.0f} with the large network" in text
