@@ -144,8 +144,8 @@ def _examine(root: str, place: Place, image_size: ImageSize | None = None) -> _E
     except (Refused, OSError) as error:
         return _Examined([reason(error)])
     # A large picture is made small at once, not kept until others are seen.
-    strips = None if image_size is None else [*strips_of_pillow(pixels)]
     is_large = max(pixels.shape) > LARGE
+    strips = [*strips_of_pillow(pixels)] if is_large and image_size else None
     picture = reduced(pixels, strips) if is_large else np.ascontiguousarray(pixels)
     kept = None if image_size is None else resized(pixels, image_size, strips)
     return _Examined(remarks, _digest(pixels), picture, kept)
