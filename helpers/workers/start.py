@@ -127,13 +127,18 @@ def _launcher(workers: int, restarts: int, port: int) -> list[str]:
 
 
 def _free_ports() -> int:
-    """A port that is free, and whose next one is: for the launcher and for the meeting."""
+    """A port that is free, and whose next one is: for the launcher and for the meeting.
+
+    Below those that systems give to whoever asks for any, so that nobody gets one meanwhile.
+    """
     for _ in range(100):
-        with socket.create_server(("127.0.0.1", 0)) as first:
-            port = first.getsockname()[1]
-            with contextlib.suppress(OSError, OverflowError):
-                socket.create_server(("127.0.0.1", port + 1)).close()
-                return port
+        port = 20_000 + secrets.randbelow(10_000)
+        with (
+            contextlib.suppress(OSError),
+            socket.create_server(("127.0.0.1", port)),
+            socket.create_server(("127.0.0.1", port + 1)),
+        ):
+            return port
     raise WorkersError(
         "Expected two free ports, one behind the other. Received: none. End other programs, then "
         "try again."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import random
 import socket
 import threading
 import time
@@ -20,9 +21,13 @@ FACTS = {"seed": 0, "keras": "3.15.1"}
 
 @pytest.fixture
 def port() -> int:
-    """A port whose next ones are very likely free too."""
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return found.getsockname()[1]
+    """A port whose next ones are free too: below those that any connection may get meanwhile."""
+    while True:
+        first = random.Random().randrange(20_000, 30_000)  # no seed: other tests may run beside it
+        with contextlib.ExitStack() as closing, contextlib.suppress(OSError):
+            for number in range(10):
+                closing.enter_context(socket.create_server(("127.0.0.1", first + number)))
+            return first
 
 
 def outcomes(places, facts=None, state=b"", wait=5.0):

@@ -65,7 +65,9 @@ def test_machines_meet_and_know_the_addresses_of_each_other(namespaces):
 
 def test_the_network_is_as_slow_as_asked(namespaces):
     with namespaces.Machines(2, Network(12.5e6, 0.02)) as machines:
-        assert machines.round_trip() >= 0.04
+        met = machines.as_measured()
+    assert met.latency >= 0.02
+    assert 1e6 < met.bytes_a_second <= 12.5e6
 
 
 def test_a_machine_that_is_cut_off_is_missing_and_may_come_later(namespaces):
