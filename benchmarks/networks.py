@@ -1,17 +1,19 @@
 #!/usr/bin/env python3
 """Several machines that train together, as network namespaces of this one: see namespaces.py.
 
-    sudo python benchmarks/networks.py                  all parts, 25 minutes on two cores
+    sudo python benchmarks/networks.py                  all parts, 45 minutes on two cores
     sudo python benchmarks/networks.py equal            this part
 
 equal: whether two and four machines end with the weights of one worker. speed: seconds of a step
-over three networks, beside what the cost model says. Its numbers are fitted to one machine and to
-two, on the fastest network and on the slowest; the one between, and four machines, it predicts.
-cut: the link of one machine goes down in the middle of the training, and comes back. lost: all of
-one machine is killed, and it comes back. Goes into benchmarks/results/networks.json.
+over three networks. model: what the cost model says of these, fitted to one machine and to two, on
+the fastest network and on the slowest. It predicts the one between, four machines, and a batch
+between those two of the fastest. cut: the link of one machine goes down in the middle of the
+training, and comes back. lost: all of one machine is killed, and it comes back. Goes into
+benchmarks/results/networks.json.
 """
 
 import contextlib
+import itertools
 import json
 import os
 import shutil
@@ -22,11 +24,10 @@ from pathlib import Path
 
 import numpy as np
 import psutil
-from machine import measure_parts, summary
+from machine import RESULTS, measure_parts, summary
 from namespaces import Machines, why_not
 from workers import ROOT, SCRIPTS, one_run
 
-from helpers.basics.memory import usable_cores
 from helpers.workers.cost import Network, StepCost, fit_cost, with_hops
 
 SCRATCH = ROOT / "scratch" / f"benchmark_networks_{os.getpid()}"
@@ -39,6 +40,12 @@ NETWORKS = {
 FASTEST, BETWEEN, SLOWEST = NETWORKS
 REPEATS = 3
 BATCH, IMAGES = 64, 1_920
+# Network, machines and batch of what the cost model is fitted to. The share of a worker lies
+# between the smallest and the largest of these in all that is predicted.
+FITTED = [
+    (FASTEST, 1, 16), (FASTEST, 1, 64), (FASTEST, 2, 32), (FASTEST, 2, 128), (SLOWEST, 2, BATCH),
+]  # fmt: skip
+PREDICTED = [(name, count, BATCH) for name in (FASTEST, BETWEEN) for count in (2, 4)]
 PORT = 29_400
 
 
@@ -129,65 +136,74 @@ def equal() -> dict:
 
 
 def speed() -> dict:
-    """The first epoch builds the graph, and is left out; then the fastest one counts.
-
-    Of one machine and of two, a smaller and a larger batch is measured, so that the share of each
-    worker lies between them in all that is predicted.
-    """
-    cases = [(FASTEST, 1, 16), (FASTEST, 1, 64), (FASTEST, 2, 32), (FASTEST, 2, 128)]
-    cases += [(SLOWEST, 2, BATCH)]
-    predicted = [(name, count, BATCH) for name in (FASTEST, BETWEEN) for count in (2, 4)]
-    steps: dict[tuple, list] = {(f, *case): [] for f in SCRIPTS for case in cases + predicted}
+    """The first epoch builds the graph, and is left out."""
+    steps: dict[str, list] = {}
     networks: dict[str, list] = {name: [] for name in NETWORKS}
     gradient_bytes = {}
     for _ in range(REPEATS):
-        for framework, name, count, batch in steps:
+        for framework, (name, count, batch) in itertools.product(SCRIPTS, FITTED + PREDICTED):
             with Machines(count, NETWORKS[name]) as machines:
                 if count > 1:
-                    networks[name].append(machines.as_measured())
+                    networks[name].append([*vars(machines.as_measured()).values()])
                 settings = {"images": IMAGES, "batch_size": batch, "epochs": 5}
                 training = Training(machines, framework, "static", **settings)
                 report = training.wait()[0]
                 gradient_bytes[framework] = 4 * training.weights()[0].size
             taken = [seconds / (IMAGES / batch) for seconds in report["seconds"][1:]]
-            steps[framework, name, count, batch] += taken
-            print(f"{framework}, {name}, {count}, {batch}: {min(taken):.4f}", flush=True)
-    met = {
-        name: Network(*map(float, np.median([[*vars(one).values()] for one in values], axis=0)))
-        for name, values in networks.items()
-    }
-    rows, costs = {}, {}
-    for framework in SCRIPTS:
-        fastest = {case: min(steps[framework, *case]) for case in cases}
-        cost = costs[framework] = fitted(fastest, gradient_bytes[framework], met)
-        for name, count, batch in cases + predicted:
-            rows[f"{framework}, {count} machines, batch of {batch}, {name}"] = {
-                "measured seconds a step": summary(steps[framework, name, count, batch], 5),
-                "model": round(cost.seconds(count, batch, met[name], usable_cores()), 5),
-                "fitted to it": (name, count, batch) in cases,
-            }
+            row = row_of(framework, name, count, batch)
+            steps.setdefault(row, []).extend(taken)
+            print(f"{row}: {min(taken):.4f}", flush=True)
     return {
-        "networks as measured": {name: vars(network) for name, network in met.items()},
-        "costs": {framework: vars(cost) for framework, cost in costs.items()},
-        "steps": rows,
+        "networks as measured": {
+            name: vars(Network(*np.median(values, axis=0).tolist()))
+            for name, values in networks.items()
+        },
+        "gradient bytes": gradient_bytes,
+        "seconds a step": {row: summary(taken, 5) for row, taken in steps.items()},
     }
 
 
-def fitted(seconds: dict[tuple, float], gradient_bytes: int, met: dict[str, Network]) -> StepCost:
+def row_of(framework: str, network: str, count: int, batch: int) -> str:
+    return f"{framework}, {count} machines, batch of {batch}, {network}"
+
+
+def model() -> dict:
+    """What the cost model says of the steps that `speed` stored, without a measurement."""
+    stored = json.loads((RESULTS / "networks.json").read_text(encoding="utf-8"))["speed"]
+    met = {name: Network(**network) for name, network in stored["networks as measured"].items()}
+    cores = stored["machine"]["cores"]
+    costs, steps = {}, {}
+    for framework, gradient_bytes in stored["gradient bytes"].items():
+        took = {
+            case: stored["seconds a step"][row_of(framework, *case)]["median"]
+            for case in FITTED + PREDICTED
+        }
+        cost = fitted({case: took[case] for case in FITTED}, gradient_bytes, met, cores)
+        costs[framework] = vars(cost)
+        for name, count, batch in PREDICTED:
+            said = cost.seconds(count, batch, met[name], cores)
+            taken = took[name, count, batch]
+            steps[row_of(framework, name, count, batch)] = {
+                "predicted": round(said, 5), "measured": taken, "ratio": round(said / taken, 3),
+            }  # fmt: skip
+    return {"costs": costs, "seconds a step": steps}
+
+
+def fitted(
+    seconds: dict[tuple, float], gradient_bytes: int, met: dict[str, Network], cores: int
+) -> StepCost:
     """From one machine and from two, on the fastest network and on the slowest.
 
     What the fast one says of computing and handling depends on the number of hops, and what the
-    slow one says of that on the former: so in turn, until both agree.
+    slow one says of that on the former: so in turn. After ten rounds nothing changes any more.
     """
     alone = {batch: taken for (_, count, batch), taken in seconds.items() if count == 1}
     two = {b: taken for (name, n, b), taken in seconds.items() if (name, n) == (FASTEST, 2)}
     slow = seconds[SLOWEST, 2, BATCH]
     hops = 2.0
-    for _ in range(50):
-        cost = fit_cost(
-            alone, two, gradient_bytes, cores=usable_cores(), hops=hops, network=met[FASTEST]
-        )
-        cost = with_hops(cost, slow, BATCH, met[SLOWEST], usable_cores())
+    for _ in range(10):
+        cost = fit_cost(alone, two, gradient_bytes, cores=cores, hops=hops, network=met[FASTEST])
+        cost = with_hops(cost, slow, BATCH, met[SLOWEST], cores)
         hops = cost.hops
     return cost
 
@@ -295,11 +311,11 @@ def _words(folder: Path) -> str:
     return " ".join(lines[found[0] : found[0] + 2]) if found else ""
 
 
-PARTS = {"equal": equal, "speed": speed, "cut": cut, "lost": lost}
+PARTS = {"equal": equal, "speed": speed, "model": model, "cut": cut, "lost": lost}
 
 
 def main() -> None:
-    if reason := why_not():
+    if sys.argv[1:] != ["model"] and (reason := why_not()):
         sys.exit(f"Expected a system with network namespaces. Received: {reason}.")
     measure_parts("networks", PARTS, sys.argv[1:])
     shutil.rmtree(SCRATCH, ignore_errors=True)

@@ -13,6 +13,7 @@ train on. Each measurement starts workers of its own; those that are compared ta
 benchmarks/results/workers.json, each part with the load of the machine before it.
 """
 
+import contextlib
 import json
 import os
 import shutil
@@ -20,7 +21,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +38,12 @@ SCRIPTS = {
     "PyTorch": ROOT / "notebooks" / "several_workers_torch.py",
 }
 WORKERS = (1, 2, 4)
+# Workers, and the cores that they have: the batches of which the speed is measured.
+SIZES = {
+    (1, None): (16, 64, 256), (2, None): (32, 64, 256), (2, 1): (64, 256), (4, None): (64, 256),
+}  # fmt: skip
 REPEATS, SEEDS = 3, range(3)
+SPEED_REPEATS = 2  # of five epochs each
 
 
 def one_run(framework: str, workers: int, **settings: object) -> dict:
@@ -55,17 +62,19 @@ def one_run(framework: str, workers: int, **settings: object) -> dict:
 def speed() -> dict:
     """The first epoch builds the graph, and is left out.
 
-    The model is fitted to the fastest epochs: whatever else the machine does only slows one.
+    In what the model predicts, the share of a worker lies between the smallest and the largest
+    that one and two workers had.
     """
-    images, sizes = 2_560, (64, 256)
+    images = 2_560
     measured: dict[str, dict] = {}
-    cases = [(f, n, b) for f in SCRIPTS for b in sizes for n in WORKERS]
+    cases = [(f, *case, b) for f in SCRIPTS for case, sizes in SIZES.items() for b in sizes]
     gradient_bytes = {}
-    for _ in range(REPEATS):
-        for framework, workers, batch in cases:
-            run = one_run(framework, workers, images=images, batch_size=batch, epochs=6)
+    for _ in range(SPEED_REPEATS):
+        for framework, workers, cores, batch in cases:
+            with only(cores):
+                run = one_run(framework, workers, images=images, batch_size=batch, epochs=6)
             gradient_bytes[framework] = 4 * run["weights"].size
-            name = f"{framework}, batch of {batch}, {workers} workers"
+            name = row_of(framework, batch, workers, cores)
             row = measured.setdefault(name, {"images a second": [], "peak megabytes": []})
             row["images a second"] += [images / seconds for seconds in run["seconds"][1:]]
             row["peak megabytes"] += run["peaks"]
@@ -77,23 +86,46 @@ def speed() -> dict:
     return {"images": images, "measured": measured} | {"model": modelled(measured, gradient_bytes)}
 
 
+def row_of(framework: str, batch: int, workers: int, cores: int | None = None) -> str:
+    where = " on one core" if cores == 1 else ""
+    return f"{framework}, batch of {batch}, {workers} workers{where}"
+
+
+@contextlib.contextmanager
+def only(cores: int | None) -> Iterator[None]:
+    """What is started meanwhile has so many cores; None leaves all."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, sorted(before)[:cores])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
 def modelled(measured: dict, gradient_bytes: dict) -> dict:
     """The cost model, fitted to 1 and 2 workers, beside what 4 workers took."""
     found = {}
     for framework in SCRIPTS:
 
-        def seconds(workers: int, batch: int, framework: str = framework) -> float:
-            name = f"{framework}, batch of {batch}, {workers} workers"
-            return batch / measured[name]["images a second"]["most"]
+        def seconds(
+            workers: int, batch: int, cores: int | None = None, framework: str = framework
+        ) -> float:
+            row = measured[row_of(framework, batch, workers, cores)]
+            return batch / row["images a second"]["median"]
 
-        alone, two = ({batch: seconds(n, batch) for batch in (64, 256)} for n in (1, 2))
+        alone, two, taking_turns = (
+            {batch: seconds(workers, batch, cores) for batch in SIZES[workers, cores]}
+            for workers, cores in ((1, None), (2, None), (2, 1))
+        )
         cost = fit_cost(alone, two, gradient_bytes[framework], cores=usable_cores())
+        turning = fit_cost(alone, taking_turns, gradient_bytes[framework], cores=1).turning
+        cost = replace(cost, turning=turning)
         four = {
             f"batch of {batch}": {
                 "measured seconds": round(seconds(4, batch), 5),
                 "predicted seconds": round(cost.seconds(4, batch, cores=usable_cores()), 5),
             }
-            for batch in (64, 256)
+            for batch in SIZES[4, None]
         }
         found[framework] = {"cost": vars(cost), "a step of 4 workers": four}
     return found

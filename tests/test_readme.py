@@ -143,7 +143,7 @@ def test_predict_takes_what_was_measured():
         for which in ("first", "warm")
     ]
     text = " ".join(README.split())
-    assert f"megapixels takes {max(a_photo):.1f} s at most, the first after loading" in text
+    assert f"megapixels takes about {max(a_photo):.1f} s, the first after loading" in text
     a_minute = {name: row["photos a minute"]["median"] for name, row in seconds["folder"].items()}
     in_memory = seconds["in_memory"]["small"]
     shares = in_memory["model.predict"]["cpu"]["median"] / in_memory["predict"]["cpu"]["median"]

@@ -87,8 +87,8 @@ run_pip() {
         sleep 0.5
     done &
     wait $pip || failed=yes
-    trap - INT TERM HUP
     wait # for the line on the screen
+    trap - INT TERM HUP
     [ -z "$failed" ] || explain_pip
 }
 

@@ -21,6 +21,7 @@ from helpers.basics.memory import available_memory
 from helpers.basics.own_words import in_its_own_words
 from helpers.datasets.dataset import ImageDataset, Labelled, Source, as_dataset, whole_numbers
 from helpers.folders.cut import check_number_of_images
+from helpers.folders.layout import can_be_shown
 
 # Values from the one to the other may be pixels that were changed; what makes pixels of them.
 SCALED = (
@@ -281,4 +282,7 @@ def _checked_names(class_names: Sequence[str]) -> tuple[str, ...]:
     if not all(isinstance(name, str) for name in names) or len({*names}) < max(len(names), 2):
         advice = 'Give for example images of cats and dogs, and class_names=("cat", "dog").'
         _refuse("at least two classes, each with a name of its own", repr(class_names), advice)
+    if odd := [name for name in names if not can_be_shown(name)]:
+        advice = "Name it with letters alone; `name.strip()` takes a line break off its end."
+        _refuse("class names that can be shown in a line", repr(odd[0]), advice)
     return tuple(map(str, names))

@@ -145,8 +145,10 @@ def _examine(root: str, place: Place, image_size: ImageSize | None = None) -> _E
         return _Examined([reason(error)])
     # A large picture is made small at once, not kept until others are seen.
     is_large = max(pixels.shape) > LARGE
+    pixels = pixels if is_large else np.ascontiguousarray(pixels)
+    # Made once for both: that costs more time than holding them costs memory.
     strips = [*strips_of_pillow(pixels)] if is_large and image_size else None
-    picture = reduced(pixels, strips) if is_large else np.ascontiguousarray(pixels)
+    picture = reduced(pixels, strips) if is_large else pixels
     kept = None if image_size is None else resized(pixels, image_size, strips)
     return _Examined(remarks, _digest(pixels), picture, kept)
 

@@ -42,6 +42,7 @@ CLASS_AND_NUMBER = re.compile(r"(.*[^\s._()-])[\s._(-]+\d+\)?")
 # What browsers call the folder that they save with a web page.
 WEB_PAGES = ("_files", "-dateien", "_fichiers", "_archivos", "_arquivos", "_bestanden")
 KEPT_APART = ("validation", "test", "testing")
+CONTROLS = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]")  # line breaks, commands to a terminal
 UNSEEN = ("Zs", "Zl", "Zp", "Cc", "Cf")  # Unicode's words for spaces, and for signs without a shape
 OUTSIDE = ("outside", "It lies in no class folder.")
 
@@ -306,6 +307,9 @@ def _odd_name(place: Place, name: str) -> Iterator[Finding]:
         yield make_finding(place, "name of a part", cause)
     if not is_text(place[-1]):
         yield make_finding(place, "unreadable name", "Its name is not text on this system.")
+    elif not can_be_shown(place[-1]):
+        cause = "Its name has a line break in it, or another sign that cannot be shown in a line."
+        yield make_finding(place, "unreadable name", cause)
 
 
 def find_clashes(names: dict[Place, str]) -> Iterator[Finding]:
@@ -332,6 +336,11 @@ def _as_seen(name: str) -> str:
 def is_text(name: str) -> bool:
     """Whether a name is proper Unicode; Linux allows any bytes."""
     return name.encode(errors="ignore").decode() == name
+
+
+def can_be_shown(name: str) -> bool:
+    """Whether a name is text that stands in one line, and more than spaces."""
+    return is_text(name) and bool(name.strip()) and not CONTROLS.search(name)
 
 
 def find_links(listing: Listing, layout: Layout | None) -> Iterator[Finding]:

@@ -240,7 +240,7 @@ def _is_one_cycle(rates: np.ndarray, places: np.ndarray, steps: int, highest: fl
         raise Wrong(f"The rate is the same at all steps: {rates[0]:.3g}.")
     if not 1 - max(0.02, 2 / steps) <= top / highest <= 1.001:
         raise Wrong(f"Expected {highest:.3g} as the highest rate. Received: {top:.4g}.")
-    if rates[0] > FIRST * highest:
+    if rates[0] > FIRST * highest + little:
         raise Wrong(
             f"Expected a rate at step 0 that is much lower than the highest. Received: "
             f"{rates[0]:.3g}."
@@ -261,7 +261,7 @@ def _is_one_cycle(rates: np.ndarray, places: np.ndarray, steps: int, highest: fl
         # One or two neighbours may be alike, at the top or where the steps are very many.
         if (np.abs(part) <= little).sum() > 2 + len(part) // 10 or np.abs(part).max() > 0.5 * top:
             raise Wrong(f"The rate does not {words} its highest value step by step.")
-    if rates[-1] > max(LAST, 1.5 / ((1 - RISE) * steps)) * highest:
+    if rates[-1] > max(LAST, 1.5 / ((1 - RISE) * steps)) * highest + little:
         raise Wrong(
             f"Expected nearly 0 at the last step. Received: {rates[-1]:.3g}, and the highest rate "
             f"is {highest:.3g}."

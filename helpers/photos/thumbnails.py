@@ -40,7 +40,8 @@ def strips_of(pixels: np.ndarray) -> Iterator[np.ndarray]:
     """The rows of a picture, some at a time, one after the other in the memory.
 
     A photo of a telephone is 36 MB, a turned one lies across the memory, and Pillow's own form of
-    it takes 48: a strip is copied and used while the processor still has it at hand.
+    it takes 48: a strip is copied and used while the processor still has it at hand. The three
+    numbers of a pixel have to lie side by side.
     """
     times = _times(pixels)
     rows = times * max(STRIP_PIXELS // (pixels.shape[1] * times), 1)
@@ -90,13 +91,19 @@ def resized(
     """
     if pixels.shape == image_size.shape:
         return np.ascontiguousarray(pixels)
+    height, width, channels, fit = image_size
+    if pixels.shape[1] < width and height < len(pixels):  # rows first, there would be many large
+        on_its_side = ImageSize(width, height, channels, fit)
+        made = resized(pixels.transpose(1, 0, 2), on_its_side)
+        return np.ascontiguousarray(made.transpose(1, 0, 2))
     strips = strips_of_pillow(pixels) if strips is None else strips
-    mode, size = "L" if image_size.channels == 1 else "RGB", (image_size.width, image_size.height)
+    if channels == 1:
+        strips = (strip.convert("L") for strip in strips)
     inner, box = _fitting(*pixels.shape[:2], image_size)
-    made = _in_size((strip.convert(mode) for strip in strips), len(pixels), inner, box)
-    if inner != size:
-        padded = Image.new(mode, size)  # black
-        padded.paste(made, tuple(round((size[side] - inner[side]) / 2) for side in (0, 1)))
+    made = _in_size(strips, inner, box)
+    if inner != (width, height):
+        padded = Image.new(made.mode, (width, height))  # black
+        padded.paste(made, (round((width - inner[0]) / 2), round((height - inner[1]) / 2)))
         made = padded
     return np.asarray(made).reshape(image_size.shape)
 
@@ -119,10 +126,7 @@ def _fitting(
 
 
 def _in_size(
-    strips: Iterable[Image.Image],
-    rows: int,
-    size: tuple[int, int],
-    box: tuple[float, float, float, float],
+    strips: Iterable[Image.Image], size: tuple[int, int], box: tuple[float, float, float, float]
 ) -> Image.Image:
     """What is in a box of the picture, in this size: first every row, then every column.
 
@@ -131,15 +135,27 @@ def _in_size(
     """
     width, _ = size
     left, top, right, bottom = box
-    narrow, start = None, 0
-    for strip in strips:
-        narrow = narrow or Image.new(strip.mode, (width, rows))
-        box = left, 0, right, strip.height
-        narrow.paste(
-            strip.resize((width, strip.height), Image.Resampling.BILINEAR, box), (0, start)
+    narrow = _one_above_the_other(
+        strip.resize(
+            (width, strip.height), Image.Resampling.BILINEAR, (left, 0, right, strip.height)
         )
-        start += strip.height
+        for strip in strips
+    )
     return narrow.resize(size, Image.Resampling.BILINEAR, (0, top, width, bottom))
+
+
+def _one_above_the_other(parts: Iterable[Image.Image]) -> Image.Image:
+    first, *others = parts
+    if not others:
+        return first
+    joined = Image.new(
+        first.mode, (first.width, first.height + sum(part.height for part in others))
+    )
+    top = 0
+    for part in (first, *others):
+        joined.paste(part, (0, top))
+        top += part.height
+    return joined
 
 
 def make_thumbnails(pictures: Sequence[np.ndarray]) -> np.ndarray:

@@ -70,7 +70,7 @@ def range_of(
 def levels_of(image: np.ndarray, black: float, white: float) -> np.ndarray:
     """uint8 (height, width, 3), from 0 to 255."""
     levels = np.rint((image.astype(np.float64) - black) / (white - black) * 255)
-    levels = levels.clip(0, 255).astype(np.uint8)
+    levels = levels.clip(0, 255).astype(np.uint8, order="C")  # whatever lay where before
     return np.repeat(levels, 3, axis=-1) if levels.shape[-1] == 1 else levels
 
 

@@ -5,16 +5,18 @@ share of the batch; then all bring their gradients together, in a ring: each sen
 neighbour, 2 (n - 1) times, until every worker has the whole sum (Patarasuk and Yuan, 2009,
 https://doi.org/10.1016/j.jpdc.2008.09.002). Of n workers with a batch of b images:
 
-    computation  (fixed + per_image * b / n) * crowding * n / cores
-    together     hops * (n - 1) * (handling * n / cores + latency)
+    computation  (fixed + per_image * b / n) * crowding * turning * n / cores
+    together     hops * (n - 1) * (handling + latency)
                  + 2 (n - 1) / n * gradient_bytes / bytes_a_second
 
-n / cores counts only where workers are more than cores. crowding counts only where two or more
-compute on one machine, whose cores share caches and memory. hops is 2 for one ring; frameworks
-that talk more, or send an answer for each piece, have more.
+n / cores and turning count only where workers are more than cores, and only while they compute:
+while messages are on their way, cores are free. crowding counts only where two cores or more of one
+machine compute, which share caches and memory. hops is 2 for one ring; frameworks that talk more,
+or send an answer for each piece, have more.
 
-Measured (benchmarks/networks.py and workers.py): two and four machines over networks took up to a
-fifth longer than it says; four workers that share two cores, up to a third longer or shorter.
+Measured (benchmarks/networks.py and workers.py), where it was fitted to one and two workers: two
+and four machines over networks took within 15 % of what it says; so did four workers that share two
+cores, but up to a third more with PyTorch and a small batch.
 
 What the model leaves out: a framework can send some gradients while it computes others; workers
 are never equally fast, and all wait for the slowest; reading images from a disk takes time.
@@ -75,10 +77,12 @@ class StepCost:
         fixed: seconds of computation that each step takes, however few images it has.
         per_image: seconds of computation that each image adds.
         gradient_bytes: of the gradients of all weights: 4 bytes a weight in float32.
-        handling: seconds that a worker itself takes for each hop.
+        handling: seconds that a hop takes beside the latency, in the framework and the system.
         hops: messages that wait for one another, in a step of two workers.
-        crowding: how many times as long the computation takes where another worker computes
-            on the same machine.
+        crowding: how many times as long the computation takes where another core of the same
+            machine computes too.
+        turning: how many times as long it takes where workers take turns on a core, which the
+            other one's data have to leave first.
 
     Raises:
         UsageError: a number that cannot be.
@@ -92,12 +96,14 @@ class StepCost:
     handling: float = 0.0
     hops: float = 2.0
     crowding: float = 1.0
+    turning: float = 1.0
 
     def __post_init__(self):
         for name in ("fixed", "handling", "gradient_bytes", "hops"):
             _check(name, getattr(self, name))
         _check("per_image", self.per_image, above=True)
-        _check("crowding", self.crowding, least=1)
+        for name in ("crowding", "turning"):
+            _check(name, getattr(self, name), least=1)
 
     def computation(self, workers: int, batch_size: int, cores: int | None = None) -> float:
         """Seconds in which every worker has computed its share of one batch.
@@ -110,19 +116,21 @@ class StepCost:
         Introduced in lesson 8.
         """
         _check_step(workers, batch_size, cores)
-        crowding = self.crowding if cores and workers > 1 else 1
+        turns = max(1.0, workers / cores) if cores else 1.0
+        crowding = self.crowding if cores and min(workers, cores) > 1 else 1.0
+        turning = self.turning if turns > 1 else 1.0
         share = math.ceil(batch_size / workers)  # of the worker with the most images
-        return (self.fixed + self.per_image * share) * crowding * _turns(workers, cores)
+        return (self.fixed + self.per_image * share) * crowding * turning * turns
 
-    def together(self, workers: int, network: Network, cores: int | None = None) -> float:
+    def together(self, workers: int, network: Network) -> float:
         """Seconds in which the gradients of all workers are brought together.
 
         Introduced in lesson 8.
         """
-        _check_step(workers, workers, cores)
-        a_hop = self.handling * _turns(workers, cores) + network.latency
+        _check_step(workers, workers, None)
         sent = 2 * (workers - 1) / workers * self.gradient_bytes
-        return self.hops * (workers - 1) * a_hop + sent / network.bytes_a_second
+        waits = self.hops * (workers - 1) * (self.handling + network.latency)
+        return waits + sent / network.bytes_a_second
 
     def seconds(
         self,
@@ -135,7 +143,7 @@ class StepCost:
 
         Introduced in lesson 8.
         """
-        both = self.computation(workers, batch_size, cores), self.together(workers, network, cores)
+        both = self.computation(workers, batch_size, cores), self.together(workers, network)
         return sum(both)
 
     def images_a_second(
@@ -212,11 +220,13 @@ def fit_cost(
 ) -> StepCost:
     """The cost of a step, from what one worker and two workers of one machine took.
 
+    Two workers on two cores or more show the crowding, two on one core the turning.
+
     Args:
         alone: batch size -> seconds of a step of one worker, for two or more sizes.
         two: the same of two workers that shared the machine; batch sizes of all together.
         gradient_bytes: of the gradients of all weights.
-        cores: of the machine.
+        cores: that the two had together.
         hops: see `StepCost`; `with_hops` fits it.
         network: between the two.
 
@@ -229,17 +239,16 @@ def fit_cost(
     per_image, fixed = _line("alone", alone, lambda size: size)
     fixed = max(fixed, 0.0)
     plain = StepCost(fixed, per_image, gradient_bytes, hops=hops)
-    turns = _turns(2, cores)
 
     def busy(size: int) -> float:
-        return plain.computation(2, size) * turns
+        return plain.computation(2, size, cores)
 
-    crowding, rest = _line("two", two, busy)
-    if crowding < 1:  # what two cores do at once is not faster: chance made it so
-        crowding, rest = 1.0, float(np.mean([two[size] - busy(size) for size in two]))
+    slower, rest = _line("two", two, busy)
+    if slower < 1:  # what two do at once is not faster: chance made it so
+        slower, rest = 1.0, float(np.mean([two[size] - busy(size) for size in two]))
     rest -= plain.together(2, network)
-    handling = max(rest, 0.0) / (hops * turns) if hops else 0.0
-    return replace(plain, crowding=crowding, handling=handling)
+    handling = max(rest, 0.0) / hops if hops else 0.0
+    return replace(plain, handling=handling, **{"turning" if cores == 1 else "crowding": slower})
 
 
 def with_hops(
@@ -247,7 +256,7 @@ def with_hops(
 ) -> StepCost:
     """The same cost with the number of hops that a slow network showed.
 
-    The share of time that the workers themselves take for their hops stays what it was.
+    What all hops of a step take beside the latency stays as long as it was.
 
     Args:
         cost: as `fit_cost` gives it.
@@ -288,11 +297,6 @@ def _line(name: str, measured: Mapping[int, float], of_size) -> tuple[float, flo
             "Measure again while nothing else runs, more steps of each size."
         )
     return float(slope), float(height)
-
-
-def _turns(workers: int, cores: int | None) -> float:
-    """How many workers take turns on a core."""
-    return max(1.0, workers / cores) if cores else 1.0
 
 
 def _check_step(workers: int, batch_size: int, cores: int | None) -> None:

@@ -1024,6 +1024,7 @@ class TestManyPrograms:
             pass
 
 
+@pytest.mark.slow
 class TestKilledPrograms:
     """Whatever the moment: what is there is whole, and the next program goes on."""
 

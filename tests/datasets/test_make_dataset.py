@@ -353,6 +353,15 @@ class TestRefusedLabels:
         with pytest.raises(UsageError, match="class names in an order. Received: .* Give a list"):
             make_dataset(IMAGES, LABELS, class_names=names)
 
+    @pytest.mark.parametrize("odd", ["cat\n", "", " ", "a\x1b[31m", "c\u2028", "\udcff"], ids=repr)
+    def test_names_that_cannot_be_shown(self, odd):
+        words = "names that can be shown in a line. Received: .* takes a line break"
+        with pytest.raises(UsageError, match=words):
+            make_dataset(IMAGES, LABELS, class_names=["a", "b", odd])
+        with pytest.raises(UsageError, match=words):
+            make_dataset(IMAGES, np.array(["a", "b", odd])[LABELS])
+        make_dataset(IMAGES, LABELS, class_names=["a b", "고양이", "👩‍🔬"])
+
     def test_labels_of_which_some_are_masked(self):
         masked = np.ma.masked_array(LABELS, LABELS == 1)
         with pytest.raises(UsageError, match="an array with all numbers there"):

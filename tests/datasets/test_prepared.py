@@ -488,6 +488,7 @@ class TestManyPrograms:
         assert len(kept(prepared_folder)) == 1
         assert len(list(prepared_folder.iterdir())) == 2  # and its lock
 
+    @pytest.mark.slow
     def test_killed_at_random_moments(self, tmp_path, prepared_folder):
         photos = fill(tmp_path / "photos", {"cat": 600, "dog": 600})
         random = np.random.default_rng(0)

@@ -245,6 +245,17 @@ def cycle(steps, highest, share=0.3, first=0.1, last=0.0, extra=0):
     return np.concatenate([up, highest * (last + (1 - last) * (1 + np.cos(np.pi * part)) / 2)])
 
 
+def stays_on_top(steps, highest):
+    peak = round(0.3 * steps)
+    places = [0, peak, peak + 3, steps - 1]
+    return highest * np.interp(np.arange(steps), places, [0.1, 1, 1, 0])
+
+
+def from_a_fifth(steps, highest):
+    """In numbers of another size, which are rounded otherwise."""
+    return np.array(cycle(steps, 1e3, first=0.2, last=0.02)) / 1e3 * highest
+
+
 def straight(steps, highest):
     peak = int(steps * 0.3)
     return [
@@ -525,7 +536,7 @@ ANSWERS = {
     ),
     "one_cycle": Answers(
         right=[
-            cycle, straight, by_keras, one_by_one, three_phases,
+            cycle, straight, by_keras, one_by_one, three_phases, from_a_fifth,
             lambda steps, highest: tf.constant(cycle(steps, highest)),
             lambda steps, highest: torch.tensor(cycle(steps, highest)).float(),
             lambda steps, highest: np.array(straight(steps, highest), "float32"),
@@ -536,7 +547,7 @@ ANSWERS = {
             (functools.partial(cycle, first=0.9), "much lower"),
             (functools.partial(cycle, share=0), "much lower"),
             (functools.partial(cycle, share=0.5), "after 30 %"),
-            (functools.partial(cycle, share=0.7), "after 30 %"),
+            (functools.partial(cycle, share=0.7), "after 30 %"), (stays_on_top, "after 30 %"),
             (functools.partial(cycle, extra=1), "one for each step"),
             (functools.partial(cycle, last=0.1), "nearly 0"),
             (lambda steps, highest: [0.1 * highest] * round(0.3 * steps) + [highest]

@@ -471,6 +471,10 @@ def bar_over_all(probabilities, labels, others, allowed):
     return bar, (sure >= bar).mean(), (others.max(1) >= bar).mean()
 
 
+def bar_of_less(probabilities, labels, others, allowed):
+    return bar_by_numpy(probabilities, labels, others, allowed - 1e-6)
+
+
 def bar_from_above(probabilities, labels, others, allowed):
     sure, wrong = probabilities.max(1), probabilities.argmax(1) != labels
     bar = max(
@@ -681,7 +685,7 @@ ANSWERS = {
         right=[bar_by_loops, bar_by_numpy, bar_by_torch, Bar()],
         wrong=[
             (bar_over_all, "You divide the wrong answers by all"),
-            (bar_from_above, "A lower bar is enough"),
+            (bar_from_above, "A lower bar is enough"), (bar_of_less, "at most"),
             (bar_with(lambda bar, answered, through, *rest: (bar, 1 - answered, through)),
              "share that is turned away"),
             (bar_with(lambda bar, answered, through, *rest: (bar, answered, 1 - through)),

@@ -728,6 +728,13 @@ class TestNames:
         report = check_folder(photos)
         assert found(report) == [(r"\xff", "unreadable name", "problem")]
 
+    @pytest.mark.parametrize("name", ["cow\n", "c\to\tw", "\x1b[31m"])
+    def test_nor_is_one_with_a_line_break_or_its_like(self, photos, name):
+        for number in range(10):
+            write(photos / name / f"{number}.png", picture(50 + number))
+        [(_, kind, severity)] = found(check_folder(photos))
+        assert (kind, severity) == ("unreadable name", "problem")
+
     def test_control_characters_are_shown_escaped(self, photos):
         write(photos / "cat" / "a\nb\x1b[31m\u202e.png", b"")
         report = check_folder(photos)

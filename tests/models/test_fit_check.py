@@ -711,6 +711,7 @@ class TestMemory:
         backbone.trainable = False
         check_batch_size(model, 1, 100)
 
+    @pytest.mark.slow
     def test_what_a_step_really_takes_is_expected_and_not_much_more(self):
         """Measured in a process of its own, from which nothing was taken before."""
         measured = subprocess.run(

@@ -108,6 +108,7 @@ def bands(make_dataset, request):
 
 
 class TestModel:
+    @pytest.mark.slow
     def test_only_the_last_layer_learns_and_the_file_keeps_all(
         self, make_dataset, data_dir, tmp_path
     ):

@@ -6,6 +6,8 @@ on Pillow takes the columns of some pictures before their rows, so it rounds oth
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +70,30 @@ def test_a_large_picture_is_worked_on_in_strips_and_gives_what_pillow_gives(shap
         for fit, by_pillow in BY_PILLOW.items():
             expected = by_pillow(image.convert("L" if channels == 1 else "RGB"), (31, 28))
             assert_rounded_alike(resized(seen, ImageSize(28, 31, channels, fit)), expected)
+
+
+TALL = """
+import resource
+import sys
+import numpy as np
+from helpers.photos.thumbnails import ImageSize, resized
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+tall = np.zeros((200_000, 4, 3), np.uint8)
+resized(tall[:1_000], ImageSize(224, 224))
+before = peak()
+for fit in ("squeeze", "crop", "pad"):
+    resized(tall, ImageSize(224, 224, fit=fit))
+print(peak() - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak is counted in other units elsewhere")
+def test_a_narrow_picture_is_not_made_wide_before_it_is_made_low():
+    run = subprocess.run([sys.executable, "-c", TALL], capture_output=True, text=True, check=True)
+    assert int(run.stdout) < 50_000  # kilobytes; 224 columns of all rows would be 179,000
 
 
 @pytest.mark.parametrize("fit", BY_PILLOW)

@@ -262,6 +262,14 @@ class TestArrays:
         with pytest.raises(UsageError, match=r"pixels=\("):
             predict(model, given)
 
+    def test_channels_that_were_moved_as_the_advice_says(self, model):
+        image = np.random.default_rng(0).integers(0, 256, (40, 30, 3), dtype=np.uint8)
+        lies = [np.moveaxis(np.moveaxis(image, -1, 0).copy(), -3, -1), np.asfortranarray(image)]
+        for other in (*lies, image[::-1, ::-1][::-1, ::-1]):
+            np.testing.assert_array_equal(
+                predict(model, other).probabilities, predict(model, image).probabilities
+            )
+
     def test_true_and_false_are_white_and_black(self, model):
         np.testing.assert_array_equal(predict(model, grey(1).astype(bool)).images[0], grey(255))
 

@@ -74,6 +74,7 @@ class TestInANotebook:
         assert len({shown.id for shown in notebook}) == 1
         assert notebook[0].id
 
+    @pytest.mark.slow
     def test_each_holds_the_curves_and_the_bar_but_the_last_one_no_bar(
         self, dataset, notebook, every_step
     ):
@@ -103,6 +104,7 @@ class TestInANotebook:
         train(as_built(dense_model), dataset, epochs=3, batch_size=8)
         assert "3 epochs" in notebook[-1].data["text/html"]
 
+    @pytest.mark.slow
     def test_a_screen_reader_is_told_of_epochs_not_of_steps(self, dataset, notebook, every_step):
         train(as_built(dense_model), dataset, epochs=2, batch_size=8)
         html = [shown.data["text/html"] for shown in notebook]

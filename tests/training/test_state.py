@@ -460,6 +460,7 @@ model = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(3)])
 TRAIN = "run = train(model, dataset, epochs={epochs}, resume='training')"
 
 
+@pytest.mark.slow
 def test_the_stop_button_of_a_real_notebook(tmp_path):
     """Interrupted twice, at moments that differ; each time the next cell has a run to work with."""
     from jupyter_client.manager import start_new_kernel

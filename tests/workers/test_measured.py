@@ -11,7 +11,7 @@ from helpers.workers.cost import Network, StepCost
 
 ROOT = Path(__file__).resolve().parents[2]
 # How far the model may be from what was measured: as much as `helpers.workers.cost` says.
-OVER_NETWORKS, ON_SHARED_CORES = 0.20, 0.35
+WITHIN, WITHIN_ELSE = 0.15, 0.35
 
 
 def stored(name, part):
@@ -26,14 +26,16 @@ def stored(name, part):
 
 @pytest.mark.parametrize("framework", ["TensorFlow", "PyTorch"])
 def test_four_workers_of_one_machine_take_about_what_the_model_says(framework):
-    """Not closer: on two cores, four workers take turns, which the model knows only roughly."""
+    """PyTorch's with a small batch less closely: its hops take turns too, which the model lacks."""
     speed = stored("workers", "speed")
     model, cores = speed["model"][framework], speed["machine"]["cores"]
     cost = StepCost(**model["cost"])
     for batch, row in model["a step of 4 workers"].items():
         predicted = cost.seconds(4, int(batch.split()[-1]), cores=cores)
         assert predicted == pytest.approx(row["predicted seconds"], abs=1e-5)
-        assert predicted == pytest.approx(row["measured seconds"], rel=ON_SHARED_CORES), batch
+        exact = not (framework == "PyTorch" and batch == "batch of 64")
+        rel = WITHIN if exact else WITHIN_ELSE
+        assert row["measured seconds"] == pytest.approx(predicted, rel=rel), batch
 
 
 def faster(framework: str, batch: int) -> float:
@@ -60,22 +62,18 @@ def test_a_folder_of_four_times_as_many_images_takes_hardly_more_memory():
 
 
 def test_networks_take_what_the_model_says():
-    speed = stored("networks", "speed")
-    cores = speed["machine"]["cores"]
-    for name, row in speed["steps"].items():
-        if name.endswith("cost"):
-            continue
-        framework, machines, rate, _ = name.split(", ")
-        number, unit = rate.split()
-        bytes_a_second = float(number) / 8 * {"Mbit/s": 1e6, "Gbit/s": 1e9}[unit]
-        latency = speed["latency as measured, seconds one way"][name.split(", ", 2)[2]]
-        cost = StepCost(**speed["steps"][f"{framework}, cost"])
-        network = Network(bytes_a_second, latency)
-        predicted = cost.seconds(int(machines.split()[0]), speed["batch"], network, cores)
+    """Fitted to one machine and to two; what it says of another network and of four."""
+    speed, model = stored("networks", "speed"), stored("networks", "model")
+    assert len(model["seconds a step"]) == 8
+    for name, row in model["seconds a step"].items():
+        framework, machines, batch, network = name.split(", ", 3)
+        met = Network(**speed["networks as measured"][network])
+        cost = StepCost(**model["costs"][framework])
+        numbers = int(machines.split()[0]), int(batch.split()[-1])
+        predicted = cost.seconds(*numbers, met, speed["machine"]["cores"])
         assert predicted == pytest.approx(row["predicted"], abs=1e-5), name
-        assert predicted == pytest.approx(
-            row["measured seconds a step"]["least"], rel=OVER_NETWORKS
-        ), name
+        assert row["measured"] == speed["seconds a step"][name]["median"], name
+        assert row["measured"] == pytest.approx(predicted, rel=WITHIN), name
 
 
 def test_workers_learn_the_same_in_float64():

@@ -67,7 +67,7 @@ def test_the_network_is_as_slow_as_asked(namespaces):
     with namespaces.Machines(2, Network(12.5e6, 0.02)) as machines:
         met = machines.as_measured()
     assert met.latency >= 0.02
-    assert 1e6 < met.bytes_a_second <= 12.5e6
+    assert 1e6 < met.bytes_a_second < 1.1 * 12.5e6
 
 
 def test_a_machine_that_is_cut_off_is_missing_and_may_come_later(namespaces):
