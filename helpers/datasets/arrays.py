@@ -21,7 +21,7 @@ from helpers.basics.memory import available_memory
 from helpers.basics.own_words import in_its_own_words
 from helpers.datasets.dataset import ImageDataset, Labelled, Source, as_dataset, whole_numbers
 from helpers.folders.cut import check_number_of_images
-from helpers.folders.layout import can_be_shown
+from helpers.photos.remarks import can_be_shown
 
 # Values from the one to the other may be pixels that were changed; what makes pixels of them.
 SCALED = (

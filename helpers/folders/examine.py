@@ -28,12 +28,12 @@ from helpers.folders.findings import (
     counted,
     make_finding,
 )
-from helpers.folders.layout import Layout, is_text
+from helpers.folders.layout import Layout
 from helpers.folders.listing import Listing
 from helpers.photos.decode import decoded
 from helpers.photos.looks import about_shape, may_show_nothing, shows_nothing
 from helpers.photos.processes import in_processes, quiet_pillow
-from helpers.photos.remarks import Refused, Remark, printable, reason
+from helpers.photos.remarks import Refused, Remark, is_text, printable, reason
 from helpers.photos.thumbnails import (
     LARGE,
     THUMBNAIL_BYTES,

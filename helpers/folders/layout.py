@@ -23,7 +23,7 @@ from helpers.folders.findings import (
 )
 from helpers.folders.listing import Listing, links_in_words
 from helpers.photos.formats import IMAGE_ENDINGS
-from helpers.photos.remarks import Remark, printable
+from helpers.photos.remarks import Remark, can_be_shown, is_text, printable
 
 # What the parts of datasets are called, alone or beside other words.
 PARTS = {
@@ -42,7 +42,6 @@ CLASS_AND_NUMBER = re.compile(r"(.*[^\s._()-])[\s._(-]+\d+\)?")
 # What browsers call the folder that they save with a web page.
 WEB_PAGES = ("_files", "-dateien", "_fichiers", "_archivos", "_arquivos", "_bestanden")
 KEPT_APART = ("validation", "test", "testing")
-CONTROLS = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]")  # line breaks, commands to a terminal
 UNSEEN = ("Zs", "Zl", "Zp", "Cc", "Cf")  # Unicode's words for spaces, and for signs without a shape
 OUTSIDE = ("outside", "It lies in no class folder.")
 
@@ -331,16 +330,6 @@ def _as_seen(name: str) -> str:
     """The name without spaces and signs that cannot be seen, in small letters."""
     letters = unicodedata.normalize("NFC", name.casefold())
     return "".join(one for one in letters if unicodedata.category(one) not in UNSEEN)
-
-
-def is_text(name: str) -> bool:
-    """Whether a name is proper Unicode; Linux allows any bytes."""
-    return name.encode(errors="ignore").decode() == name
-
-
-def can_be_shown(name: str) -> bool:
-    """Whether a name is text that stands in one line, and more than spaces."""
-    return is_text(name) and bool(name.strip()) and not CONTROLS.search(name)
 
 
 def find_links(listing: Listing, layout: Layout | None) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""What is said of an image file: a kind and a cause. Introduced in lesson 2.
+"""What is said of an image file: a kind and a cause; and names. Introduced in lesson 2.
 
 A file that gives no picture is `Refused`; a remark on a good picture is a `Remark`. What to do
 about each kind stands in `helpers.folders.findings`.
@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 
 Remark = tuple[str, str]  # a kind of finding, and its cause: a sentence
+CONTROLS = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]")  # line breaks, commands to a terminal
 
 
 class Refused(Exception):
@@ -36,3 +38,13 @@ def printable(text: str) -> str:
         letter if letter.isprintable() else letter.encode("unicode_escape").decode()
         for letter in text
     )
+
+
+def is_text(name: str) -> bool:
+    """Whether a name is proper Unicode; Linux allows any bytes. Introduced in lesson 2."""
+    return name.encode(errors="ignore").decode() == name
+
+
+def can_be_shown(name: str) -> bool:
+    """Whether a name is text in one line, and more than spaces. Introduced in lesson 2."""
+    return is_text(name) and bool(name.strip()) and not CONTROLS.search(name)

@@ -253,7 +253,7 @@ def stays_on_top(steps, highest):
 
 def from_a_fifth(steps, highest):
     """In numbers of another size, which are rounded otherwise."""
-    return np.array(cycle(steps, 1e3, first=0.2, last=0.02)) / 1e3 * highest
+    return np.array(cycle(steps, 1e3, first=0.2)) / 1e3 * highest
 
 
 def straight(steps, highest):

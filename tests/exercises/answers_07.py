@@ -685,7 +685,7 @@ ANSWERS = {
         right=[bar_by_loops, bar_by_numpy, bar_by_torch, Bar()],
         wrong=[
             (bar_over_all, "You divide the wrong answers by all"),
-            (bar_from_above, "A lower bar is enough"), (bar_of_less, "at most"),
+            (bar_from_above, "A lower bar is enough"), (bar_of_less, "not correct"),
             (bar_with(lambda bar, answered, through, *rest: (bar, 1 - answered, through)),
              "share that is turned away"),
             (bar_with(lambda bar, answered, through, *rest: (bar, answered, 1 - through)),
