@@ -21,6 +21,7 @@ PIECE = 1_024  # thumbnails that are compared at once
 # How a picture of another shape gets the shape that is asked for: all of it, pressed together;
 # its middle; all of it, with black on both sides.
 FITS = ("squeeze", "crop", "pad")
+Box = tuple[float, float, float, float]  # of a picture: left, top, right, bottom
 
 
 class ImageSize(NamedTuple):
@@ -92,7 +93,9 @@ def resized(
     if pixels.shape == image_size.shape:
         return np.ascontiguousarray(pixels)
     height, width, channels, fit = image_size
-    if pixels.shape[1] < width and height < len(pixels):  # rows first, there would be many large
+    is_small = math.prod(pixels.shape[:2]) <= STRIP_PIXELS
+    if not is_small and pixels.shape[1] < width and height < len(pixels):
+        # Rows first, what lies between would be larger than both.
         on_its_side = ImageSize(width, height, channels, fit)
         made = resized(pixels.transpose(1, 0, 2), on_its_side)
         return np.ascontiguousarray(made.transpose(1, 0, 2))
@@ -100,7 +103,7 @@ def resized(
     if channels == 1:
         strips = (strip.convert("L") for strip in strips)
     inner, box = _fitting(*pixels.shape[:2], image_size)
-    made = _in_size(strips, inner, box)
+    made = _at_once(strips, inner, box) if is_small else _rows_first(strips, inner, box)
     if inner != (width, height):
         padded = Image.new(made.mode, (width, height))  # black
         padded.paste(made, (round((width - inner[0]) / 2), round((height - inner[1]) / 2)))
@@ -108,9 +111,7 @@ def resized(
     return np.asarray(made).reshape(image_size.shape)
 
 
-def _fitting(
-    rows: int, columns: int, image_size: ImageSize
-) -> tuple[tuple[int, int], tuple[float, float, float, float]]:
+def _fitting(rows: int, columns: int, image_size: ImageSize) -> tuple[tuple[int, int], Box]:
     """Width and height of what a picture becomes, and the box of it that does: as Pillow's own."""
     height, width, _, fit = image_size
     if fit == "crop":
@@ -125,13 +126,16 @@ def _fitting(
     return (width, height), (0, 0, columns, rows)
 
 
-def _in_size(
-    strips: Iterable[Image.Image], size: tuple[int, int], box: tuple[float, float, float, float]
-) -> Image.Image:
-    """What is in a box of the picture, in this size: first every row, then every column.
+def _at_once(strips: Iterable[Image.Image], size: tuple[int, int], box: Box) -> Image.Image:
+    """What is in a box of a small picture, in this size: as Pillow does it."""
+    return _one_above_the_other(strips).resize(size, Image.Resampling.BILINEAR, box)
 
-    Pillow does the same at once, of the whole picture. But from version 13 on it takes the columns
-    of some pictures first, and rounds to other levels; here every version gives the same ones.
+
+def _rows_first(strips: Iterable[Image.Image], size: tuple[int, int], box: Box) -> Image.Image:
+    """The same of a large one, in strips: first every row, then every column.
+
+    So does Pillow, but from version 13 on it takes the columns of some pictures first, and then
+    rounds to other levels.
     """
     width, _ = size
     left, top, right, bottom = box
