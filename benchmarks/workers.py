@@ -93,7 +93,7 @@ def row_of(framework: str, batch: int, workers: int, cores: int | None = None) -
 
 @contextlib.contextmanager
 def only(cores: int | None) -> Iterator[None]:
-    """What is started meanwhile has so many cores; None leaves all."""
+    """What is started meanwhile has so many cores; None leaves all. Linux only."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, sorted(before)[:cores])
     try:
