@@ -283,6 +283,6 @@ def _checked_names(class_names: Sequence[str]) -> tuple[str, ...]:
         advice = 'Give for example images of cats and dogs, and class_names=("cat", "dog").'
         _refuse("at least two classes, each with a name of its own", repr(class_names), advice)
     if odd := [name for name in names if not can_be_shown(name)]:
-        advice = "Name it with letters alone; `name.strip()` takes a line break off its end."
+        advice = "Give a name that can be read; `name.strip()` takes a line break off its end."
         _refuse("class names that can be shown in a line", repr(odd[0]), advice)
     return tuple(map(str, names))
