@@ -8,9 +8,10 @@
 
 A fault is one small change: another comparison, number or sign, `and` for `or`, a condition turned
 round, a result or a call left out. Each is put into a copy of the project, where tests run until
-the first that fails: first those of all rooms that come by the changed lines; then, as a line may
-count in a process that nothing is noted of, the others of its room and of the rooms that
-tests/mutants.toml adds. A run that takes far longer than without the fault counts as caught too.
+the first that fails: first those of all rooms that come by the changed lines, quick ones before
+slow ones; then, as a line may count in a process that nothing is noted of, the others of its room
+and of the rooms that tests/mutants.toml adds. A run that takes far longer than without the fault
+counts as caught too.
 The made-up cases that the checks of exercises try an answer with are left as they are.
 The list also has the named faults, and those faults that change nothing, with the reason.
 """
@@ -26,6 +27,7 @@ import sys
 import tempfile
 import time
 import tomllib
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -33,6 +35,7 @@ from itertools import repeat
 from pathlib import Path
 from queue import Queue
 from typing import NamedTuple
+from xml.etree import ElementTree
 
 import coverage
 
@@ -185,6 +188,7 @@ class Reach(NamedTuple):
 
     seconds: float
     tests: dict[tuple[str, int], set[str]]  # (module, line) -> those that come by it
+    took: dict[str, float]  # seconds of each test, with all its parameters
 
 
 class Copy:
@@ -219,7 +223,9 @@ class Copy:
     def reach(self, tests: str) -> Reach:
         """Run a file of tests without a fault, and note which lines each test runs."""
         started = time.monotonic()
-        if not self.passes(tests, "--cov=helpers", "--cov-context=test", "--cov-report="):
+        report = self.folder / "report.xml"
+        noting = ["--cov=helpers", "--cov-context=test", "--cov-report=", f"--junitxml={report}"]
+        if not self.passes(tests, *noting):
             sys.exit(f"{self.said}\n{tests} fails without a fault.")
         noted = coverage.CoverageData(self.folder / ".coverage")
         noted.read()
@@ -229,7 +235,12 @@ class Copy:
             for file in noted.measured_files()
             for line, by in noted.contexts_by_lineno(file).items()
         }
-        return Reach(time.monotonic() - started, reached)
+        took = defaultdict(float)
+        for case in ElementTree.parse(report).iter("testcase"):
+            classes = case.get("classname").split(".")[len(Path(tests).parts) :]
+            test = "::".join([tests, *classes, case.get("name").split("[")[0]])
+            took[test] += float(case.get("time"))
+        return Reach(time.monotonic() - started, reached, took)
 
     def module_of(self, file: str) -> str:
         """Such as "folders/cut"."""
@@ -243,7 +254,8 @@ class Copy:
             file: sorted(set().union(*(reaches[file].tests.get(place, ()) for place in places)))
             for file in [*own, *sorted(reaches.keys() - own)]
         }
-        near_files = [file for file in near if near[file]]
+        took = {file: sum(reaches[file].took[test] for test in near[file]) for file in near}
+        near_files = sorted((file for file in near if near[file]), key=took.get)  # quick ones first
         named = [test for file in near_files for test in near[file]]
         rounds = [(near_files, named), (own, [*own, *(f"--deselect={test}" for test in named)])]
         path = self.folder / "helpers" / f"{fault.module}.py"
