@@ -218,7 +218,5 @@ def _is_korean(name: str) -> bool:
     In cp949 nearly all bytes are some letter: names in western Europe's old code would be too.
     """
     letters = [letter for letter in name if not letter.isascii()]
-    try:  # with two bytes each; Python writes the others with eight
-        return all("가" <= each <= "힣" and len(each.encode("euc_kr")) == 2 for each in letters)
-    except UnicodeEncodeError:
-        return False
+    # Those of the standard have two bytes each; Python writes the other syllables with eight.
+    return all("가" <= each <= "힣" and len(each.encode("euc_kr")) == 2 for each in letters)
