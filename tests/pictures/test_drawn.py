@@ -14,6 +14,8 @@ import json
 import os
 import re
 from pathlib import Path
+from types import SimpleNamespace
+from unittest import mock
 from xml.etree import ElementTree
 
 import numpy as np
@@ -34,6 +36,10 @@ from helpers import (
     plot_matrix,
     plot_runs,
 )
+from helpers.pictures.picture import Picture
+from helpers.practice import overview
+from helpers.practice.comparison import Comparison, Result
+from helpers.practice.log import Experiments
 from helpers.training import TrainingRun
 from helpers.training.curves import live_curves
 
@@ -60,6 +66,39 @@ def evaluation(answers, classes: int, images: int = 60):
     logits[np.arange(images), labels] += np.linspace(0, 6, images)
     names = tuple(f"class {number}" for number in range(classes))
     return evaluate(answers(logits), Split("test", shades(images, 5, 4, 1), labels, names, "made"))
+
+
+def comparison() -> Comparison:
+    variant, baseline = (
+        {seed: Result((0.2, end + seed / 50), (0.1, end), 4.0, 100) for seed in range(3)}
+        for end in (0.7, 0.6)
+    )
+    return Comparison("wider", variant, baseline)
+
+
+def tried() -> Experiments:
+    rows = (("a", 3.0, 0.5), ("b", 5.0, 0.75), ("a", 4.0, 0.25))
+    return Experiments(
+        tuple({"name": name, "seconds": time, "accuracy": share} for name, time, share in rows)
+    )
+
+
+class MadeSheet(tuple):
+    """Stands in for the exercises of a lesson."""
+
+    lesson = title = "00 Setup"
+
+
+def progress() -> Picture:
+    sheet = MadeSheet(SimpleNamespace(name=name) for name in "abc")
+    other = MadeSheet(sheet[:2])
+    other.lesson, other.title = "01", LONG
+    with (
+        mock.patch.object(overview, "numbers_of_lessons", lambda: [0, 1]),
+        mock.patch.object(overview, "load_exercises", [sheet, other].__getitem__),
+        mock.patch.object(overview.marks, "solved", lambda: {("00 Setup", "b"), ("01", "a")}),
+    ):
+        return overview.progress()
 
 
 PICTURES = {
@@ -104,6 +143,9 @@ PICTURES = {
     "confusion of many": lambda answers: evaluation(answers, 40, 400).plot_confusion(),
     "mistakes": lambda answers: evaluation(answers, 4).plot_mistakes(7),
     "calibration": lambda answers: evaluation(answers, 4).plot_calibration(smallest_group=3),
+    "comparison": lambda _: comparison().plot(),
+    "experiments": lambda _: tried().plot(),
+    "progress": lambda _: progress(),
 }
 
 

@@ -20,6 +20,7 @@ from scipy import stats
 from helpers import compare_variant, experiments, forget_experiments
 from helpers.basics.errors import DamagedFileError, UsageError
 from helpers.practice import experiment, log
+from helpers.datasets.load import load_dataset
 from helpers.practice.comparison import (
     MOST_SEEDS,
     Comparison,
@@ -29,6 +30,7 @@ from helpers.practice.comparison import (
 )
 from helpers.recipes.recipe import CLASSIC
 
+BASELINE = experiment.BASELINE
 TINY = CLASSIC.but(epochs=1, batch_size=8)
 
 
@@ -77,7 +79,15 @@ class TestComparison:
         assert comparison(0.02, 0.021, 0.022).sentence().endswith(": the variant is better.")
         assert comparison(-0.02, -0.021, -0.022).sentence().endswith("the variant is worse.")
         assert "one seed shows nothing" in comparison(0.05).sentence()
-        assert comparison(0.0, 0.0, 0.0).sentence().startswith("+0.0 points in 3 seeds")
+        assert comparison(0.1, 0.11).sentence().endswith("better.")  # two seeds can tell
+
+    def test_what_is_close_is_said_as_it_is(self):
+        nothing = comparison(0.0, 0.0, 0.0).sentence()
+        assert nothing.startswith("+0.0 points in 3 seeds")
+        assert nothing.endswith("about alike.")
+        assert comparison(0.004, 0.005, 0.006).sentence().endswith("better.")  # by half a point
+        assert comparison(-0.004, -0.005, -0.006).sentence().endswith("worse.")
+        assert "too little" in comparison(-0.002, 0.002, 0.001).sentence()
 
     def test_it_shows_itself_with_a_picture_in_words(self):
         shown = comparison(0.02, 0.03, 0.01)._repr_mimebundle_()
@@ -181,6 +191,7 @@ class TestLog:
         said = " ".join(capsys.readouterr().out.split())
         assert "cannot be read" in said
         assert f"again, seed 0: {100 * given.variant[0].accuracies[-1]:.1f} %" in said
+        assert "one seed shows nothing" in said
 
     def test_a_log_that_cannot_be_written_costs_no_training(self, make_dataset, capsys, tmp_path):
         (tmp_path / "mine").write_text("a file in the way")
@@ -225,6 +236,11 @@ class TestCompareVariant:
         assert sum(row["name"] != "baseline" for row in rows) == 10
         assert {row["name"] for row in rows} == {*variants, "baseline"}
         assert all(row["parameters"] > 0 for row in experiments().rows)
+
+    def test_the_bundled_images_have_a_stored_baseline(self):
+        stored = experiment.stored_baseline(load_dataset())
+        assert sorted(stored) == [*range(10)]
+        assert {len(result.accuracies) for result in stored.values()} == {BASELINE.epochs}
 
     def test_a_stored_baseline_is_not_trained_again(self, make_dataset, monkeypatch, tmp_path):
         import json
