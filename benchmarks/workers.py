@@ -4,13 +4,13 @@
     python benchmarks/workers.py                    all parts, half an hour on two cores
     python benchmarks/workers.py speed equality     these parts
 
-speed: images a second and the peak of memory of 1, 2 and 4 workers of one thread each, which
-share a batch; and what the cost model, fitted to 1 and 2 workers, says of 4. equality: how far
-the weights after 48 steps are from those of one worker. memory: of a worker that reads a folder,
-and one of twice and four times as many images. accuracy: as workers are added with the batch kept,
-or grown, or grown with the rate of learning. stop: seconds from the end of a worker until all
-train on. Each measurement starts workers of its own; those that are compared take turns. Goes into
-benchmarks/results/workers.json, each part with the load of the machine before it.
+speed: images a second and the peak of memory of 1, 2 and 4 workers of one thread each, which share
+a batch. model: what the cost model, fitted to 1 and 2 of them, says of 4, without measuring anew.
+equality: how far the weights after 48 steps are from those of one worker. memory: of a worker that
+reads a folder, and one of twice and four times as many images. accuracy: as workers are added with
+the batch kept, or grown, or grown with the rate of learning. stop: seconds from the end of a worker
+until all train on. Each measurement starts workers of its own; those that are compared take turns.
+Goes into benchmarks/results/workers.json, each part with the load of the machine before it.
 """
 
 import contextlib
@@ -26,9 +26,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from machine import measure_parts, summary
+from machine import RESULTS, measure_parts, summary
 
-from helpers.basics.memory import usable_cores
 from helpers.workers import fit_cost, start_workers
 
 ROOT = Path(__file__).parent.parent
@@ -83,7 +82,7 @@ def speed() -> dict:
         name: {what: summary(values, 0) for what, values in row.items()}
         for name, row in measured.items()
     }
-    return {"images": images, "measured": measured} | {"model": modelled(measured, gradient_bytes)}
+    return {"images": images, "gradient bytes": gradient_bytes, "measured": measured}
 
 
 def row_of(framework: str, batch: int, workers: int, cores: int | None = None) -> str:
@@ -102,28 +101,30 @@ def only(cores: int | None) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
-def modelled(measured: dict, gradient_bytes: dict) -> dict:
-    """The cost model, fitted to 1 and 2 workers, beside what 4 workers took."""
+def model() -> dict:
+    """The cost model, fitted to what `speed` stored of 1 and 2 workers, beside what 4 took."""
+    stored = json.loads((RESULTS / "workers.json").read_text(encoding="utf-8"))["speed"]
+    machine_cores = stored["machine"]["cores"]
     found = {}
-    for framework in SCRIPTS:
+    for framework, gradient_bytes in stored["gradient bytes"].items():
 
         def seconds(
             workers: int, batch: int, cores: int | None = None, framework: str = framework
         ) -> float:
-            row = measured[row_of(framework, batch, workers, cores)]
+            row = stored["measured"][row_of(framework, batch, workers, cores)]
             return batch / row["images a second"]["median"]
 
         alone, two, taking_turns = (
             {batch: seconds(workers, batch, cores) for batch in SIZES[workers, cores]}
             for workers, cores in ((1, None), (2, None), (2, 1))
         )
-        cost = fit_cost(alone, two, gradient_bytes[framework], cores=usable_cores())
-        turning = fit_cost(alone, taking_turns, gradient_bytes[framework], cores=1).turning
-        cost = replace(cost, turning=turning)
+        cost = fit_cost(alone, two, gradient_bytes, cores=machine_cores)
+        turns = fit_cost(alone, taking_turns, gradient_bytes, cores=1)
+        cost = replace(cost, turning=turns.turning, waiting=turns.waiting)
         four = {
             f"batch of {batch}": {
                 "measured seconds": round(seconds(4, batch), 5),
-                "predicted seconds": round(cost.seconds(4, batch, cores=usable_cores()), 5),
+                "predicted seconds": round(cost.seconds(4, batch, cores=machine_cores), 5),
             }
             for batch in SIZES[4, None]
         }
@@ -254,7 +255,8 @@ def seconds_of_stop(framework: str) -> float:
 
 
 PARTS = {
-    "speed": speed, "equality": equality, "memory": memory, "accuracy": accuracy, "stop": stop,
+    "speed": speed, "model": model, "equality": equality, "memory": memory, "accuracy": accuracy,
+    "stop": stop,
 }  # fmt: skip
 
 

@@ -10,13 +10,14 @@ https://doi.org/10.1016/j.jpdc.2008.09.002). Of n workers with a batch of b imag
                  + 2 (n - 1) / n * gradient_bytes / bytes_a_second
 
 n / cores and turning count only where workers are more than cores, and only while they compute:
-while messages are on their way, cores are free. crowding counts only where two cores or more of one
-machine compute, which share caches and memory. hops is 2 for one ring; frameworks that talk more,
-or send an answer for each piece, have more.
+while messages are on their way, cores are free. There a hop also waits until its worker has its
+turn again, so waiting takes the place of handling where it is longer. crowding counts only where
+two cores or more of one machine compute, which share caches and memory. hops is 2 for one ring;
+frameworks that talk more, or send an answer for each piece, have more.
 
 Measured (benchmarks/networks.py and workers.py), where it was fitted to one and two workers: two
-and four machines over networks took within 15 % of what it says; so did four workers that share two
-cores, but up to a third more with PyTorch and a small batch.
+and four machines over networks took within 15 % of what it says, and so did four workers that share
+two cores.
 
 What the model leaves out: a framework can send some gradients while it computes others; workers
 are never equally fast, and all wait for the slowest; reading images from a disk takes time.
@@ -83,6 +84,7 @@ class StepCost:
             machine computes too.
         turning: how many times as long it takes where workers take turns on a core, which the
             other one's data have to leave first.
+        waiting: seconds that a hop takes at least where workers take turns on a core.
 
     Raises:
         UsageError: a number that cannot be.
@@ -97,9 +99,10 @@ class StepCost:
     hops: float = 2.0
     crowding: float = 1.0
     turning: float = 1.0
+    waiting: float = 0.0
 
     def __post_init__(self):
-        for name in ("fixed", "handling", "gradient_bytes", "hops"):
+        for name in ("fixed", "handling", "gradient_bytes", "hops", "waiting"):
             _check(name, getattr(self, name))
         _check("per_image", self.per_image, above=True)
         for name in ("crowding", "turning"):
@@ -122,14 +125,16 @@ class StepCost:
         share = math.ceil(batch_size / workers)  # of the worker with the most images
         return (self.fixed + self.per_image * share) * crowding * turning * turns
 
-    def together(self, workers: int, network: Network) -> float:
+    def together(self, workers: int, network: Network, cores: int | None = None) -> float:
         """Seconds in which the gradients of all workers are brought together.
 
         Introduced in lesson 8.
         """
-        _check_step(workers, workers, None)
+        _check_step(workers, workers, cores)
         sent = 2 * (workers - 1) / workers * self.gradient_bytes
-        waits = self.hops * (workers - 1) * (self.handling + network.latency)
+        in_turns = cores is not None and workers > cores
+        handling = max(self.handling, self.waiting) if in_turns else self.handling
+        waits = self.hops * (workers - 1) * (handling + network.latency)
         return waits + sent / network.bytes_a_second
 
     def seconds(
@@ -143,8 +148,8 @@ class StepCost:
 
         Introduced in lesson 8.
         """
-        both = self.computation(workers, batch_size, cores), self.together(workers, network)
-        return sum(both)
+        computation = self.computation(workers, batch_size, cores)
+        return computation + self.together(workers, network, cores)
 
     def images_a_second(
         self,
@@ -220,7 +225,8 @@ def fit_cost(
 ) -> StepCost:
     """The cost of a step, from what one worker and two workers of one machine took.
 
-    Two workers on two cores or more show the crowding, two on one core the turning.
+    Two workers on two cores or more show the crowding and the handling, two on one core the turning
+    and the waiting.
 
     Args:
         alone: batch size -> seconds of a step of one worker, for two or more sizes.
@@ -247,8 +253,10 @@ def fit_cost(
     if slower < 1:  # what two do at once is not faster: chance made it so
         slower, rest = 1.0, float(np.mean([two[size] - busy(size) for size in two]))
     rest -= plain.together(2, network)
-    handling = max(rest, 0.0) / hops if hops else 0.0
-    return replace(plain, handling=handling, **{"turning" if cores == 1 else "crowding": slower})
+    each = max(rest, 0.0) / hops if hops else 0.0
+    if cores == 1:
+        return replace(plain, turning=slower, waiting=each)
+    return replace(plain, crowding=slower, handling=each)
 
 
 def with_hops(
@@ -274,8 +282,9 @@ def with_hops(
     _check("seconds", seconds, above=True)
     without = cost.seconds(2, batch_size, replace(network, latency=0.0), cores)
     hops = max(seconds - without, 0.0) / network.latency
-    handling = cost.handling * cost.hops / hops if hops else 0.0
-    return replace(cost, hops=hops, handling=handling)
+    share = cost.hops / hops if hops else 0.0
+    handling, waiting = cost.handling * share, cost.waiting * share
+    return replace(cost, hops=hops, handling=handling, waiting=waiting)
 
 
 def _line(name: str, measured: Mapping[int, float], of_size) -> tuple[float, float]:

@@ -9,7 +9,9 @@ from helpers.basics.errors import UsageError
 from helpers.workers.cost import Network, StepCost, fit_cost, with_hops
 
 # 10 ms and 1 ms an image; a million bytes; 1 ms a hop.
-COST = StepCost(0.01, 0.001, 1_000_000, handling=0.001, hops=2, crowding=1.2, turning=1.3)
+COST = StepCost(
+    0.01, 0.001, 1_000_000, handling=0.001, hops=2, crowding=1.2, turning=1.3, waiting=0.003
+)
 GIGABIT = Network(125e6, 0.0001)
 FREE = Network(1e30)
 
@@ -35,9 +37,12 @@ def test_four_workers_of_two_cores_take_turns():
     assert COST.computation(2, 64, cores=1) == pytest.approx(0.042 * 1.3 * 2)  # one at a time
     assert COST.computation(2, 64, cores=2) == pytest.approx(0.042 * 1.2)
     assert COST.computation(1, 64, cores=2) == pytest.approx(0.074)  # nobody beside it
-    # While messages are on their way, cores are free.
+    # While messages are on their way, cores are free, but each of the 2 * 3 waits for its turn.
     computation = COST.computation(4, 64, cores=2)
-    assert COST.seconds(4, 64, FREE, cores=2) == pytest.approx(computation + 2 * 3 * 0.001)
+    assert COST.seconds(4, 64, FREE, cores=2) == pytest.approx(computation + 2 * 3 * 0.003)
+    assert COST.together(4, FREE, cores=4) == COST.together(4, FREE) == pytest.approx(2 * 3 * 0.001)
+    slow = replace(COST, handling=0.005)  # which a turn does not make faster
+    assert slow.together(4, FREE, cores=2) == pytest.approx(2 * 3 * 0.005)
 
 
 def test_the_worker_with_the_most_images_is_waited_for():
@@ -66,20 +71,20 @@ def test_exact_measurements_give_the_numbers_back(cores, sizes):
         {size: COST.seconds(2, size, GIGABIT, n) for size in sizes} for n in (cores, 1)
     )
     found = fit_cost(alone, two, 1_000_000, cores=cores, network=GIGABIT)
-    turning = fit_cost(alone, on_one_core, 1_000_000, cores=1, network=GIGABIT)
-    assert (found.turning, turning.crowding) == (1, 1)  # which they do not show
-    found = replace(found, turning=turning.turning)
+    turns = fit_cost(alone, on_one_core, 1_000_000, cores=1, network=GIGABIT)
+    # What they do not show.
+    assert (found.turning, found.waiting, turns.crowding, turns.handling) == (1, 0, 1, 0)
+    found = replace(found, turning=turns.turning, waiting=turns.waiting)
     for name, value in vars(COST).items():
         assert getattr(found, name) == pytest.approx(value, rel=1e-6), name
-    assert turning.handling == pytest.approx(COST.handling)
 
 
 def test_the_hops_are_found_on_a_slow_network():
-    true = StepCost(0.01, 0.001, 1_000_000, handling=0.0004, hops=5, crowding=1.2)
+    true = StepCost(0.01, 0.001, 1_000_000, handling=0.0004, hops=5, crowding=1.2, waiting=0.002)
     alone = {size: true.seconds(1, size) for size in (64, 256)}
     two = {size: true.seconds(2, size, cores=2) for size in (64, 256)}
     slow = Network(12.5e6, 0.01)
-    first = fit_cost(alone, two, 1_000_000, cores=2)
+    first = replace(fit_cost(alone, two, 1_000_000, cores=2), waiting=0.005)  # of 2 hops
     found = with_hops(first, true.seconds(2, 64, slow, 2), 64, slow, 2)
     for name, value in vars(true).items():
         assert getattr(found, name) == pytest.approx(value, rel=1e-6), name
@@ -94,7 +99,8 @@ def test_chance_makes_nothing_negative():
 
 @pytest.mark.parametrize("value", [-1, math.nan, math.inf, "3", None, True])
 @pytest.mark.parametrize(
-    "name", ["fixed", "per_image", "gradient_bytes", "handling", "hops", "crowding", "turning"]
+    "name",
+    ["fixed", "per_image", "gradient_bytes", "handling", "hops", "crowding", "turning", "waiting"],
 )
 def test_costs_that_cannot_be(name, value):
     numbers = {"fixed": 0.01, "per_image": 0.001, "gradient_bytes": 1}
