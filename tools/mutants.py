@@ -52,7 +52,8 @@ PAIRS = [
 OTHER = {one: two for pair in PAIRS for one, two in (pair, pair[::-1])}
 OTHER |= {ast.FloorDiv: ast.Mult, ast.Mod: ast.Mult, ast.Pow: ast.Mult}
 CONDITIONAL = ast.If | ast.IfExp | ast.While
-# Their lists and tuples of plain values are made-up cases: another number is another case.
+# Their lists and tuples of plain values are made-up cases, and so are their draws: another number
+# is another case.
 ROOMS_OF_CASES = ("grading", "exercises")
 
 
@@ -93,7 +94,10 @@ def changes(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def is_made_up(node: ast.AST) -> bool:
-    """Whether a node is a list or a tuple of plain values, such as ([0.9, 0.6], 3)."""
+    """Whether it is a list or a tuple of plain values, such as ([0.9, 0.6], 3), or a draw."""
+    if isinstance(node, ast.Call):
+        called = ast.unparse(node.func)
+        return called.endswith("default_rng") or called.startswith("random.")
     if not isinstance(node, ast.List | ast.Tuple):
         return False
     try:
@@ -106,7 +110,7 @@ def is_made_up(node: ast.AST) -> bool:
 def places(node: ast.AST, cases: bool) -> Iterator[ast.AST]:
     """All nodes that may be changed: no types, no texts, nothing that only a type checker reads.
 
-    With `cases` the lists and tuples of plain values are left out too.
+    With `cases` made-up ones are left out too.
     """
     yield node
     for name, field in ast.iter_fields(node):

@@ -192,12 +192,12 @@ def _accuracy_check(answer: object) -> None:
     try:
         _same_accuracy(answer)
     except Wrong as wrong:
-        if "broadcast" not in str(wrong):
-            raise
-        raise Wrong(
-            f"{wrong} Two arrays of different lengths were compared. There is one row for each "
-            "picture: along which axis does your `argmax` look?"
-        ) from None
+        if "broadcast" in str(wrong):
+            raise Wrong(
+                f"{wrong} Two arrays of different lengths were compared. There is one row for each "
+                "picture: along which axis does your `argmax` look?"
+            ) from None
+        raise
 
 
 ACCURACY = Exercise(

@@ -149,7 +149,7 @@ def _dropout_fits(layers: list, weighted: list[int]) -> None:
                 "A dropout stands behind the layer that gives the logits. In each training step it "
                 "would set the logits of some classes to 0, the correct class too."
             )
-        if not 0.1 - 1e-6 <= rate <= 0.5 + 1e-6:
+        if not 0.1 <= rate <= 0.5:
             raise Wrong(f"Expected a rate from 0.1 to 0.5 in each dropout. Received: {rate:.3g}.")
 
 
@@ -282,7 +282,7 @@ def fine_tunes(answer: object) -> None:
             "then: no weight of the network will move. What makes Keras look at `trainable` again?"
         )
     rate = run(lambda: float(model.optimizer.learning_rate))
-    if rate > MOST * 1.000001:
+    if rate > MOST:
         raise Wrong(
             f"The learning rate is {rate:.3g}. At most {MOST:.4f} is asked for: what the network "
             "knows is to be changed a little, not learned anew."

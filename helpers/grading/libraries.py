@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
+from scipy.special import expit, log_softmax, softmax
 
 from helpers.checking.functions import function
 from helpers.checking.limits import run
@@ -139,25 +141,14 @@ def _by_numpy(
     return end(flat(pooling(squares, axis=(2, 4))) @ dense + dense_bias)
 
 
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    from scipy.special import softmax
-
-    return softmax(logits, axis=-1)
-
-
-def _sigmoid(numbers: np.ndarray) -> np.ndarray:
-    from scipy.special import expit
-
-    return expit(numbers)
-
-
 DEVIATIONS = {
     "There is no ReLU behind your convolution.": {"activation": np.asarray},
     "There is a ReLU behind the last layer too: it cuts off all logits below 0.": {"end": _relu},
     "ReLU stands behind the last layer, and not behind the convolution.":
         {"activation": np.asarray, "end": _relu},
-    "Softmax stands behind the last layer. Logits are asked for.": {"end": _softmax},
-    "A sigmoid stands behind the last layer. Logits are asked for.": {"end": _sigmoid},
+    "Softmax stands behind the last layer. Logits are asked for.":
+        {"end": partial(softmax, axis=-1)},
+    "A sigmoid stands behind the last layer. Logits are asked for.": {"end": expit},
     "Your pooling takes the mean of each square. Expected the largest number.":
         {"pooling": np.mean},
 }  # fmt: skip
@@ -170,14 +161,12 @@ def _same(found: np.ndarray, others: list[np.ndarray]) -> bool:
 
 def right_loss(logits: np.ndarray, labels: np.ndarray) -> float:
     """The mean cross-entropy of a batch."""
-    from scipy.special import log_softmax
-
     return float(-log_softmax(logits.astype(float), axis=1)[np.arange(len(labels)), labels].mean())
 
 
 def softmax_twice(logits: np.ndarray, labels: np.ndarray) -> float:
     """What comes out where a loss for logits is given probabilities."""
-    return right_loss(_softmax(logits.astype(float)), labels)
+    return right_loss(softmax(logits.astype(float), axis=1), labels)
 
 
 def loss_without_softmax(logits: np.ndarray, labels: np.ndarray) -> float:

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
+from scipy.special import log_softmax, softmax
 
 from helpers.checking.functions import function
 
@@ -14,18 +15,11 @@ from helpers.checking.functions import function
 
 def _losses(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """The cross-entropy of each image, by SciPy."""
-    from scipy.special import log_softmax
-
     return -log_softmax(logits, axis=1)[np.arange(len(labels)), labels]
 
 
 def mean_loss(logits: np.ndarray, labels: np.ndarray) -> float:
     return float(_losses(logits, labels).mean())
-
-
-def _softmax(logits: np.ndarray, axis: int | None = 1) -> np.ndarray:
-    raised = np.exp(logits - logits.max(axis=axis, keepdims=True))
-    return raised / raised.sum(axis=axis, keepdims=True)
 
 
 def _of_probabilities(probabilities: np.ndarray, labels: np.ndarray) -> float:
@@ -35,7 +29,7 @@ def _of_probabilities(probabilities: np.ndarray, labels: np.ndarray) -> float:
 
 def _cut_off(least: float) -> Callable:
     return lambda logits, labels: _of_probabilities(
-        np.clip(_softmax(logits), least, 1 - least), labels
+        np.clip(softmax(logits, axis=1), least, 1 - least), labels
     )
 
 
@@ -69,18 +63,19 @@ cross_entropy_of_logits = function(mean_loss, _logits_and_labels(), told=[
      "Your logarithm is that to the base 2. The loss takes the natural one."),
     (lambda logits, labels: mean_loss(logits, labels) / np.log(10),
      "Your logarithm is that to the base 10. The loss takes the natural one."),
-    (lambda logits, labels: mean_loss(_softmax(logits), labels),
+    (lambda logits, labels: mean_loss(softmax(logits, axis=1), labels),
      "Softmax is taken twice. Run the cell `logits-wrong` of the lesson: no error, and a loss "
      "that is wrong."),
     *((_cut_off(10.0**-power),
        "An answer that is wrong and very sure costs too little: your probabilities are cut off "
        "before the logarithm. Take the logarithm of e to a power by hand: what is left of it?")
       for power in range(5, 17)),
-    *((lambda logits, labels, little=little: _of_probabilities(_softmax(logits) + little, labels),
+    *((lambda logits, labels, little=little: _of_probabilities(
+           softmax(logits, axis=1) + little, labels),
        "A small number is added to your probabilities, so an answer that is wrong and very sure "
        "costs too little. Take the logarithm of e to a power by hand: what is left of it?")
       for little in (1e-300, *(10.0**-power for power in range(4, 17)))),
-    (lambda logits, labels: _of_probabilities(_softmax(logits, axis=0), labels),
+    (lambda logits, labels: -log_softmax(logits, axis=0)[np.arange(len(labels)), labels].mean(),
      "Your softmax goes along the images. For each image, its classes add up to 1."),
 ])  # fmt: skip
 
@@ -106,7 +101,7 @@ def _by_tape(weights, features, labels, rate, batch_size, epochs) -> np.ndarray:
 
 def _gradient(weights: np.ndarray, features: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Of the mean loss, by hand."""
-    errors = _softmax(features @ weights) - np.eye(weights.shape[1])[labels]
+    errors = softmax(features @ weights, axis=1) - np.eye(weights.shape[1])[labels]
     return features.T @ errors / len(labels)
 
 
@@ -211,6 +206,7 @@ LOSSES_AND_PATIENCE = [
     ([0.9, 0.6, 0.7, 0.5, 0.6, 0.5, 0.7, 0.4], 3), ([0.9, 0.5, 0.6, 0.7, 0.8, 0.1], 3),
     ([0.8, 0.9, 0.4, 0.5, 0.45, 0.3, 0.2], 5), ([2.3, 2.1, 1.9, 2.0, 2.2], 2),
     ([0.5, 0.499, 0.498, 0.6, 0.7], 2),
+    ([0.9, 0.8, 0.9, 0.9, 0.9, 0.9], 1),
 ]  # fmt: skip
 
 

@@ -66,7 +66,6 @@ def augments(answer: object) -> None:
 
     of_one, of_many = call(grey, np.random.default_rng(1)), call(pixels)
     _need_all([of_one, of_many])
-    _moves(grey, of_one)
     first = _moves(pixels, of_many)
     _each_by_itself(first)
     _not_by_place(first, _moves(pixels, call(pixels)))
@@ -210,7 +209,7 @@ FIRST, LAST = 0.2, 0.02  # at most, of the highest rate
 
 def one_cycle_rates(answer: object) -> None:
     """Asks for a function that gives the learning rates of all steps: up, and down to nothing."""
-    cases = ((20, 1.0), (57, 0.3), (100, 0.01), (240, 0.004))
+    cases = ((20, 0.5), (57, 0.3), (100, 0.01), (240, 0.004))
     results = [result_of(answer, *case) for case in cases]
     _need_all(results)
     for (steps, highest), rates in zip(cases, results, strict=True):

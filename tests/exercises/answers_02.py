@@ -259,9 +259,9 @@ def place(file):
     return file.name.partition("_")[0]
 
 
-def split_by_place(files, seed):
+def split_by_place(files, seed, more=0):
     places = sorted(set(map(place, files)))
-    chosen = random.Random(seed).sample(places, len(places) // 5)
+    chosen = random.Random(seed).sample(places, len(places) // 5 + more)
     return [f for f in files if place(f) not in chosen], [f for f in files if place(f) in chosen]
 
 
@@ -395,6 +395,7 @@ ANSWERS = {
             ((0.8, 0.825, "b"), "accuracy of A"), ((0.825, 0.78, "b"), "counts all leaves alike"),
             ((0.22, 0.825, "b"), "mistakes"), ((0.78, 0.78, "b"), "balanced_accuracy: That is the"),
             ((78, 50, "b"), "balanced accuracy of A"), ((78, 90, "b"), "sick leaves alone"),
+            ((78, 0.83, "b"), "three digits"), ((78, 82, "b"), "three digits"),
             ((78, 75, "b"), "healthy leaves alone"), ((0.78, 1.65, "b"), "their mean"),
             ((78, 39, "b"), "its own leaves"), ((0.6, 0.825, "b"), "some of the sick"),
             ((78, 82.5, "a"), "How many sick leaves does it find"),
@@ -422,6 +423,8 @@ ANSWERS = {
             (reader(folders=lambda folder: class_folders(folder, hidden=True)), "hidden folder"),
             (reader(folders=lambda folder: sorted(folder.iterdir())), "NotADirectoryError"),
             (reader(folders=lambda folder: class_folders(folder)[::-1]), "alphabet"),
+            (reader(give=lambda images, labels, counts: (
+                images, labels, counts | {"notes.txt": 0})), "not the name of a class"),
             (reader(folders=with_images_only), "'cat' is missing. It has no image yet"),
             (reader(first=1), "number 0, not 1"),
             (reader(read=as_they_are), "your code stopped with ValueError"),
@@ -441,6 +444,8 @@ ANSWERS = {
              "much darker"),
             (reader(read=lambda file, height, width: read(file, height, width).transpose(2, 0, 1)),
              "Channels come last"),
+            (reader(read=lambda file, height, width: np.asarray(
+                Image.open(file).convert("RGBA").resize((width, height)))), "what is transparent"),
             (reader(read=lambda file, height, width: read(file, 64, 64)), "shape (images, 32, 48"),
             (reader(give=lambda images, labels, counts: (images, labels)), "Received: 2 things"),
             (reader(give=lambda images, labels, counts: images), "Expected 3 things"),
@@ -448,12 +453,12 @@ ANSWERS = {
              "as a dictionary"),
             (reader(give=lambda images, labels, counts: (
                 images, [sorted(counts)[label] for label in labels], counts)), "names of classes"),
-            (reader(give=lambda images, labels, counts: (images, np.eye(9)[labels], counts)),
-             "Received the shape"),
+            (reader(give=lambda images, labels, counts: (
+                images, np.eye(len(counts))[labels], counts)), "One number says the class"),
             (reader(give=lambda images, labels, counts: (
                 images, np.unique(labels, return_inverse=True)[1], counts)), "keeps its number"),
             (reader(give=lambda images, labels, counts: (images, np.roll(labels, 1), counts)),
-             "its label is"),
+             "Image 0 comes from 'cat/1.png', and its label is 1"),
             (reader(give=lambda images, labels, counts: (images[1:], labels[1:], counts)),
              "is missing"),
             (reader(give=lambda images, labels, counts: (
@@ -476,7 +481,7 @@ ANSWERS = {
             (together, "A fifth of each class"), (not_sorted, "in another order"),
             (by_hash, "each time Python starts"),
             (each_class(lambda files, fifth: cut(files, fifth + 1, 2 * fifth + 2)),
-             "A fifth of each class"),
+             "Called with a list of 15 files, 0: Of the 5 files of the class 'cat' 2 are"),
             (each_class(lambda files, fifth: cut(files, fifth, 2 * fifth), draw=lambda _: 0),
              "same split"),
             (each_class(lambda files, fifth: cut(files, fifth, 2 * fifth), draw=lambda _: None),
@@ -514,6 +519,8 @@ ANSWERS = {
         wrong=[
             (photos_cut, "show a place that the training photos show too"),
             (sorted_photos_cut, "a place that"), (each_class_by_places, "a place that"),
+            (lambda files, seed: (sorted(files)[1:], sorted(files)[:1]), "1 of 1 test photos"),
+            (functools.partial(split_by_place, more=1), "A fifth is asked for"),
             (first_places, "same split"), (by_the_beginning_of_the_name, "places are in test"),
             (one_photo_of_each_place, "in no part"), (half_of_the_places, "A fifth is asked for"),
             (places_not_sorted, "in another order"),

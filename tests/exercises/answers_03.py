@@ -188,7 +188,7 @@ ANSWERS = {
         wrong=[
             (small(L.Flatten(), L.Dense(3), size=48), "does not take photos of another size"),
             (small(L.GlobalAveragePooling2D(), L.Dense(3, activation="softmax")), "add up to 1"),
-            (small(L.GlobalAveragePooling2D(), L.Dense(3), first=64), "parameters"),
+            (small(L.GlobalAveragePooling2D(), L.Dense(3), first=32), "parameters"),
             (small(L.GlobalAveragePooling2D(), L.Dense(2)), "Expected 3 numbers"),
             (keras.Sequential([keras.Input((None, None, 3)), L.Rescaling(1 / 255), L.Conv2D(8, 3),
                                L.GlobalAveragePooling2D(), L.Dense(3)]), "Expected 2 of the layer"),

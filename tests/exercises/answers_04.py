@@ -280,6 +280,7 @@ def trainer(
             model.save(path)
         return {
             "history": fitted.history, "fitted": fitted, "model": model, "nothing": None,
+            "losses": {"loss": fitted.history["loss"]},
             "empty": {"loss": [], "val_loss": [], "accuracy": []},
         }[back]  # fmt: skip
 
@@ -435,6 +436,11 @@ def as_dots(history, ax):
     ax.scatter(range(1, len(history["loss"]) + 1), history["loss"], label="training")
 
 
+def with_names_of_epochs(history, ax):
+    for values in history.values():
+        ax.plot([f"epoch {n}" for n, _ in enumerate(values)], values)
+
+
 def takes_the_last_off(history, ax):
     drawn()(history, ax)
     history["loss"].pop()
@@ -448,8 +454,11 @@ ANSWERS = {
         ],
         wrong=[
             ((125, 16, "b"), "of_32: An epoch ends"), ((124, 16, "b"), "make a batch too"),
-            ((32, 4, "b"), "That is one epoch"), ((128, 15.625, "b"), "no parts of a step"),
-            ((128, 12, "b"), "of_256"), ((128, 4, "b"), "of_256: That is one epoch"),
+            ((32, 4, "b"), "of_32: That is one epoch."), ((31, 16, "b"), "without its last batch"),
+            ((128, 15.625, "b"), "no parts of a step"),
+            ((128, 12, "b"), "of_256: The images left over"),
+            ((128, 4, "b"), "of_256: That is one epoch."),
+            ((128, 3, "b"), "of_256: That is one epoch, and without"),
             ((128, 16, "a"), "batch-figures"), ((128, 16, "c"), "ten seeds"),
             ((128, 16, "d"), "fall further behind"), ((16, 128, "b"), "of_32"),
             ((128, 16), "Expected 3 answers"), ({"of_32": 128, "of_256": 16}, "friend"),
@@ -474,7 +483,13 @@ ANSWERS = {
             (lambda logits, labels: of_chances(np.clip(softmax(logits), 1e-7, 1), labels), "cut"),
             (lambda logits, labels: of_chances(softmax(logits) + 1e-12, labels), "cut off"),
             (lambda logits, labels: of_chances(softmax(logits) + 1e-10, labels), "cut off"),
+            (lambda logits, labels: of_chances(np.clip(softmax(logits), 1e-5, 1 - 1e-5), labels),
+             "cut off"),
+            *((lambda logits, labels, little=little: of_chances(softmax(logits) + little, labels),
+               "small number is added") for little in (1e-300, 1e-4)),
             (lambda logits, labels: of_chances(softmax(logits, axis=0), labels), "Called with"),
+            (lambda logits, labels: -np.mean(scipy.special.log_softmax(logits, axis=0)[
+                np.arange(len(labels)), labels]), "goes along the images"),
             (lambda logits, labels: of_chances(softmax(logits, axis=None), labels), "Called with"),
             (lambda logits, labels: scipy.special.logsumexp(logits, axis=1)
              - logits[np.arange(len(labels)), labels], "for each image"),
@@ -561,7 +576,9 @@ ANSWERS = {
             (trainer(callbacks=[stopper()], batch=16), "steps an epoch"),
             (trainer(callbacks=[stopper()], measured=0), "no recorded val_loss"),
             (trainer(callbacks=[stopper()], metrics=()), "No accuracy"),
-            (trainer(callbacks=[stopper()], back="nothing"), "return"),
+            (trainer(callbacks=[stopper()], back="nothing"), "Is there a `return`"),
+            (trainer(callbacks=[stopper()], back="nothing", save="never"), "Is there a `return`"),
+            (trainer(callbacks=[stopper()], back="losses"), "val_loss of each epoch is missing"),
             (trainer(callbacks=[stopper()], save="before"), "before training or after it"),
             (trainer(callbacks=[stopper()], save="never"), "no file at `path`"),
             (learns_from_all, "learns from the validation images"),
@@ -585,7 +602,8 @@ ANSWERS = {
             (names_exchanged_in_the_legend, "is called 'validation'"),
             (drawn(keys=("accuracy", "val_accuracy")), "stopped with KeyError"),
             (lambda history, ax: drawn()({n: v[:3] for n, v in history.items()}, ax), "value by"),
-            (takes_the_last_off, "changes the history"),
+            (takes_the_last_off, "changes the history"), (lambda history, ax: ax, "no line on"),
+            (with_names_of_epochs, "holds no numbers"),
             (lambda history: history, "called with 2 values"),
             (plt.plot, "stopped with TypeError"),
         ],

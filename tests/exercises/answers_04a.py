@@ -137,6 +137,7 @@ ANSWERS = {
             ((0.0307, 0.5, 3.162), "torch: That is the step of Keras"),
             ((0.5, 0.5, 3.162), "by how much in the first step"),
             ((1, 0.031, 3.162), "denominator"),
+            ((0.5, 1, 3.162), "keras: Epsilon is as large"),
             ((0.5, 0.969, 3.162), "not smaller"), ((0.5, 0.001, 3.162), "the root of 0.001"),
             ((0.5, 0.031, 1), "with the correction"), ((0.5, 0.031, 0.1), "of the squares?"),
             ((0.5, 0.031, 100), "the root of the mean"), ((0.5, 0.031), "Expected 3 answers"),

@@ -14,6 +14,8 @@ from PIL import Image, ImageOps
 from scipy.stats import binomtest, norm
 from sklearn.metrics import accuracy_score, confusion_matrix, precision_score, recall_score
 
+from helpers.grading.photos import ORIENTATION, TURNED
+
 # ----------------------------------------------- accuracy with its interval
 
 
@@ -78,6 +80,21 @@ def simple(scores, labels):
     p, n = (scores.argmax(axis=1) == labels).mean(), len(labels)
     half = 1.96 * np.sqrt(p * (1 - p) / n)
     return p, p - half, p + half
+
+
+def root(p, n, z):
+    return math.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
+
+
+def interval(centre_and_half):
+    """A formula that is nearly Wilson's; it gets what his two terms are divided by too."""
+
+    def called(scores, labels):
+        p, n, z = (scores.argmax(axis=1) == labels).mean(), len(labels), 1.96
+        centre, half = centre_and_half(p, n, z, 1 + z**2 / n)
+        return p, centre - half, centre + half
+
+    return called
 
 
 def exact(scores, labels):
@@ -480,6 +497,14 @@ def one_channel_filled(photo, mode):
     return photo.convert(mode)
 
 
+def turned_but_for(orientation):
+    def opened(photo, mode):
+        lies = photo.getexif().get(ORIENTATION, 1)
+        return (photo if lies == orientation else ImageOps.exif_transpose(photo)).convert(mode)
+
+    return opened
+
+
 def upright_in_colour_only(photo, mode):
     return ImageOps.exif_transpose(photo).convert(mode) if mode == "RGB" else photo.convert(mode)
 
@@ -532,6 +557,7 @@ ANSWERS = {
         ],
         wrong=[
             (paired(wins=54), "had the old one wrong"), (paired(wins=6), "do not tell the two"),
+            (paired(wins=46), "both are right"), (paired(losses=6), "both are wrong"),
             (paired(losses=14), "only the old one has right"), (paired(losses=8), "last sentence"),
             (paired(chance=1 / 256), "one side only"), (paired(chance=0.39), "one side only"),
             (paired(chance=0.0047), "by chi-square"), (paired(chance=0.0133), "by chi-square"),
@@ -546,6 +572,11 @@ ANSWERS = {
     "accuracy_with_interval": Answers(
         right=[by_numpy, by_loops, by_equation, by_torch, by_tensorflow, WithInterval()],
         wrong=[
+            (interval(lambda p, n, z, by: ((p + z**2 / (2 * n)) / by, z / by * math.sqrt(
+                p * (1 - p) / n + z**2 / (4 * n)))), "another power"),
+            (interval(lambda p, n, z, by: (p + z**2 / (2 * n), z * root(p, n, z))), "both divided"),
+            (interval(lambda p, n, z, by: ((p + z**2 / (2 * n)) / by, z * root(p, n, z))),
+             "half width is divided"),
             (simple, "no width at all"), (around_p, "nearer to one half"),
             (with_z(1.644854), "holds 90 %"), (with_z(2.575829), "holds 99 %"),
             (with_z(2.2), "are not correct"), (exact, "not correct"),
@@ -639,10 +670,12 @@ ANSWERS = {
             (as_opened(lambda photo, mode: photo.convert(mode)), "A note in the file (EXIF)"),
             (as_opened(turned_without_mirrors), "mirrored in the file: the answer was 'mirrored'"),
             (as_opened(turned_the_wrong_way), "A note in the file (EXIF)"),
+            *((as_opened(turned_but_for(n)), f"the answer was '{name}'")
+              for n, name in TURNED.items() if n > 1),
             (as_opened(turned_if_it_is_high), "A note in the file (EXIF)"),
             (turned_after_resizing, "Rows and columns are mixed up"),
             (as_opened(green_channel_as_grey), "made of all three colours"),
-            (as_opened(upright_in_colour_only), "A grey JPEG photo that lies on its side"),
+            (as_opened(upright_in_colour_only), "the answer was 'bright at the right'"),
             (as_opened(first_channel_as_grey), "made of all three colours"),
             (as_opened(colour_only_where_it_is), "channels do not fit"),
             (as_opened(lambda photo, mode: ImageOps.exif_transpose(photo)), "channels do not fit"),

@@ -26,6 +26,15 @@ def normalised(maps, mean, variance, momentum, training, axes=(0, 1, 2), new=Non
     return (maps - mean) / (variance + epsilon) ** 0.5, mean, variance
 
 
+def divided_by(divisor):
+    def batch_norm(maps, mean, variance, momentum, training):
+        moved = normalised(maps, mean, variance, momentum, training)[1:]
+        used = (maps.mean((0, 1, 2)), maps.var((0, 1, 2))) if training else (mean, variance)
+        return (maps - used[0]) / divisor(used[1]), *moved
+
+    return batch_norm
+
+
 def by_channels(maps, mean, variance, momentum, training):
     maps, mean, variance = maps.astype(float).copy(), list(mean), list(variance)
     for c in range(maps.shape[-1]):
@@ -237,12 +246,64 @@ def only_flips(images, random):
     return flip_sideways(images, random)
 
 
+def moved_by(draw):
+    """Flips each image by itself, and moves all as `draw(random, how many)` says: down, right."""
+
+    def change(images, random):
+        flipped = flip_sideways(images, random)
+        down, right = draw(random, len(images))
+        return np.stack([one_moved(*each) for each in zip(flipped, down, right, strict=True)])
+
+    return change
+
+
+def moves(random, count):
+    return random.integers(-2, 3, count)
+
+
+def to_both_or_across(random, count):
+    down = moves(random, count)
+    return down, down * random.choice([-1, 1], count)
+
+
+def often_together(random, count):
+    down, right = moves(random, count), moves(random, count)
+    return down, np.where(random.random(count) < 0.5, down, right)
+
+
+def down_by_place(random, count):
+    return moves(np.random.default_rng(0), count), moves(random, count)
+
+
+def in_pairs(images, random):
+    seeds = np.repeat(random.integers(10**6, size=len(images)), 2)[: len(images)]
+    return np.concatenate([
+        augmented(images[n : n + 1], np.random.default_rng(seed)) for n, seed in enumerate(seeds)
+    ])  # fmt: skip
+
+
 def cycle(steps, highest, share=0.3, first=0.1, last=0.0, extra=0):
     """Right as it stands; its settings make it wrong."""
     rise = round(share * steps)
     up = np.linspace(first * highest, highest, rise, endpoint=False)
     part = np.arange(steps - rise + extra) / max(steps - rise, 1)
     return np.concatenate([up, highest * (last + (1 - last) * (1 + np.cos(np.pi * part)) / 2)])
+
+
+def bent(steps, highest, at):
+    rates = cycle(steps, highest)
+    rates[round(at * steps)] *= 0.5
+    return rates
+
+
+def with_a_step(steps, highest):
+    places = [0, round(0.3 * steps), 0.5 * steps, 0.8 * steps, steps - 1]
+    return highest * np.interp(np.arange(steps), places, [0.1, 1, 0.5, 0.5, 0])
+
+
+def with_a_jump(steps, highest):
+    peak = round(0.3 * steps)
+    return highest * np.interp(np.arange(steps), [0, peak - 1, peak, steps - 1], [0.1, 0.2, 1, 0])
 
 
 def stays_on_top(steps, highest):
@@ -476,6 +537,8 @@ ANSWERS = {
             (functools.partial(normalised, axes=None), "all channels together"),
             (functools.partial(normalised, epsilon=0), "0.001 is missing"),
             (functools.partial(normalised, epsilon=1e-5), "not correct"),
+            (divided_by(lambda variance: variance**0.5 + 0.001), "under the square root"),
+            (divided_by(lambda variance: variance + 0.001), "Its square root"),
             (lambda maps, mean, variance, momentum, training: normalised(
                 maps, mean, variance, momentum, True), "the same as with training=True"),
             (batch_in_use, "depends on the others"),
@@ -501,12 +564,25 @@ ANSWERS = {
             functools.partial(augmented, most=2), functools.lru_cache(Augment)(2),
         ],
         wrong=[
-            (whole_batch, "alike"), (functools.partial(whole_batch, flip_each=True), "moved"),
+            (whole_batch, "alike"), (functools.partial(whole_batch, flip_each=True), "alike: by "),
             (in_place, "work on a copy"), (own_generator, "fixed seed"),
             (not_the_generator, "generator that your function is given"),
             (diagonal, "go together"), (every_second, "the place in the batch"),
             (no_return_for_one, "`return` for each case"), (never_for_one, "batch of one image"),
             (only_flips, "none was moved down"),
+            (moved_by(lambda random, n: (random.integers(-2, 2, n), moves(random, n))),
+             "moved down by 2"),
+            (moved_by(lambda random, n: (moves(random, n), random.integers(-2, 2, n))),
+             "moved right by 2"),
+            (moved_by(to_both_or_across), "of their 25 combinations"),
+            (moved_by(often_together), "can be told"), (in_pairs, "Neighbours"),
+            (moved_by(down_by_place), "the place in the batch"),
+            (lambda images, random: augmented(images, random, chance=0.5 * (len(images) > 1)),
+             "batch of one image"),
+            (lambda images, random: augmented(images, random, most=2 * (len(images) > 1)),
+             "batch of one image"),
+            (functools.partial(augmented, upper=2), "more than 2 pixels"),
+            (functools.partial(augmented, chance=0.8), "about half"),
             (functools.partial(augmented, mode="wrap"), "np.roll"),
             (functools.partial(augmented, mode="reflect"), "filled from the image"),
             (functools.partial(augmented, constant_values=255), "black in the free places"),
@@ -547,6 +623,10 @@ ANSWERS = {
             (functools.partial(cycle, first=0.9), "much lower"),
             (functools.partial(cycle, share=0), "much lower"),
             (functools.partial(cycle, share=0.5), "after 30 %"),
+            (functools.partial(bent, at=0.2), "falls before"),
+            (functools.partial(bent, at=0.6), "rises again"),
+            (with_a_step, "does not fall from"), (with_a_jump, "does not rise up to"),
+            (lambda steps, highest: 0.97 * cycle(steps, highest), "as the highest rate"),
             (functools.partial(cycle, share=0.7), "after 30 %"), (stays_on_top, "after 30 %"),
             (functools.partial(cycle, extra=1), "one for each step"),
             (functools.partial(cycle, last=0.1), "nearly 0"),
@@ -577,6 +657,7 @@ ANSWERS = {
         ],
         wrong=[
             (colleague((0.99, 0.99)), "61% of the value"), (colleague((0.9, 0.99)), "61%"),
+            (colleague((0.96, 0.96)), "13% of the value"),
             (own_blocks(momentum=0.99), "61% of the value"),
             (colleague(shared=True), "two places"),
             (colleague((0.99, 0.99), shared=True), "two places"),
@@ -592,6 +673,7 @@ ANSWERS = {
     "complete": Answers(
         right=[
             usual(), usual(L.Dense(16, activation="relu"), L.Dropout(0.1), L.Dense(5)),
+            photos(*norm(8), L.SpatialDropout2D(0.2), *norm(8), L.GlobalMaxPooling2D(), L.Dense(5)),
             usual(rate=MyCycle()), usual(first=[L.BatchNormalization(), L.RandomRotation(0.1)]),
             ready(Photos()), residual(), all_convolutions(), blocks_of_blocks(),
             plus(), own_blocks_for_photos(),

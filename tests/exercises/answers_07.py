@@ -285,6 +285,13 @@ def without_its_weights(network, classes):
     return transferred()(keras.models.clone_model(network), classes)
 
 
+def frozen_after_a_step(network, classes):
+    model = transferred(frozen=False)(network, classes)
+    model.train_on_batch(np.zeros((8, 12, 12, 3), "uint8"), np.arange(8) % classes)
+    network.trainable = False
+    return model
+
+
 def thawed_after_compile(network, classes):
     model = transferred()(network, classes)
     network.trainable = True
@@ -335,6 +342,11 @@ def tuned_from_the_end(model, network):
     for layer in network.layers:
         if type(layer).__name__ == "BatchNormalization":
             layer.trainable = False
+
+
+def with_the_same_loss(model, network):
+    tuned(compile_=False)(model, network)
+    model.compile(keras.optimizers.Adam(3e-5), model.loss)
 
 
 def as_it_stood(model, network):
@@ -519,7 +531,7 @@ PAGE = write_page(MODEL, ROOM / "model.html", PIXELS)
 OTHER = keras.models.clone_model(MODEL)
 note_trained_on(OTHER, trained_on(MODEL))
 OTHER_PAGE = write_page(OTHER, ROOM / "other.html", PIXELS)
-SOFTMAX = keras.Sequential([MODEL, L.Softmax()])
+SOFTMAX = keras.Sequential([MODEL, L.Dropout(0.9), L.Softmax()])
 CUT = ROOM / "cut.tflite"
 CUT.write_bytes(LITERT.read_bytes()[:500])
 NO_MODEL = ROOM / "no_model.html"
@@ -538,7 +550,7 @@ def taken(**changes):
 
 ANSWERS = {
     "folder": Answers(
-        right=[FINE, str(FINE), Text(FINE), DARK, f"{FINE}/"],
+        right=[FINE, str(FINE), Text(FINE), DARK, f"{FINE}/", folder_with("five", each=5)],
         wrong=[
             (folder_with("cut", {"$5/cut.jpg": (FINE / "$5/0.jpg").read_bytes()[:300]}),
              "truncated (1)"),
@@ -600,6 +612,8 @@ ANSWERS = {
             ((83.3333333, (2 / 3, 2), "c"), "That is the accuracy"),
             ((1 / 3, (2 / 3, 2), "c"), "recall of the boots"),
             ((4 / 3, (2 / 3, 2), "c"), "sum of the two recalls"),
+            ((1.0, (2 / 3, 2), "c"), "recall of the bags"),
+            ((0.5, (2 / 3, 2), "c"), "names everything a bag"),
             ((2 / 3, (1, 3), "c"), "mean weight"), ((2 / 3, (1 / 3, 1), "c"), "below 1"),
             ((2 / 3, (0.75, 0.25), "c"), "shares of the photos"),
             ((2 / 3, (2, 2 / 3), "c"), "their order is not"),
@@ -619,6 +633,7 @@ ANSWERS = {
         ],
         wrong=[
             (transferred(frozen=False), "stay as they are"), (all_but_norms, "stay as they are"),
+            (frozen_after_a_step, "before `compile` or after"),
             (thawed_after_compile, "stay as they are"), (everything_frozen, "Nothing in your"),
             (transferred(before=[lambda: L.Rescaling(1 / 255)]), "from 0 to 255"),
             (transferred(after=[lambda: L.Dense(7, activation="relu")]), "one layer"),
@@ -636,10 +651,13 @@ ANSWERS = {
         ],
     ),
     "fine_tune": Answers(
-        right=[tuned(), tuned_by_names, tuned_by_schedule, tuned_from_the_end],
+        right=[
+            tuned(), tuned_by_names, tuned_by_schedule, tuned_from_the_end, with_the_same_loss,
+        ],
         wrong=[
             (as_it_stood, "goes on with the step"), (tuned(compile_=False), "goes on with the"),
             (tuned(norms=True), "batch normalisation block_16"), (tuned(rate=0.003), "is 0.003"),
+            (tuned(rate=0.00015), "is 0.00015"),
             (tuned(learn=("block", "head")), "block_15_project learns too"),
             (tuned(learn=("head",)), "block_16_project is as it was"),
             (tuned(learn=("none",)), "is as it was"), (tuned(last=False), "new last layer"),
@@ -711,7 +729,12 @@ ANSWERS = {
             taken(model=SOFTMAX), taken(litert=SMALLER),
         ],
         wrong=[
-            (taken(model=OTHER), "answers otherwise than the model"),
+            (taken(model=OTHER), "litert: the file answers otherwise than the model"),
+            (taken(model=keras.Sequential([MODEL, L.Rescaling(-1.0)])), "names 24 differently"),
+            (taken(model=keras.Sequential([MODEL, L.Dense(4)]), class_names=[*NAMES, "bag"]),
+             "made of another model"),
+            (taken(model=keras.Sequential([keras.Input((8, 8, 3)), L.Conv2D(3, 1)])),
+             "a number for each class"),
             (taken(model="own.keras"), "model: expected your model"),
             (taken(images=PIXELS[0]), "images: expected photos"),
             (taken(images=PIXELS[:, :4]), "the model refuses them"),

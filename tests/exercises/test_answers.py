@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib
 import sys
+import warnings
 from pathlib import Path
 
 import keras
+import numpy as np
 import pytest
 import torch
 
@@ -74,12 +76,39 @@ def test_an_empty_place_is_not_called_wrong(exercise_and_answers):
     assert " ".join(exercise.hints[0].split()) in message
 
 
+def test_the_code_to_begin_with_is_not_called_wrong(exercise_and_answers):
+    exercise, names = exercise_and_answers[0], {}
+    if exercise.stub.startswith("def ") and exercise.stub.endswith("..."):
+        exec(exercise.stub, names)
+        assert said(exercise, names[exercise.name])[0] == OPEN
+
+
 def test_no_message_tells_the_answer(exercise_and_answers):
     """The line of code that solves it stands in no message."""
     exercise, answers = exercise_and_answers
     line = exercise.code.splitlines()[-1].partition(" = ")[2]
     for answer, _ in answers.wrong:
         assert len(line) < 5 or line not in said(exercise, answer)[1]
+
+
+def test_a_check_leaves_the_model_as_it_was():
+    one, six = importlib.import_module("answers_01"), importlib.import_module("answers_06")
+    model, module, compiled = one.in_keras(), one.in_torch().train(), six.usual()
+    before = model.get_weights()
+    for sheet, answer in (("01", model), ("01", module), ("06", compiled)):
+        name = "small" if sheet == "01" else "complete"
+        assert said(getattr(SHEETS[sheet], name), answer)[0] == CORRECT
+    assert all(map(np.array_equal, before, model.get_weights()))
+    assert module.training
+    assert int(compiled.optimizer.iterations) == 0
+
+
+def test_a_loss_that_keras_repairs_is_told_where_warnings_are_left_out():
+    answers = importlib.import_module("answers_01")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        state, message = said(SHEETS["01"].loss, answers.keras_softmax_twice)
+    assert (state, "nobody would warn" in message) == (WRONG, True)
 
 
 @pytest.mark.parametrize("number", SHEETS)

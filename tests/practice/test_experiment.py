@@ -19,8 +19,8 @@ from scipy import stats
 
 from helpers import compare_variant, experiments, forget_experiments
 from helpers.basics.errors import DamagedFileError, UsageError
-from helpers.practice import experiment, log
 from helpers.datasets.load import load_dataset
+from helpers.practice import experiment, log
 from helpers.practice.comparison import (
     MOST_SEEDS,
     Comparison,
