@@ -51,6 +51,7 @@ PAIRS = [
 ]  # fmt: skip
 OTHER = {one: two for pair in PAIRS for one, two in (pair, pair[::-1])}
 OTHER |= {ast.FloorDiv: ast.Mult, ast.Mod: ast.Mult, ast.Pow: ast.Mult}
+OF_ALL_MODULES = ["test_safety.py"]  # reads the code of all modules, and runs none of it
 CONDITIONAL = ast.If | ast.IfExp | ast.While
 # Their lists and tuples of plain values are made-up cases, and so are their draws: another number
 # is another case.
@@ -177,14 +178,15 @@ def sample(lists: dict, modules: list[str], size: int, seed: int) -> list[Fault]
 def tests_of(module: str, lists: dict) -> list[str]:
     """The test files of a module, those of its own room first."""
     room = module.split("/")[0]
-    rooms = (PROJECT / "tests" / each for each in (room, *lists["tests"].get(room, [])))
-    paths = [path for each in rooms for path in sorted(each.glob("test_*.py"))]
-    return [path.relative_to(PROJECT).as_posix() for path in (*paths, *_of_all_modules())]
+    found = [_test_files(each) for each in (room, *lists["tests"].get(room, []), *OF_ALL_MODULES)]
+    return list(dict.fromkeys(sum(found, [])))
 
 
-def _of_all_modules() -> list[Path]:
-    """The tests that read the code of all modules, and run none of it."""
-    return [path for path in [PROJECT / "tests" / "test_safety.py"] if path.exists()]
+def _test_files(place: str) -> list[str]:
+    """Those of a folder, or the one file; none where there is no such place."""
+    path = PROJECT / "tests" / place
+    paths = sorted(path.glob("test_*.py")) if path.is_dir() else filter(Path.exists, [path])
+    return [each.relative_to(PROJECT).as_posix() for each in paths]
 
 
 class Reach(NamedTuple):
@@ -277,11 +279,10 @@ class Copy:
 def run(faults: list[Fault], lists: dict, first: int = 1) -> float:
     """Try every fault, say of each whether it is caught; give back the share that is."""
     free: Queue[Copy] = Queue()
-    files = sorted(
-        path.relative_to(PROJECT).as_posix()
-        for path in [*(PROJECT / "tests").glob("*/test_*.py"), *_of_all_modules()]
-        if path.parent.name != "browser"
-    )
+    folders = [path.name for path in (PROJECT / "tests").iterdir() if path.name != "browser"]
+    beside = [each for places in lists["tests"].values() for each in places]
+    places = {*filter(lambda name: "." not in name, folders), *beside, *OF_ALL_MODULES}
+    files = sorted({file for place in places for file in _test_files(place)})
 
     def with_a_copy(method: Callable, *values: object) -> object:
         copy = free.get()
