@@ -62,7 +62,6 @@ def in_srgb(
     if image.format == "PNG" and layout in OTHER_HALF:
         halves.append(other := reopened())
         other.tile = [other.tile[0]._replace(args=OTHER_HALF[layout])]
-        other.load()
     if image.format == "BMP" and image.mode == "RGBA" and not image.getchannel("A").getbbox():
         halves = [image.convert("RGB")]  # no program takes alpha that is 0 everywhere for that
     pixels, remarks = _in_pieces(halves, layout, image.info.get("icc_profile"))

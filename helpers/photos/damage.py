@@ -31,8 +31,10 @@ def ends_in_zeros(file: BinaryIO) -> bool:
     file.seek(4)
     head = file.read(12)
     end = int.from_bytes(head[:4], "little") + 8
-    file.seek(max(end - ZEROS, 0))
-    return end > 2 * ZEROS and head[8:] in (b"VP8 ", b"VP8L") and not any(file.read(ZEROS))
+    if end <= 2 * ZEROS or head[8:] not in (b"VP8 ", b"VP8L"):
+        return False
+    file.seek(end - ZEROS)
+    return not any(file.read(ZEROS))
 
 
 def all_bytes(file: BinaryIO) -> bytes:

@@ -128,9 +128,11 @@ def from_pillow(image: Image.Image) -> tuple[np.ndarray, list[Remark]]:
 
 def _unread(image: Image.Image) -> BinaryIO | None:
     """The bytes of the file of an image that was opened, and nothing else done with it."""
-    source = getattr(image, "fp", None)
-    later_frame = image.tell() > 0  # the file would give the first one
-    if not getattr(image, "tile", None) or source is None or later_frame:
+    if not getattr(image, "tile", None):
+        return None
+    if (source := image.fp) is None:
+        raise Refused("damaged", "It was closed before its pixels were read.")
+    if image.tell() > 0:  # of several pictures a later one; the file would give the first
         return None
     place = source.tell()
     source.seek(0)

@@ -85,8 +85,7 @@ def in_processes(
     size = max(round(SECONDS_A_CHUNK / seconds_each), 1)
     chunks = ((start, items[start : start + size]) for start in range(0, len(items), size))
     processes = usable_cores() if seconds_each * len(items) > WORTH_PROCESSES else 1
-    if processes > 1:
-        processes = max(min(processes, int(available_memory() / MOST_MEMORY)), 1)
+    processes = max(min(processes, int(available_memory() / MOST_MEMORY)), 1)
     # tqdm's own setting, which the check of the lessons has: a bar is no output to compare.
     delay = float(os.environ.get("TQDM_DELAY", "1"))
     bar = tqdm(total=len(items), desc=doing, unit=" files", delay=delay, disable=not progress)

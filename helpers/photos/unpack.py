@@ -17,10 +17,8 @@ import stat
 import tempfile
 import unicodedata
 import zipfile
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
 
 from helpers.basics.errors import CourseError, DamagedFileError, MissingFileError, UsageError
 from helpers.basics.files import as_path, check_free_space, storage_errors_in_words
@@ -100,7 +98,6 @@ def unpack_photos(archive: str | os.PathLike, folder: str | os.PathLike) -> Path
 
 def _unpack(archive: Path, beside: Path) -> None:
     target = beside / "photos"
-    target.mkdir()
     try:
         with zipfile.ZipFile(archive) as file:
             places = _checked(file, archive)
@@ -109,7 +106,7 @@ def _unpack(archive: Path, beside: Path) -> None:
             for member, place in places.items():
                 path = target.joinpath(*place.parts)
                 path.parent.mkdir(parents=True, exist_ok=True)
-                with _read(file, member, archive) as source, path.open("xb") as copy:
+                with file.open(member) as source, path.open("xb") as copy:
                     shutil.copyfileobj(source, copy)
     except CourseError:
         raise
@@ -117,17 +114,6 @@ def _unpack(archive: Path, beside: Path) -> None:
         if isinstance(error, OSError) and error.errno != errno.EINVAL:  # of the disk
             raise
         raise _damaged(archive, error) from error
-
-
-@contextlib.contextmanager
-def _read(file: zipfile.ZipFile, member: zipfile.ZipInfo, archive: Path) -> Iterator[BinaryIO]:
-    """A file of the archive, opened."""
-    try:
-        source = file.open(member)
-    except OSError as error:  # a place in the file that cannot be
-        raise _damaged(archive, error) from error
-    with source:
-        yield source
 
 
 def _damaged(archive: Path, error: Exception) -> DamagedFileError:

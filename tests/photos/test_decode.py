@@ -28,6 +28,7 @@ import pytest
 from made_images import (
     ADOBE,
     NOISE,
+    WIDE,
     chunk,
     encoded,
     fill,
@@ -144,6 +145,8 @@ UNUSABLE = [
     (".a.jpg.icloud", b"bplist00" + bytes(50), "iCloud placeholder"),
     ("a.webp", encoded(photo(1, 200), "WEBP", quality=95)[:-3000] + bytes(3000), "truncated"),
     ("a.webp", encoded(NOISE, "WEBP", lossless=True)[:-3000] + bytes(3000), "truncated"),
+    ("a.webp", encoded(NOISE, "WEBP")[:-4], "truncated"),
+    ("a.webp", encoded(NOISE, "WEBP")[:20].ljust(len(encoded(NOISE, "WEBP")), b"\xff"), "damaged"),
     ("a.jpg.part", encoded(NOISE, "JPEG")[:-600], "unfinished download"),
     ("a.JPG.crdownload", b"", "unfinished download"),
     ("Unconfirmed 7.crdownload", encoded(NOISE, "PNG")[:-600], "unfinished download"),
@@ -183,6 +186,8 @@ NOTED = [
     ("a.png", Image.fromarray(COLOURS // 8), "very dark"),
     ("a.png", photo(3).point(lambda value: value // 8), "very dark"),
     ("a.png", photo(3).point(lambda value: 128 + value // 64), "blank"),
+    ("a.png", Image.merge("RGB", [photo(3).getchannel(0).point(lambda value: 200 + value // 64),
+                                  *2 * [Image.new("L", (160, 160))]]), "blank"),
     *((f"a{number}.jpg", encoded(photo(number, 400).filter(ImageFilter.GaussianBlur(12)), "JPEG"),
        "blurred") for number in range(3)),
     ("a.png", picture(50, (64, 64)).filter(ImageFilter.GaussianBlur(8)), "blurred"),
@@ -208,14 +213,18 @@ OTHERS = [
 class TestSingleFiles:
     @pytest.mark.parametrize("odd", [None, (0, 0), (5, 9), (11, 15)])
     def test_that_all_has_one_colour_is_said_where_a_file_is_decoded_alone(self, tmp_path, odd):
-        image = Image.new("RGB", (12, 16), (7, 8, 9))
+        image = Image.new("RGB", (13, 16), (7, 8, 9))
         if odd:
             image.putpixel(odd, (7, 8, 10))
         image.save(tmp_path / "a.png")
         pixels, remarks = decode.decoded(tmp_path / "a.png")
-        assert pixels.shape == (16, 12, 3)
+        assert pixels.shape == (16, 13, 3)
         expected = [] if odd else [("blank", "All of it has the colour (7, 8, 9).")]
         assert remarks == expected
+
+    def test_what_is_wrong_with_its_name_comes_first(self, tmp_path):
+        path = write(tmp_path / "a.jpg", encoded(Image.new("RGB", (16, 16)), "PNG"))
+        assert [kind for kind, _ in decode.decoded(path)[1]] == ["wrong ending", "blank"]
 
     @pytest.mark.parametrize("size", [(8, 64), (64, 8), (4, 4)])
     def test_eight_times_as_long_as_wide_is_not_very_long(self, photos, size):
@@ -275,6 +284,11 @@ class TestSingleFiles:
         whole = head + b"\1" * (length - len(head) - zeros) + bytes(zeros)
         assert damage.ends_in_zeros(io.BytesIO(whole)) is empty
 
+    def test_how_dark_a_very_dark_picture_is(self, photos):
+        write(photos / "cat" / "a.png", photo(3).point(lambda value: value // 8))
+        [note] = check_folder(photos).notes
+        assert note.cause.startswith("The brightest of its 64 parts has a mean of ")
+
     def test_zeros_behind_the_picture_are_no_fault(self, photos):
         padded = encoded(photo(1, 200), "WEBP", exif=EXIF.tobytes() + bytes(3000))
         write(photos / "cat" / "new.webp", padded)
@@ -332,7 +346,10 @@ class TestSingleFiles:
         write(photos / "cat" / "a.gif", encoded(picture(50), "GIF"))
         report = check_folder(photos)
         assert [finding.path for finding in report.problems] == ["cat/a.gif"]
-        assert report.problems[0].kind in ("damaged", "truncated")
+        [problem] = report.problems
+        if problem.kind != "truncated":
+            assert problem.kind == "damaged"
+            assert (str(error) or type(error).__name__) in problem.cause
 
     def test_exif_data_that_nothing_can_read_cost_only_a_note(self, photos, monkeypatch):
         def getexif(image):
@@ -359,10 +376,14 @@ class TestSingleFiles:
         assert found(report) == [("cat/a.gif", "unreadable", "problem")]
         assert "The system says: Input/output error." in report.problems[0].cause
 
-    @pytest.mark.parametrize("kind", ["GIF", "WEBP"])
+    @pytest.mark.parametrize("kind", ["GIF", "WEBP", "GIF cut short"])
     def test_damage_behind_the_first_picture_of_an_animation(self, photos, kind):
+        kind, *cut_short = kind.split(maxsplit=1)
         content = bytearray(animation(kind))
-        content[-40:-20] = bytes(20)
+        if cut_short:
+            content = content[: content.rindex(b"!\xf9\x04") + 11]
+        else:
+            content[-40:-20] = bytes(20)
         write(photos / "cat" / f"a.{kind.lower()}", bytes(content))
         assert found(check_folder(photos)) == [(f"cat/a.{kind.lower()}", "animated", "note")]
 
@@ -385,6 +406,14 @@ class TestSingleFiles:
         assert found(report) == [("cat/bomb.png", "too many pixels", "problem")]
         assert after - before < 50_000  # kB; decoded it would be 800 MB and more
 
+    @pytest.mark.parametrize(("most", "shown"), [(40_000, True), (39_999, False)])
+    def test_an_unfinished_download_of_one_is_not_shown(self, photos, monkeypatch, most, shown):
+        monkeypatch.setattr(decode, "MAX_PIXELS", most)
+        write(photos / "cat" / "a.png.part", encoded(photo(1, 200))[:-600])
+        report = check_folder(photos)
+        assert found(report) == [("cat/a.png.part", "unfinished download", "problem")]
+        assert ("<img" in report._repr_html_()) == shown
+
     def test_pillows_own_settings_stay(self, photos):
         write(photos / "cat" / "a.jpg", encoded(NOISE, "JPEG")[:-300])
         before = (Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES)
@@ -405,6 +434,7 @@ EXIF[0x010F] = "a maker of cameras"
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 GREY = profile(1.0, [], b"GRAY")
 SWAPPED = profile(2.2, [[0.9, 0.1, 0.1]] * 3)  # its white is pink
+DARKENED = profile(2.2, [[part / 2 for part in colour] for colour in WIDE])  # its white is grey
 NOT_PLAIN = [
     {"exif": EXIF}, {"icc_profile": SRGB}, {"xmp": b"words"},
 ]  # fmt: skip
@@ -569,9 +599,10 @@ class TestPixels:
     def test_sixteen_bits_a_colour_are_rounded_too(self, tmp_path, colour, samples):
         values = np.random.default_rng(colour).integers(0, 65_536, (9, 9, samples))
         values[0, 0] = 0x00FF  # 0 where it is cut, 1 where it is rounded
-        if colour > 2:
-            values[..., -1] = 65_535
         expected = np.round(values[..., : 3 if samples > 2 else 1] / 257)
+        if colour > 2:  # all is opaque, but for one dot
+            values[..., -1] = 65_535
+            values[4, 4, -1], expected[4, 4] = 0, 255
         shown = pixels_of(tmp_path, "a.png", png(values, 16, colour))
         np.testing.assert_array_equal(shown, np.broadcast_to(expected, (9, 9, 3)))
 
@@ -602,7 +633,13 @@ class TestPixels:
         content = encoded(photo(1, 64).convert("RGBA"), icc_profile=ADOBE)
         whole = pixels_of(tmp_path, "a.png", content)
         monkeypatch.setattr(colours_module, "PIXELS_AT_ONCE", 64 * 5)
+        heights, piece = [], colours_module._colours_and_alpha
+        monkeypatch.setattr(
+            colours_module, "_colours_and_alpha",
+            lambda parts, layout: [heights.append(parts[0].height), piece(parts, layout)][1],
+        )  # fmt: skip
         np.testing.assert_array_equal(pixels_of(tmp_path, "a.png", content), whole)
+        assert heights == [5] * 12 + [4]
 
     def test_cmyk(self, tmp_path):
         # No cyan, all magenta and yellow, no black: red.
@@ -665,6 +702,14 @@ class TestProfiles:
         shown = pixels_of(tmp_path, f"a.{kind.lower()}", content)
         np.testing.assert_array_equal(shown, by_littlecms(content, GREY))
 
+    def test_one_that_leaves_greys_alone_is_used_too(self, tmp_path):
+        """As those of many screens, whose red or green only is another one."""
+        swapped = SRGB.replace(b"rXYZ", b"tmp ").replace(b"gXYZ", b"rXYZ").replace(b"tmp ", b"gXYZ")
+        content = encoded(NOISE, icc_profile=swapped)
+        shown = pixels_of(tmp_path, "a.png", content)
+        np.testing.assert_array_equal(shown, by_littlecms(content, swapped))
+        assert abs(shown.astype(int) - np.asarray(NOISE)).max() > 100
+
     def test_what_is_srgb_already_keeps_every_pixel(self, tmp_path):
         content = encoded(NOISE, icc_profile=SRGB)
         np.testing.assert_array_equal(pixels_of(tmp_path, "a.png", content), np.asarray(NOISE))
@@ -674,7 +719,9 @@ class TestProfiles:
         shown = pixels_of(tmp_path, "a.png", encoded(image, icc_profile=ADOBE))
         assert (shown == 255).all()
 
-    @pytest.mark.parametrize("broken", [b"x" * 300, ADOBE[:200], GREY, b"", SWAPPED], ids=len)
+    @pytest.mark.parametrize(
+        "broken", [b"x" * 300, ADOBE[:200], GREY, b"", SWAPPED, DARKENED], ids=len
+    )
     def test_one_that_is_no_use_costs_no_pixel(self, tmp_path, broken):
         content = encoded(NOISE, icc_profile=broken)
         np.testing.assert_array_equal(pixels_of(tmp_path, "a.png", content), np.asarray(NOISE))
@@ -701,6 +748,27 @@ def test_a_brightness_near_that_of_screens_is_theirs(tmp_path, gamma, kinds):
     chunks = chunk(b"gAMA", struct.pack(">I", round(100_000 * gamma)))
     path = write(tmp_path / "a.png", png(COLOURS, 8, 2, chunks))
     assert [kind for kind, _ in decode.decoded(path, thorough=True)[1]] == kinds
+
+
+@pytest.mark.parametrize(
+    ("red", "kinds"), [(64_000, []), (64_900, []), (65_100, ["other colours"])]
+)
+def test_colours_near_those_of_screens_are_theirs(tmp_path, red, kinds):
+    places = (31_270, 32_900, red, 33_000, 30_000, 60_000, 15_000, 6_000)
+    chunks = chunk(b"cHRM", struct.pack(">8I", *places))
+    path = write(tmp_path / "a.png", png(COLOURS, 8, 2, chunks))
+    assert [kind for kind, _ in decode.decoded(path, thorough=True)[1]] == kinds
+
+
+@pytest.mark.parametrize(
+    "content",
+    [png(COLOURS, 8, 2, chunk(b"cICP", bytes((1, 13, 0, 1)))),
+     png(COLOURS, 8, 2, chunk(b"sRGB", b"\0") + chunk(b"gAMA", struct.pack(">I", 100_000))),
+     encoded(picture(50), "WEBP", exif=INTEROP, icc_profile=ADOBE)],
+    ids=["cICP of sRGB", "sRGB beside gAMA", "profile beside EXIF"],
+)  # fmt: skip
+def test_colours_that_are_told_in_another_way_too(tmp_path, content):
+    assert decode.decoded(write(tmp_path / "a", content))[1][1:] == []  # but for its ending
 
 
 class TestBesideThePicture:
@@ -748,6 +816,15 @@ class TestBesideThePicture:
         assert b"JFIF" in whole
         assert b"JFIF" in first
 
+    def test_what_is_about_the_picture_is_left_out_one_by_one(self):
+        """JFIF, then Adobe, then the profile, and which side is up as the last."""
+        markers, whole = (0xE0, 0xE1, 0xE2, 0xEE, 0xEF, 0xFE), encoded(photo(1), "JPEG")
+        for marker in markers:
+            whole = with_segment(whole, marker, bytes([marker]) * 50)
+        steps = [bare.read() for bare in damage.without_extras(io.BytesIO(whole), "JPEG")]
+        kept = [[marker for marker in markers if bytes([marker]) * 50 in step] for step in steps]
+        assert kept == [[0xE0, 0xE1, 0xE2, 0xEE], [0xE1, 0xE2, 0xEE], [0xE1, 0xE2], [0xE1], []]
+
     @pytest.mark.parametrize(("marker", "data"), [(0xEE, b"Adobe\0"), (0xE0, b"JFIF\0\1")])
     def test_short_segments_of_a_jpeg(self, tmp_path, marker, data):
         whole = encoded(photo(1), "JPEG", exif=EXIF)
@@ -777,12 +854,34 @@ class TestCorruptJpeg:
         assert [kind for kind, _ in remarks] == ["extra data"]
         np.testing.assert_array_equal(pixels, by_pillow(path))
 
+    def test_but_not_where_they_may_be_of_the_picture(self, tmp_path):
+        whole = encoded(NOISE, "JPEG")
+        path = write(tmp_path / "a.jpg", whole[:-2] + b"not zeros at all" + whole[-2:])
+        with pytest.raises(remarks_module.Refused, match="Its picture is damaged"):
+            decode.decoded(path)
+
     @pytest.mark.parametrize("options", PLAIN, ids=repr)
     def test_whole_files_are_never_called_corrupt(self, tmp_path, options):
         for number in range(5):
             image = photo(number, 100 + number)
             path = write(tmp_path / "a.jpg", encoded(image, "JPEG", **options) + b"a film")
             assert decode.decoded(path)[1] == []
+
+
+def test_a_system_that_gives_less_than_is_asked_for(tmp_path, monkeypatch):
+    read = os.read
+    monkeypatch.setattr(os, "read", lambda descriptor, size: read(descriptor, size // 2))
+    path = write(tmp_path / "a.png", picture(50))
+    np.testing.assert_array_equal(decode.decoded(path)[0], COLOURS)
+
+
+def test_checksums_are_compared_where_a_file_is_looked_at_thoroughly(tmp_path):
+    content = bytearray(encoded(picture(50)))
+    content[-13] ^= 1  # in that of the pixels
+    path = write(tmp_path / "a.png", bytes(content))
+    np.testing.assert_array_equal(decode.decoded(path)[0], COLOURS)
+    with pytest.raises(remarks_module.Refused):
+        decode.decoded(path, thorough=True)
 
 
 def test_no_file_stays_open(tmp_path):
@@ -798,14 +897,21 @@ def test_no_file_stays_open(tmp_path):
 
 
 class TestLargePhotos:
-    def test_more_pixels_than_usual_are_read_at_half_the_size(self, tmp_path, monkeypatch):
-        path = write(tmp_path / "a.jpg", encoded(photo(1, 200), "JPEG", exif=EXIF))
+    @pytest.mark.parametrize("options", [{}, {"exif": EXIF}], ids=["plain", "with frills"])
+    def test_more_pixels_than_usual_are_read_at_half_the_size(self, tmp_path, monkeypatch, options):
+        path = write(tmp_path / "a.jpg", encoded(photo(1, 200), "JPEG", **options))
         whole = Image.open(path).reduce(2)
-        monkeypatch.setattr(decode, "MAX_PIXELS", 30_000)
-        monkeypatch.setattr(decode, "MAX_HALVED_PIXELS", 50_000)
+        monkeypatch.setattr(decode, "MAX_PIXELS", 39_999)
+        monkeypatch.setattr(decode, "MAX_HALVED_PIXELS", 40_000)
         pixels, remarks = decode.decoded(path)
         assert (pixels.shape, remarks) == ((100, 100, 3), [])
         assert abs(pixels.astype(int) - np.asarray(whole)).mean() < 2
+
+    @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+    def test_as_many_as_usual_stay_as_they_are(self, tmp_path, monkeypatch, kind):
+        path = write(tmp_path / "a", encoded(photo(1, 200), kind, exif=EXIF))
+        monkeypatch.setattr(decode, "MAX_PIXELS", 40_000)
+        assert decode.decoded(path)[0].shape == (200, 200, 3)
 
     def test_one_made_for_printing_too(self, tmp_path, monkeypatch):
         path = write(tmp_path / "a.jpg", encoded(photo(1, 200).convert("CMYK"), "JPEG"))
@@ -828,11 +934,24 @@ class TestLargePhotos:
         with pytest.raises(remarks_module.Refused, match="too many pixels"):
             decode.decoded(path)
 
-    def test_no_more_processes_than_the_memory_has_place_for(self, monkeypatch):
-        monkeypatch.setattr(processes, "available_memory", lambda: 1.5 * processes.MOST_MEMORY)
-        results = []
-        in_processes(process_and_items, range(20), "try", False, results.append, 4e6)
-        assert {process for process, _ in results} == {os.getpid()}
+    @pytest.mark.parametrize(
+        ("cores", "memory", "files", "others"),
+        [(8, 2.5, 20, [1]), (8, 1.5, 20, []), (2, 1.5, 20, []), (8, 0.5, 20, []), (8, 9, 0, [])],
+    )
+    def test_no_more_processes_than_the_memory_has_place_for(
+        self, monkeypatch, cores, memory, files, others
+    ):
+        def refused(count: int) -> None:
+            started.append(count)
+            raise ZeroDivisionError
+
+        started = []
+        monkeypatch.setattr(processes, "usable_cores", lambda: cores)
+        monkeypatch.setattr(processes, "available_memory", lambda: memory * processes.MOST_MEMORY)
+        monkeypatch.setattr("loky.ProcessPoolExecutor", refused)
+        with contextlib.suppress(ZeroDivisionError):
+            in_processes(lambda *_: None, range(files), "try", False, lambda _: None, 4e6)
+        assert started == others
 
 
 class TestThreads:
@@ -922,11 +1041,24 @@ class TestManyFiles:
         assert len({process for process, _ in results} - {os.getpid()}) >= 1
         assert all(len(items) == 1 for _, items in results)
 
+    def test_a_bar_ends_with_the_last_file(self, monkeypatch, capfd):
+        monkeypatch.setenv("TQDM_DELAY", "0")
+        in_processes(lambda *_: None, range(1_000), "try", True, lambda _: None, 0)
+        assert "1000/1000" in capfd.readouterr().err
+
     @pytest.mark.parametrize("at_work", ["this", "another"])
     def test_an_error_comes_through_as_it_is(self, at_work):
         work = partial(refuse, 0 if at_work == "this" else os.getpid())
         with pytest.raises(FolderError, match="^no$"):
             in_processes(work, range(MANY), "try", False, lambda _: None, 0)
+
+    def test_another_thread_may_ask_for_it(self):
+        results = []
+        arguments = (process_and_items, range(60), "try", False, results.append, 4e6)
+        thread = threading.Thread(target=in_processes, args=arguments)
+        thread.start()
+        thread.join()
+        assert [item for _, items in results for item in items] == list(range(60))
 
     def test_where_other_processes_are_killed_this_one_does_their_work(self, recwarn):
         results = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import stat
 import zipfile
@@ -41,11 +42,12 @@ def unpacked(folder: Path) -> dict[str, bytes]:
 
 
 def test_the_files_come_out_as_they_were(tmp_path):
-    members = {"cat/1.png": PHOTO, "고양이 🐱/$5 _.png": PHOTO, "notes.txt": b"words"}
+    names = ("cat/1.png", "train/cat/2.png", "고양이 🐱/$5 _.png", "├⌐.png", "COM10.png")
+    members = dict.fromkeys((*names, f"{'x' * 251}.png"), PHOTO) | {"notes.txt": b"words"}
     left = {"__MACOSX/cat/._1.png": b"x", "cat/.DS_Store": b"x", "cat/Thumbs.db": b"x"}
     archive = packed(tmp_path / "photos.zip", members | left, how=zipfile.ZIP_DEFLATED)
-    folder = unpack_photos(archive, tmp_path / "there" / "photos")
-    assert folder == tmp_path / "there" / "photos"
+    folder = unpack_photos(archive, tmp_path / "over" / "there" / "photos")
+    assert folder == tmp_path / "over" / "there" / "photos"
     assert unpacked(folder) == members
     assert [path.name for path in folder.parent.iterdir()] == ["photos"]
 
@@ -89,6 +91,7 @@ def _with_plain_name(path: Path, name: bytes) -> Path:
         ("..\\evil.png", "leads out of its folder"),
         ("shot 12:30.png", "not every system takes"),
         ("cat/CON.jpg", "not every system takes"),
+        ("cat/com1.jpg", "not every system takes"),
         ("cat./1.png", "not every system takes"),
         ("x" * 300, "not every system takes"),
         ("cat", "is a file and a folder"),
@@ -183,12 +186,31 @@ def test_too_many_files_and_no_room(tmp_path, monkeypatch):
     monkeypatch.setattr("helpers.photos.unpack.MOST_FILES", 1)
     with pytest.raises(DamagedFileError, match="2 files"):
         unpack_photos(archive, tmp_path / "photos")
-    monkeypatch.undo()
+    monkeypatch.setattr("helpers.photos.unpack.MOST_FILES", 2)
     full = type("Usage", (), {"free": 10})
     monkeypatch.setattr("shutil.disk_usage", lambda path: full)
     with pytest.raises(StorageError, match="free disk for the photos"):
         unpack_photos(archive, tmp_path / "photos")
     assert not (tmp_path / "photos").exists()
+
+
+def test_a_disk_that_fills_up_meanwhile(tmp_path, monkeypatch):
+    def full(*_) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    archive = packed(tmp_path / "photos.zip", {"a/1.png": PHOTO})
+    monkeypatch.setattr("shutil.copyfileobj", full)
+    with pytest.raises(StorageError, match="the disk is full"):
+        unpack_photos(archive, tmp_path / "photos")
+    assert [path.name for path in tmp_path.iterdir()] == ["photos.zip"]
+
+
+@pytest.mark.parametrize(("not_suspect", "expansion"), [(0, 100), (len(PHOTO), 0)])
+def test_at_the_limits_of_what_photos_unpack_to(tmp_path, monkeypatch, not_suspect, expansion):
+    monkeypatch.setattr("helpers.photos.unpack.NOT_SUSPECT", not_suspect)
+    monkeypatch.setattr("helpers.photos.unpack.MOST_EXPANSION", expansion)
+    archive = packed(tmp_path / "photos.zip", {"1.png": PHOTO})
+    assert unpacked(unpack_photos(archive, tmp_path / "photos")) == {"1.png": PHOTO}
 
 
 def test_what_is_no_archive_or_no_new_folder(tmp_path, monkeypatch):

@@ -170,6 +170,30 @@ class TestOpenedByPillow:
             predict(known(brightness_model()), image)
             np.testing.assert_array_equal(np.asarray(image), np.asarray(picture(1)))
 
+    @pytest.mark.parametrize(
+        ("content", "words"),
+        [(encoded(picture(1))[:-13] + b"?" + encoded(picture(1))[-12:], "cannot be decoded"),
+         (encoded(photo(1), "JPEG")[:-600], "ends too early")],
+        ids=["a wrong checksum", "cut short"],
+    )  # fmt: skip
+    def test_damage(self, tmp_path, content, words):
+        path, model = write(tmp_path / "a", content), known(brightness_model())
+        with Image.open(path) as image, pytest.raises(FolderError, match=words):
+            predict(model, image)
+
+    def test_damage_of_a_later_picture(self, tmp_path):
+        content = encoded(picture(1), "GIF", save_all=True, append_images=[picture(2)])
+        with Image.open(write(tmp_path / "a.gif", content[:-40])) as image:
+            image.seek(1)
+            with pytest.raises(FolderError, match="Pillow says: image file is truncated"):
+                predict(known(brightness_model()), image)
+
+    def test_one_that_was_closed(self, tmp_path):
+        image = Image.open(write(tmp_path / "a.png", picture(1)))
+        image.close()
+        with pytest.raises(FolderError, match="was closed before"):
+            predict(known(brightness_model()), image)
+
     @pytest.mark.parametrize("mode", ["F", "I"])
     def test_numbers_that_nobody_says_the_white_of(self, mode):
         with pytest.raises(UsageError, match=f"mode {mode}"):
