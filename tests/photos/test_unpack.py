@@ -118,7 +118,8 @@ def test_links_bombs_and_doubles_are_refused(tmp_path):
     with zipfile.ZipFile(tmp_path / "a link.zip", "w") as file:
         file.writestr(*link())
     archives["a link"] = tmp_path / "a link.zip"
-    bomb = {"cat/1.png": bytes(30_000_000)}
+    random = np.random.default_rng(0).bytes(200_000)  # so that it unpacks to 130 times as much
+    bomb = {"cat/1.png": random + bytes(30_000_000)}
     archives["bytes that unpack to"] = packed(tmp_path / "bomb.zip", bomb, how=zipfile.ZIP_DEFLATED)
     many = {f"cat/{number}.png": bytes(15_000_000) for number in range(3)}
     archives["45,000,000 bytes"] = packed(tmp_path / "many.zip", many, how=zipfile.ZIP_DEFLATED)
