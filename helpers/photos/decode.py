@@ -128,12 +128,10 @@ def from_pillow(image: Image.Image) -> tuple[np.ndarray, list[Remark]]:
 
 def _unread(image: Image.Image) -> BinaryIO | None:
     """The bytes of the file of an image that was opened, and nothing else done with it."""
-    if not getattr(image, "tile", None):
+    later_frame = image.tell() > 0  # the file would give the first one
+    if not getattr(image, "tile", None) or later_frame:
         return None
-    if (source := image.fp) is None:
-        raise Refused("damaged", "It was closed before its pixels were read.")
-    if image.tell() > 0:  # of several pictures a later one; the file would give the first
-        return None
+    source = image.fp
     place = source.tell()
     source.seek(0)
     content = source.read()

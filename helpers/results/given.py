@@ -258,6 +258,11 @@ def _of_pillow(
             f"an image of Pillow in mode {picture.mode}",
             "Make an array of it, np.asarray(image), and say which numbers are black and white.",
         )
+    if getattr(picture, "tile", None) and picture.fp is None:
+        refuse(
+            "an image of Pillow that was closed before its pixels were read",
+            "Open it again, and close it afterwards.",
+        )
     size = _size(like)
     try:
         with quiet_pillow():

@@ -21,7 +21,7 @@ from helpers.basics.errors import (
     StorageError,
     UsageError,
 )
-from helpers.photos.unpack import unpack_photos
+from helpers.photos.unpack import _name_of, unpack_photos
 
 PHOTO = encoded(picture(1))
 
@@ -71,6 +71,11 @@ def test_names_of_old_programs(tmp_path, encoding, name):
     """Programs that do not say that a name is in UTF-8: Korean Windows, some of Linux, DOS."""
     archive = _with_plain_name(tmp_path / "photos.zip", name.encode(encoding))
     assert unpacked(unpack_photos(archive, tmp_path / "out")) == {name: PHOTO}
+
+
+def test_a_name_that_is_told_beside_the_old_one():
+    """As Python reads it from version 3.12 on."""
+    assert _name_of(zipfile.ZipInfo("강아지.png")) == "강아지.png"
 
 
 def _with_plain_name(path: Path, name: bytes) -> Path:

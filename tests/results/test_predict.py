@@ -191,7 +191,7 @@ class TestOpenedByPillow:
     def test_one_that_was_closed(self, tmp_path):
         image = Image.open(write(tmp_path / "a.png", picture(1)))
         image.close()
-        with pytest.raises(FolderError, match="was closed before"):
+        with pytest.raises(UsageError, match=r"was closed before .*\. Open it again"):
             predict(known(brightness_model()), image)
 
     @pytest.mark.parametrize("mode", ["F", "I"])
