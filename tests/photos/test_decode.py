@@ -605,6 +605,7 @@ class TestPixels:
             values[4, 4, -1], expected[4, 4] = 0, 255
         shown = pixels_of(tmp_path, "a.png", png(values, 16, colour))
         np.testing.assert_array_equal(shown, np.broadcast_to(expected, (9, 9, 3)))
+        assert decode.decoded(tmp_path / "one" / "a.png")[1] == []
 
     def test_a_gif_is_white_where_it_does_not_cover_its_screen(self, tmp_path):
         colours = Image.fromarray(np.array([[0, 1], [1, 0]], np.uint8)).resize((4, 4), 0)
@@ -1028,11 +1029,16 @@ except KeyboardInterrupt:
 
 
 class TestManyFiles:
-    @pytest.mark.parametrize(("count", "alone"), [(100, True), (MANY, False)])
-    def test_they_come_in_order_from_several_processes_where_it_is_worth_it(self, count, alone):
+    @pytest.mark.parametrize(
+        ("count", "bytes_each", "alone"), [(100, 1.5e5, True), (MANY, 0, False)]
+    )
+    def test_they_come_in_order_from_several_processes_where_it_is_worth_it(
+        self, count, bytes_each, alone
+    ):
         results = []
-        in_processes(process_and_items, range(count), "try", False, results.append, 0)
+        in_processes(process_and_items, range(count), "try", False, results.append, bytes_each)
         assert [item for _, items in results for item in items] == list(range(count))
+        assert 1 < len(results[0][1]) < count
         assert ({process for process, _ in results} == {os.getpid()}) == alone
 
     def test_few_large_files_are_worth_it_too(self):
