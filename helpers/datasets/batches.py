@@ -124,8 +124,7 @@ def _cut_out(
     chosen = np.array_split(chosen, workers)[worker]
     images = rows_of(split.images, chosen)  # a folder's lie in a file: the memory stays flat
     if len(chosen):
-        own = [worker] if worker else []  # one worker alone draws what it always drew
-        random = np.random.default_rng([seed, epoch, number, *own])
+        random = np.random.default_rng([seed, epoch, number, worker])
         images = augmented(images, random, augment)
     return images, split.labels[chosen]
 

@@ -143,6 +143,59 @@ class TestMakeBatches:
         later = make_batches(numbered, 16, shuffle=True, seed=seed, first_epoch=2)
         assert [order(later), order(later)] == orders[2:]
 
+    def test_the_seed_is_0_unless_told_otherwise(self, numbered):
+        usual = make_batches(numbered, 16, shuffle=True)
+        assert order(usual) == order(make_batches(numbered, 16, shuffle=True, seed=0))
+
+    def test_nothing_is_tuned_on_the_way(self, numbered):
+        """The thread that does can hold up the end of a long epoch by ten seconds."""
+        assert make_batches(numbered).options().autotune.enabled is False
+
+
+class TestShare:
+    def test_the_parts_of_all_workers_are_the_batches(self, numbered):
+        """Of 50 images in batches of 16 the last has 2: the part of a third worker is empty."""
+        options = {"batch_size": 16, "shuffle": True, "augment": [flip_sideways]}
+        whole = [labels.tolist() for _, labels in make_batches(numbered, **options)
+                 .as_numpy_iterator()]  # fmt: skip
+        parts = [
+            [labels.tolist() for _, labels in make_batches(numbered, share=(worker, 3), **options)
+             .as_numpy_iterator()]
+            for worker in range(3)
+        ]  # fmt: skip
+        assert [sum(of_batch, []) for of_batch in zip(*parts, strict=True)] == whole
+        assert [[len(part) for part in of_batch] for of_batch in zip(*parts, strict=True)] == [
+            [6, 5, 5], [6, 5, 5], [6, 5, 5], [1, 1, 0]
+        ]  # fmt: skip
+
+    def test_each_worker_draws_numbers_of_its_own(self, dataset):
+        drawn = {}
+        for worker in range(3):
+            numbers = []
+            batches = make_batches(
+                dataset.train, 8, share=(worker, 3), seed=7,
+                augment=[lambda images, random, to=numbers: (
+                    to.append(random.integers(0, 2**62)), images)[1]],
+            )  # fmt: skip
+            numbers.clear()  # what the check drew
+            epoch_of(batches)
+            drawn[worker] = numbers
+        assert drawn == {
+            worker: [
+                np.random.default_rng([7, 0, number, worker]).integers(0, 2**62)
+                for number in range(3)
+            ]
+            for worker in range(3)
+        }
+        assert len({*drawn[0], *drawn[1], *drawn[2]}) == 9
+
+    @pytest.mark.parametrize(
+        "share", [5, (0,), (0, 1, 2), (2, 2), (-1, 2), (0, 0), None, "01"], ids=repr
+    )
+    def test_what_is_no_share_is_refused(self, numbered, share):
+        with pytest.raises(UsageError, match="Expected (share|the number of)"):
+            make_batches(numbered, share=share)
+
 
 def epoch_of(batches) -> list[np.ndarray]:
     return [images for images, _ in batches.as_numpy_iterator()]
