@@ -1,6 +1,6 @@
 """Keep a folder's images ready on the disk: decoded, resized, cut. Introduced in lesson 2.
 
-    source = prepare_folder("photos", (64, 64), data_dir=Path("data"))
+    source = prepare_folder("photos", (64, 64), data_dir=Path("data"), **options)
     source.train.images        # uint8, (images, 64, 64, 3): looks like an array, lies on the disk
 
 Every image is decoded once, while the folder is checked, and its pixels go to the disk at once.
@@ -89,12 +89,12 @@ def prepare_folder(
     folder: str | os.PathLike,
     image_size: tuple[int, int],
     *,
-    grey: bool = False,
-    fit: str = "squeeze",
-    validation_images: int | None = None,
-    classes_in_names: bool = False,
-    set_aside: bool = False,
-    seed: int = 0,
+    grey: bool,
+    fit: str,
+    validation_images: int | None,
+    classes_in_names: bool,
+    set_aside: bool,
+    seed: int,
     data_dir: Path,
 ) -> Source:
     """Check a folder of images, cut it and decode it, or find all that done already.

@@ -98,7 +98,7 @@ def check_folder(
 def check_listing(
     listing: Listing,
     *,
-    set_aside: bool = False,
+    set_aside: bool,
     progress: bool = True,
     validation_images: int | None = None,
     image_size: ImageSize | None = None,
