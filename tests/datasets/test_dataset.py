@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import FrozenInstanceError, replace
 
 import numpy as np
 import pytest
@@ -112,10 +112,25 @@ class TestSubset:
         with pytest.raises(UsageError, match="'bottom' would have none. Give at least 25."):
             dataset.subset(10)
         assert dataset.subset(25).train.class_counts()["bottom"] == 1
+        train = replace(train, labels=np.repeat([0, 1, 2], [60, 39, 1]))
+        with pytest.raises(UsageError, match="'bottom' would have none. Give at least 100."):
+            replace(dataset, train=train).subset(10)
+
+    def test_a_class_without_training_images_has_none_then_either(self, dataset):
+        two = replace(dataset, train=dataset.train.take(dataset.train.labels != 2))
+        assert list(two.subset(4).train.class_counts().values()) == [2, 2, 0]
 
     def test_a_seed_that_is_none(self, dataset):
         with pytest.raises(UsageError, match="Expected seed as a whole number"):
             dataset.subset(9, seed=-1)
+
+
+def test_each_is_itself_alone_and_cannot_be_changed_by_mistake(dataset):
+    for one in (dataset, dataset.train):
+        assert one != replace(one)
+        assert len({one, replace(one)}) == 2
+        with pytest.raises(FrozenInstanceError):
+            one.name = "another"
 
 
 @pytest.mark.parametrize(

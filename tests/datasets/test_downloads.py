@@ -155,12 +155,13 @@ class TestCache:
     def test_a_good_file_is_used_and_never_changed(self, host, path, part):
         path.write_bytes(CONTENT)
         part.write_bytes(b"of an earlier try")
+        path.with_name(f"{ARCHIVE}.new").write_bytes(b"of a program that was killed")
         before = path.stat()
         get(host, path)
         after = path.stat()
         assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
         assert host.asked == []
-        assert not part.exists()
+        assert files_under(path.parent) == {ARCHIVE}
 
     @pytest.mark.parametrize("content", [b"", CONTENT[:-1], CONTENT + b"!", b"\0" + CONTENT[1:]])
     def test_a_wrong_file_is_refused_and_left_alone(self, host, path, content):
@@ -193,6 +194,7 @@ class TestDownload:
         assert files_under(tmp_path) == {ARCHIVE}
         shown = capsys.readouterr()
         assert f"{ARCHIVE}: 100%" in shown.err  # the progress bar
+        assert "300k/300k" in shown.err
         assert shown.out == ""
 
     def test_a_line_that_breaks_in_the_middle_is_resumed(self, host, path, part, tmp_path):
@@ -330,6 +332,14 @@ class TestDownload:
         assert CONTENT.startswith(came)
         assert len(came) > stop_at - 50_000
 
+    def test_what_came_before_the_silence_is_kept(self, host, path, part):
+        """Also behind what an earlier try had left. A kilobyte came, and too late."""
+        part.write_bytes(CONTENT[:5_000])
+        host.hang, host.stop_at = True, 6_000
+        with pytest.raises(DownloadError, match=r"Received: 1,000 bytes in 1\.1 seconds"):
+            get(host, path, timeout=1.1)
+        assert part.read_bytes() == CONTENT[:6_000]
+
     @pytest.mark.parametrize("kept", [0, 5_000])
     @pytest.mark.parametrize("sent", ["as it is", "in chunks"])
     def test_a_host_that_only_drips_is_given_up(self, host, path, part, kept, sent):
@@ -386,6 +396,16 @@ class TestDownload:
         start = time.monotonic()
         get(host, path, timeout=1)
         assert time.monotonic() - start > 1
+        assert path.read_bytes() == CONTENT
+
+    def test_a_short_silence_is_no_reason_to_give_up(self, host, path):
+        def with_a_break(body: bytes) -> Iterator[bytes]:
+            yield body[:1_000]
+            time.sleep(0.4)
+            yield body[1_000:]
+
+        host.body = with_a_break
+        get(host, path, timeout=60)
         assert path.read_bytes() == CONTENT
 
     def test_thirty_seconds_of_silence_are_the_default(self):
@@ -580,6 +600,17 @@ class TestDisk:
         monkeypatch.setattr(shutil, "disk_usage", lambda place: usage._replace(free=needed))
         fetch(host.url, path, **wanted)
         assert path.read_bytes() == CONTENT
+
+    def test_so_it_is_where_the_file_is_there_already(self, host, path, monkeypatch):
+        path.write_bytes(CONTENT)
+        usage = shutil.disk_usage(path.parent)
+        wanted = {"sha256": digest(CONTENT), "size": len(CONTENT), "room": 100_000}
+        monkeypatch.setattr(shutil, "disk_usage", lambda place: usage._replace(free=99_999))
+        with pytest.raises(StorageError, match="of free disk for"):
+            fetch(host.url, path, **wanted)
+        monkeypatch.setattr(shutil, "disk_usage", lambda place: usage._replace(free=100_000))
+        fetch(host.url, path, **wanted)
+        assert host.asked == []
 
     def test_a_disk_that_gets_full_on_the_way(self, host, path, part, tmp_path):
         """/dev/full is a file on a full disk, for everyone and in any container."""
@@ -837,6 +868,7 @@ class TestCifar10Download:
     def test_the_known_size_and_hash_are_those_of_the_data_card(self):
         card = (ROOT / "data" / "README.md").read_text(encoding="utf-8")
         assert f"`{ARCHIVE}` ({cifar10.CIFAR10_BYTES:,} bytes)" in card
+        assert len(cifar10.CIFAR10_FILES) * cifar10.CIFAR10_RECORDS_A_FILE == 60_000
 
 
 @pytest.fixture

@@ -244,13 +244,18 @@ class TestCifar10Layout:
         with pytest.raises(FileNotFoundError, match=message):
             load_cifar10(laid_out)
 
-    @pytest.mark.parametrize("change", [-1, 1, -3073])
-    def test_a_file_of_the_wrong_size(self, laid_out, cifar10_files, change):
+    @pytest.mark.parametrize(("change", "most"), [(-1, 9), (1, 9), (-3073, 9), (-61_460, 0)])
+    def test_a_file_of_the_wrong_size(self, laid_out, cifar10_files, change, most):
         file = laid_out / "cifar10" / "test_batch.bin"
         file.write_bytes((cifar10_files["test_batch.bin"] + b"\0")[: RECORDS * 3073 + change])
-        message = rf"Expected 61,460 bytes in .*Received: {61_460 + change:,} bytes.*make cifar10"
+        received = f"{61_460 + change:,} bytes, with labels up to {most}"
+        message = rf"Expected 61,460 bytes in .*Received: {received}\..*make cifar10"
         with pytest.raises(ValueError, match=message):
             load_cifar10(laid_out)
+
+    def test_5000_images_are_for_validation_unless_told_otherwise(self, laid_out):
+        with pytest.raises(UsageError, match="Received: 5000 of 100 images to set aside"):
+            load_dataset("cifar10", data_dir=laid_out)
 
     def test_a_label_that_no_class_has(self, laid_out, record_file):
         content = record_file([*TEN_CLASSES[:-1], 10], seed=0)

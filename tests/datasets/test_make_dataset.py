@@ -175,6 +175,8 @@ class TestSplits:
         assert dataset.validation.images[:, 0, 0, 0].tolist() == rest[validation].tolist()
         assert dataset.train.images[:, 0, 0, 0].tolist() == rest[left].tolist()
         assert set(dataset.test.class_counts().values()) == {4}
+        usual, first = make_dataset(IMAGES, LABELS), make_dataset(IMAGES, LABELS, seed=0)
+        assert content(usual.train) == content(first.train)
 
     def test_those_given_stay_what_they_are(self):
         test = IMAGES[40:], np.eye(3)[LABELS[40:]]
@@ -275,11 +277,18 @@ class TestRefusedImages:
         [
             (np.where(IMAGES == 7, np.nan, IMAGES), "whole numbers from 0 to 255. Received: flo"),
             (IMAGES.astype(np.int64) - 9, "Expected pixels as whole numbers from 0 to 255"),
+            (IMAGES.astype(np.int64) + 1, "Received: int64 from 1 to 256. (images / 257)"),
+            (IMAGES.astype(np.int64) * 300, "Received: int64 from 0 to 76500. Bring them"),
+            (IMAGES / 127.5, "Received: float64 from 0.0 to 2.0. images.round()"),
+            (IMAGES / 85 - 1, "Received: float64 from -1.0 to 2.0. Bring them"),
+            (IMAGES / 85 - 2, "Received: float64 from -2.0 to 1.0. Bring them"),
             (IMAGES * 1e9, "Received: float64 from 0.0 to 255000000000.0. Bring them"),
             (IMAGES.astype(str), "an array of numbers as images. Received: ndarray of <U3"),
             (IMAGES.astype(object), "an array of numbers as images. Received: ndarray of object"),
             (IMAGES[:0], "Expected images of shape (images, height, width), or with 1 or 3"),
             (IMAGES[0], "Received: shape (8, 9, 3). Perhaps it is images[np.newaxis]"),
+            (GREY[0][..., None], "Received: shape (8, 9, 1). Perhaps it is images[np.newaxis]"),
+            (GREY[:, None], "(60, 1, 8, 9). Perhaps it is images.transpose(0, 2, 3, 1)"),
             (5, "Received: shape (). "),
             ("photos", "Received: str of <U6. .*load_dataset reads a folder"),
             ([], "Expected images of one shape. Received: no image"),
@@ -299,8 +308,10 @@ class TestRefusedImages:
         with pytest.raises(UsageError, match=pattern):
             make_dataset(images, LABELS)
 
-    def test_black_images_are_no_scaled_ones(self):
-        assert not make_dataset(np.zeros((60, 8, 9), np.uint8), LABELS).train.images.any()
+    @pytest.mark.parametrize("brightest", [0, 2])
+    def test_black_images_are_no_scaled_ones(self, brightest):
+        dark = np.full((60, 8, 9), brightest, np.uint8)
+        assert (make_dataset(dark, LABELS).train.images == brightest).all()
 
 
 class TestRefusedLabels:
@@ -310,6 +321,8 @@ class TestRefusedLabels:
             (LABELS + 1, "Received: 1, 2, 3. labels - 1 counts from 0."),
             (LABELS * 2, "Received: 0, 2, 4. np.unique(labels, return_inverse=True)[1] numbers"),
             (LABELS - 1, "Received: -1, 0, 1. np.unique("),
+            (np.arange(60) % 10 * 2, "Received: 0, 2, 4, 6, 8, 10, 12, 14, 16, 18. np.unique("),
+            (np.arange(60) % 11 * 2, "12, 14, 16, 18, .... np.unique("),
             (LABELS * 10**15, "Expected labels from 0 to 2, for the classes 0, 1, 2."),
             (LABELS / 2, "labels that are missing, or no whole numbers."),
             (np.where(LABELS == 1, np.nan, LABELS), "labels that are missing, or no whole"),
@@ -323,6 +336,7 @@ class TestRefusedLabels:
             (["cat", np.nan] * 30, "Expected one label an image"),
             (["cat", 1] * 30, "Expected one label an image"),
             (3, "Received: int64 of shape (). Give an array or a list."),
+            ("cat", "Received: <U3 of shape (). Give an array or a list."),
             ([[1], [2, 3]], "Expected an array, or what makes one. Received: list"),
         ],
         ids=str,

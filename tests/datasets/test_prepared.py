@@ -133,6 +133,18 @@ class TestKept:
         [file] = kept(tmp_path / "mine" / "prepared")
         assert file.name.startswith("photos-")
 
+    def test_images_of_a_single_pixel(self, photos):
+        assert load(photos, image_size=(1, 1)).image_shape == (1, 1, 3)
+
+    def test_a_bar_shows_how_far_it_is(self, photos, prepared_folder, monkeypatch, capfd):
+        monkeypatch.setenv("TQDM_DELAY", "0")
+        load(photos)
+        assert "20/20" in capfd.readouterr().err
+        shutil.rmtree(prepared_folder)
+        write(prepared_folder, b"no folder")  # so they are read into the memory
+        load(photos)
+        assert "read: 100%" in capfd.readouterr().err
+
     def test_no_validation_images(self, photos):
         load(photos, validation_images=0)
         again = load(photos, validation_images=0)
@@ -387,11 +399,15 @@ class TestNoPlace:
         assert said.endswith(self.SAID)
 
     def test_too_little_free_space_is_seen_first(self, photos, looked_at, capsys, monkeypatch):
-        usage = type("Usage", (), {"free": 1_000})
+        needed = 2 * 20 * 16 * 16 * 3  # in the order of the folder, then in that of the cut
+        usage = type("Usage", (), {"free": needed - 1})
         monkeypatch.setattr("helpers.basics.files.shutil.disk_usage", lambda place: usage)
         assert self.in_memory(load(photos), photos)
         assert len(looked_at) == 40  # once here, once in the comparison
         assert "of free disk for the prepared images in" in capsys.readouterr().out
+        usage.free = needed
+        load(photos)
+        assert capsys.readouterr().out == ""
 
     def test_a_disk_that_gets_full_on_the_way(self, photos, prepared_folder, capsys, monkeypatch):
         def full(*arguments):
