@@ -336,7 +336,7 @@ def find_links(listing: Listing, layout: Layout | None) -> Iterator[Finding]:
     """A finding for every link. In the place of a class or part, it is taken for that."""
     for place, leads_to_file in listing.links.items():
         depth = layout.depth if layout else 0
-        in_its_place = len(place) == depth or (len(place) < depth and part_named(place[0]))
+        in_its_place = part_named(place[0]) if len(place) < depth else len(place) == depth
         if in_its_place and not leads_to_file:
             cause = "It is a link in the place of a folder, and links are not followed."
             yield make_finding(place, "linked folder", cause)

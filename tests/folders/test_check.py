@@ -21,8 +21,8 @@ from PIL import Image
 
 from helpers import check_folder, load_dataset
 from helpers.basics.errors import FolderError, MissingFileError, NotEnoughMemoryError, UsageError
+from helpers.folders import compare, findings
 from helpers.folders import examine as examine_module
-from helpers.folders import findings
 from helpers.folders import listing as listing_module
 from helpers.folders.cut import cut_parts
 from helpers.folders.examine import read_images
@@ -111,6 +111,23 @@ class TestGoodFolder:
         with pytest.raises(KeyboardInterrupt):
             check_folder(photos)
         assert len(looked_at) < 300
+
+    def test_how_large_the_files_are_decides_how_many_work(self, photos, monkeypatch):
+        told = []
+        in_processes = examine_module.in_processes
+        monkeypatch.setattr(
+            examine_module, "in_processes", lambda *all: (told.append(all[-1]), in_processes(*all))
+        )
+        check_folder(photos)
+        assert told == [np.mean([path.stat().st_size for path in photos.glob("*/*")])]
+
+    def test_files_and_folders_are_listed_in_the_order_of_their_names(self, photos):
+        fill(photos, {"cat/b": 1, "cat/a": 1})
+        listing = listing_module.list_folder(photos)
+        assert listing.folders == [("cat",), ("cat", "a"), ("cat", "b"), ("dog",)]
+        assert listing.files == sorted(
+            path.relative_to(photos).parts for path in photos.rglob("*.png")
+        )
 
     def test_files_that_systems_leave_do_not_hide_a_folder_too_many(self, tmp_path):
         fill(tmp_path / "zip" / "photos", {"cat": 2, "dog": 2})
@@ -312,6 +329,14 @@ class TestLayout:
         assert problem.kind == "beside the parts"
         assert problem.cause.endswith(f", and beside them {other}.")
 
+    def test_several_folders_beside_a_single_part_are_named(self, tmp_path):
+        fill(tmp_path / "train", {"cat": 8, "dog": 8})
+        for name in "abcde":
+            (tmp_path / name).mkdir()
+        finding = self.one_problem(tmp_path)
+        assert finding.kind == "beside the parts"
+        assert finding.cause == "It holds train, and beside them a, b, c, d, e."
+
     def test_pictures_to_try_a_model_with_beside_the_classes_are_noted(self, photos):
         fill(photos, {"test": 8}, first=50)
         assert found(check_folder(photos)) == [("test", "name of a part", "note")]
@@ -443,6 +468,7 @@ class TestLayout:
             (["train1", "train2"], "Put the images of both into one folder."),
             (["val", "test"], "Call the folder with the training images train."),
             (["cat", "dog"], "If indoor, outdoor are the classes, load one of the outer folders"),
+            (["cats_train", "cats_test", "dogs_train", "dogs_test"], "Make one folder of each"),
         ],
         ids=str,
     )
@@ -450,6 +476,13 @@ class TestLayout:
         for number, name in enumerate(names):
             fill(tmp_path / name, {"indoor": 8, "outdoor": 8}, first=20 * number)
         assert self.one_problem(tmp_path).advice.startswith(advice)
+
+    def test_folders_of_which_half_are_the_same_are_no_classes(self, tmp_path):
+        for number, (name, third) in enumerate([("london", "hen"), ("paris", "cow")]):
+            fill(tmp_path / name, {"cat": 4, "dog": 4, third: 4}, first=20 * number)
+        assert self.one_problem(tmp_path).kind == "parts or classes"
+        fill(tmp_path / "paris", {"emu": 4}, first=60)
+        assert check_folder(tmp_path).class_names == ("london", "paris")
 
     def test_parts_inside_classes_are_to_be_turned_round(self, tmp_path):
         for number, name in enumerate(["cat", "dog"]):
@@ -522,12 +555,17 @@ class TestLayout:
         for others in (3, 8, 20):
             folder = fill(tmp_path / str(others), {"cat": others, "dog": 3, "hen": others})
             report = check_folder(folder)
-            assert report.ok
+            assert report.findings == ()
             for seed in range(20):
                 parts = cut_parts(report.images, report.class_names, seed=seed)
                 assert all(
                     {image.label for image in files} == {0, 1, 2} for files in parts.values()
                 )
+
+    def test_in_parts_it_is_the_training_class_that_is_named(self, tmp_path):
+        fill(tmp_path / "train", {"cat": 8, "dog": 1})
+        fill(tmp_path / "val", {"cat": 2, "dog": 2}, first=20)
+        assert found(check_folder(tmp_path)) == [("train/dog", "too few images", "problem")]
 
     @pytest.mark.parametrize(("count", "noted"), [(40, True), (39, False)])
     def test_very_unequal_classes_are_noted(self, tmp_path, count, noted):
@@ -637,10 +675,23 @@ class TestClassesInNames:
         hint = "If the file names say the classes, cat, dog, give classes_in_names=True."
         assert hint in problem.advice
 
-    @pytest.mark.parametrize("names", [["IMG_{}.png"], ["a{}.png", "b{}.png"]])
+    @pytest.mark.parametrize(
+        "names",
+        [
+            ["IMG_{}.png"], ["a{}.png", "b{}.png"],
+            ["cat.{}.png", "dog.{}.png", "a{}b.png", "b{}a.png"],
+        ],
+        ids=", ".join,
+    )  # fmt: skip
     def test_it_does_not_where_the_names_do_not_look_like_it(self, tmp_path, names):
         [problem] = check_folder(fill_by_name(tmp_path, names)).problems
         assert "classes_in_names" not in problem.advice
+
+    def test_folders_and_links_are_no_classes_here(self, tmp_path):
+        fill_by_name(tmp_path / "a" / "b", ["cat.{}.png", "dog.{}.png"])
+        (tmp_path / "loop").symlink_to(tmp_path)
+        report = check_folder(tmp_path, classes_in_names=True)
+        assert found(report) == [("loop", "link", "note")]
 
     def test_what_is_kept_is_of_the_same_argument(self, tmp_path):
         fill(tmp_path, {"a": 16, "b": 16})
@@ -813,6 +864,23 @@ class TestNoPlainFiles:
         (folder / "test").symlink_to(tmp_path / "else")
         assert found(check_folder(folder)) == [("test", "linked folder", "problem")]
         assert len(load_dataset(folder, set_aside=True).test) == 4
+
+    def test_no_other_link_beside_parts_is_a_problem(self, tmp_path):
+        for number, part in enumerate(["train", "test"]):
+            fill(tmp_path / part, {"cat": 5, "dog": 5}, first=20 * number)
+        for place in ("extra", "train/cat/loop"):
+            (tmp_path / place).symlink_to(tmp_path)
+        assert found(check_folder(tmp_path)) == [
+            ("extra", "link", "note"), ("train/cat/loop", "link", "note")
+        ]  # fmt: skip
+
+    def test_a_folder_beside_a_link_is_not_one_too_many(self, tmp_path):
+        fill(tmp_path / "photos" / "cat", {"2019": 5, "2020": 5})
+        (tmp_path / "photos" / "dog").symlink_to(tmp_path)
+        assert found(check_folder(tmp_path / "photos")) == [
+            ("dog", "linked folder", "problem"), (".", "one class", "problem"),
+            ("cat", "nested folders", "note"),
+        ]  # fmt: skip
 
     def test_where_links_are_all_there_is_it_is_said(self, photos, tmp_path):
         for name, kind in (("folders", "empty"), ("files", "class without images")):
@@ -1028,6 +1096,27 @@ class TestNearlyTheSame:
             "cat/x3 Nearly the same picture as dog/3.png.",
         ]
 
+    def test_so_they_are_where_only_some_tell_by_what_pictures_differ(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(compare, "MEASURED", 20)
+        for number in range(24):
+            write(tmp_path / ("cat", "dog")[number % 2] / f"{number}.png", photo(number))
+        write(tmp_path / "cat" / "x.jpg", encoded(photo(3), "JPEG"))
+        assert found(check_folder(tmp_path)) == [("cat/x.jpg", "nearly the same", "note")]
+
+    def test_two_pictures_are_compared_too(self, tmp_path):
+        write(tmp_path / "cat" / "a.png", photo(0))
+        write(tmp_path / "cat" / "b.jpg", encoded(photo(0), "JPEG", quality=95))
+        assert ("cat/a.png", "nearly the same", "note") in found(check_folder(tmp_path))
+
+    def test_as_many_pictures_as_parts_may_be_all_alike(self, tmp_path):
+        for quality in (60, 75, 90):
+            saved = encoded(photo(0), "JPEG", quality=quality)
+            write(tmp_path / "cat" / f"{quality}.jpg", saved)
+        for number in range(1, 25):
+            write(tmp_path / "dog" / f"{number}.png", photo(number))
+        kinds = [finding.kind for finding in check_folder(tmp_path).findings]
+        assert kinds == ["all alike", "nearly the same"]
+
     def test_a_group_is_one_note_and_stays_on_one_side_of_a_cut(self, tmp_path):
         """Each picture with three copies that are not exact; one with twelve."""
         for number in range(30):
@@ -1224,6 +1313,13 @@ class TestReading:
     def test_more_images_than_the_memory_holds_are_refused_at_once(self, photos):
         with pytest.raises(NotEnoughMemoryError, match="Choose a smaller image_size"):
             load_dataset(photos, image_size=(1_000_000, 1_000_000))
+
+    def test_how_much_they_need_and_what_is_there_is_said(self, photos, monkeypatch):
+        monkeypatch.setattr(examine_module, "available_memory", lambda: 5_000_000)
+        images = check_folder(photos).images
+        words = "Expected 60 MB of free memory for 20 images of 1000 x 1000 pixels. Received: 5 MB."
+        with pytest.raises(NotEnoughMemoryError, match=words):
+            read_images(images, (1_000, 1_000))
 
     def test_many_images_keep_their_order(self, tmp_path):
         report = check_folder(fill(tmp_path, {"cat": 70, "dog": 30}), progress=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from helpers.folders.cut import split_by_class
 
@@ -28,14 +29,28 @@ class TestSplit:
         assert sorted([*rest, *aside]) == list(range(60))
         assert np.bincount(labels[aside]).tolist() == [6, 6]
 
-    def test_a_group_larger_than_what_is_cut_off_stays(self):
+    @pytest.mark.parametrize(("large", "others"), [(10, 2), (20, 1)])
+    def test_a_group_larger_than_what_is_cut_off_stays(self, large, others):
         labels = np.repeat([0, 1], 30)
         twins = np.arange(60)
-        twins[:10] = 0  # a third of its class; a fifth is cut off
+        twins[:large] = 0  # a third of its class, or two; a fifth is cut off
         for seed in range(20):
             rest, aside = split_by_class(labels, 12, seed, ["a", "b"], twins)
-            assert set(range(10)) <= set(rest)
-            assert np.bincount(labels[aside]).min() >= 2
+            assert set(range(large)) <= set(rest)
+            assert np.bincount(labels[aside]).min() >= others
+
+    @pytest.mark.parametrize(
+        ("labels", "twins", "aside"),
+        [
+            (np.repeat([0, 1], 30), np.arange(60) // 3, 58),
+            (np.repeat([0, 1], [50, 2]), None, 48),
+            (np.repeat([0, 1], [50, 2]), None, 2),
+        ],
+        ids=["few groups stay", "few images stay", "few images go"],
+    )
+    def test_every_class_is_on_both_sides_whatever_is_asked(self, labels, twins, aside):
+        for side in split_by_class(labels, aside, 0, ["a", "b"], twins):
+            assert {*labels[side]} == {0, 1}
 
     def test_where_all_groups_are_large_one_is_cut_off_all_the_same(self):
         labels = np.repeat([0, 1], 12)

@@ -6,6 +6,7 @@ import base64
 import csv
 import io
 import re
+from dataclasses import FrozenInstanceError
 from html.parser import HTMLParser
 
 import numpy as np
@@ -79,6 +80,20 @@ class TestReport:
     def test_the_repr_of_very_many_classes_is_cut_short(self, tmp_path):
         lines = repr(check_folder(fill(tmp_path, {f"{n:02}": 7 for n in range(33)}))).splitlines()
         assert lines[30:] == ["  29        7", "  and 3 more classes"]
+
+    def test_where_all_is_shown_there_is_no_more(self, tmp_path):
+        fill(tmp_path, {f"{number:02}": 3 for number in range(30)})
+        for number in range(10):
+            write(tmp_path / "00" / f"{number}.jpg", b"text" if number < 2 else b"")
+        report = check_folder(tmp_path)
+        with pytest.raises(FolderError, match="with 10 problems:") as refused:
+            report.raise_problems()
+        for shown in (str(refused.value), repr(report)):
+            assert not re.search(r"and \d+ more", shown)
+
+    def test_the_folder_that_one_stands_in_has_its_name(self, photos, monkeypatch):
+        monkeypatch.chdir(photos)
+        assert repr(check_folder(".")).startswith("FolderReport 'photos': ")
 
     def test_in_words(self, photos):
         assert check_folder(photos).in_words() == ""
@@ -154,7 +169,17 @@ class TestReport:
             write(photos / "cat" / f"y{number}.png", picture(2000 + number, (4, 80)))
             write(photos / "cat" / f"z{number}.png", picture(1000 + number))
         page = check_folder(photos)._repr_html_()
-        assert 1 <= page.count("<img ") <= 12
+        kinds = [attributes["alt"].split(": ")[1] for tag, attributes in Tags(page).tags
+                 if tag == "img"]  # fmt: skip
+        assert len(kinds) == 12
+        assert max(map(kinds.count, kinds)) == 4
+
+    def test_files_that_cannot_be_shown_take_no_picture_from_others(self, photos):
+        for number in range(4):
+            write(photos / "cat" / f"x{number}.heic", b"text")
+            write(photos / "cat" / f"y{number}.jpg", b"text")
+        write(photos / "cat" / "z.jpg", encoded(LARGE, "JPEG")[:-400])
+        assert check_folder(photos)._repr_html_().count("<img ") == 1
 
     def test_the_html_comes_also_when_the_files_are_gone(self, photos):
         path = write(photos / "cat" / "a.jpg", encoded(picture(50)))
@@ -167,6 +192,14 @@ class TestReport:
         for level, advice in findings.KINDS.values():
             assert level in findings.LEVELS
             assert re.fullmatch(r"[A-Z][ -~]*\.", advice)
+
+
+def test_what_was_found_cannot_be_changed_by_mistake(photos):
+    write(photos / "cat" / "a.txt", b"")
+    report = check_folder(photos)
+    for one, name in ((report, "images"), (report.images[0], "label"), (report.notes[0], "path")):
+        with pytest.raises(FrozenInstanceError):
+            setattr(one, name, 0)
 
 
 def test_the_images_come_by_class_and_path(photos):

@@ -12,6 +12,7 @@ from made_images import fill, found, picture, write
 from helpers import check_folder, load_dataset
 from helpers.basics.errors import FolderError, MissingFileError, UsageError
 from helpers.datasets import prepared
+from helpers.folders.table import list_source
 
 
 class Frame:
@@ -158,6 +159,11 @@ class TestCsv:
         assert [(kind, path) for path, kind, _ in found(report)] == [("more cells", rows[0][0])]
         assert len(report.images) == 15
 
+    def test_a_row_that_ends_early_says_no_class(self, rows, table):
+        rows[0] = rows[0][:1]
+        report = check_folder(write_table(table, rows), set_aside=True)
+        assert [(kind, path) for path, kind, _ in found(report)] == [("no label", rows[0][0])]
+
     def test_two_columns_of_one_name_are_refused(self, rows, table):
         rows = [[*row, "cat"] for row in rows]
         with pytest.raises(FolderError, match="one column Label. Received: 2 of that name"):
@@ -198,9 +204,19 @@ class TestCsv:
         with pytest.raises(UsageError, match="Leave classes_in_names out"):
             check_folder(write_table(table, rows), classes_in_names=True)
 
-    def test_a_table_that_is_not_there(self, table):
+    def test_a_table_that_is_not_there(self, rows, table):
         with pytest.raises(MissingFileError, match="labels.csv"):
             check_folder(table)
+        write_table(table, rows)
+        with pytest.raises(MissingFileError, match=r"Did you mean '.*labels\.csv'"):
+            check_folder(table.with_name("lables.csv"))
+
+    def test_a_folder_may_be_called_like_a_table(self, tmp_path):
+        assert check_folder(fill(tmp_path / "photos.csv", {"cat": 10, "dog": 10})).ok
+
+    def test_the_sizes_of_its_files_are_known(self, tmp_path, rows, table):
+        sizes = [path.stat().st_size for path in tmp_path.glob("images/*")]
+        assert list_source(write_table(table, rows)).bytes == sum(sizes)
 
     def test_a_table_that_may_not_be_read(self, rows, table, monkeypatch):
         def closed(*_, **__):
@@ -222,6 +238,7 @@ class TestDataFrame:
         assert report.class_counts() == {"cat": 8, "dog": 8}
         loaded = load_dataset(frame, image_size=(8, 8))
         assert loaded.class_names == ("cat", "dog")
+        assert loaded.name == "table"
         assert loaded.report.images == report.images
 
     def test_numbers_are_classes_and_empty_cells_are_found(self, tmp_path, rows, monkeypatch):
@@ -235,6 +252,12 @@ class TestDataFrame:
             (rows[3][0], "Row 3 gives it no class."),
             (rows[4][0], "Row 4 gives it no class."),
         ]
+
+    def test_two_columns_of_one_name_are_refused(self):
+        frame = Frame(file=["a.png"], label=["label", "label"])  # pandas gives both at once
+        frame.columns = ["file", "label", "label"]
+        with pytest.raises(FolderError, match="one column label. Received: 2 of that name"):
+            check_folder(frame)
 
     def test_other_columns_are_refused(self):
         with pytest.raises(FolderError, match="Received the columns: x, label. Rename"):
