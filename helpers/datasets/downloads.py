@@ -215,8 +215,8 @@ def _watched(work: Callable[[], Answer], progress: Callable[[], int], timeout: f
         except Exception as error:
             done.set_exception(error)
 
-    threading.Thread(target=run, daemon=True).start()
     before = progress()
+    threading.Thread(target=run, daemon=True).start()
     while not wait([done], timeout).done:
         if (came := progress() - before) < SLOWEST * timeout:
             raise requests.RequestException(f"{came:,} bytes in {timeout:g} seconds (time-out)")

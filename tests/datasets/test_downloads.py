@@ -102,7 +102,7 @@ class Host:
                 request.wfile.write(b"x")
             return
         if self.hang and self.stop_at == 0:
-            self.released.wait(20)
+            self.released.wait(60)
             return
         headers: dict[str, str | None] = {"Content-Length": str(len(self.content) - start)}
         if resumed:
@@ -117,7 +117,7 @@ class Host:
             request.wfile.write(piece)
             request.wfile.flush()
         if self.hang:
-            self.released.wait(20)
+            self.released.wait(60)
 
     def close(self) -> None:
         self.released.set()
@@ -336,9 +336,14 @@ class TestDownload:
         """Also behind what an earlier try had left. A kilobyte came, and too late."""
         part.write_bytes(CONTENT[:5_000])
         host.hang, host.stop_at = True, 6_000
+        before = set(threading.enumerate())
         with pytest.raises(DownloadError, match=r"Received: 1,000 bytes in 1\.1 seconds"):
             get(host, path, timeout=1.1)
         assert part.read_bytes() == CONTENT[:6_000]
+        for thread in set(threading.enumerate()) - before:
+            if thread.name.endswith("(run)"):  # the one that waits for what is still to come
+                thread.join(10)
+                assert not thread.is_alive()
 
     @pytest.mark.parametrize("kept", [0, 5_000])
     @pytest.mark.parametrize("sent", ["as it is", "in chunks"])
@@ -622,6 +627,14 @@ class TestDisk:
         )
         assert files_under(tmp_path) == set()
 
+    def test_a_disk_that_takes_no_new_file(self, host, path, part, monkeypatch):
+        def full(file, *_, **__):
+            raise OSError(errno.ENOSPC, "No space left on device", str(file))
+
+        monkeypatch.setattr(Path, "open", full)
+        with pytest.raises(StorageError, match="the disk is full"):
+            get(host, path)
+
     def test_a_disk_that_gets_full_while_going_on_leaves_what_was_kept(
         self, host, path, part, monkeypatch
     ):
@@ -898,15 +911,20 @@ class TestCommandLine:
         assert said.startswith(f"Expected to download {host.url}. Received: 404 Not Found. What")
         assert said.count("\n") == 1
 
-    def test_it_can_be_stopped(self, host, command_line, tmp_path):
-        host.hang, host.stop_at = True, 200_000
+    @pytest.mark.parametrize("stop_at", [0, 200_000], ids=["at once", "in the middle"])
+    def test_it_can_be_stopped(self, host, command_line, tmp_path, stop_at):
+        host.hang, host.stop_at = True, stop_at
         running = command_line(host.url)
         part = tmp_path / "data" / PART
+
+        def waits() -> bool:
+            return bool(part.exists() and part.stat().st_size) if stop_at else bool(host.asked)
+
         deadline = time.monotonic() + 60
-        while not (part.exists() and part.stat().st_size) and time.monotonic() < deadline:
+        while not waits() and time.monotonic() < deadline:
             time.sleep(0.01)
         running.send_signal(signal.SIGINT)
-        said = running.communicate(timeout=60)[1]
+        said = running.communicate(timeout=30)[1]
         assert running.returncode == 1
         assert said.endswith("Stopped. What came is kept: the next try goes on from there.\n")
         assert "Traceback" not in said
