@@ -76,7 +76,7 @@ class _Pictures:
         self.shape = (len(paths) * CIFAR10_RECORDS_A_FILE, 32, 32, 3)
 
     def __getitem__(self, wanted: slice | np.ndarray) -> np.ndarray:
-        wanted = np.arange(len(self.paths) * CIFAR10_RECORDS_A_FILE)[wanted]
+        wanted = np.arange(self.shape[0])[wanted]
         pictures = np.empty((len(wanted), *self.shape[1:]), np.uint8)
         files, rows = np.divmod(wanted, CIFAR10_RECORDS_A_FILE)
         for number, path in enumerate(self.paths):

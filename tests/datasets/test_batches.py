@@ -277,6 +277,13 @@ class TestAugment:
 
             make_batches(dataset.train, augment=[halve])
 
+    def test_too_little_memory_is_told_as_what_it_is(self, dataset):
+        def hungry(images, random):
+            raise MemoryError
+
+        with pytest.raises(MemoryError):
+            make_batches(dataset.train, augment=[hungry])
+
     def test_what_fails_is_named(self, dataset):
         def broken(images, random):
             raise RuntimeError("no such thing")

@@ -9,6 +9,7 @@ import pytest
 
 from helpers import Split
 from helpers.basics.errors import MismatchError, UsageError
+from helpers.datasets import plot_class_counts
 
 
 @pytest.fixture
@@ -144,8 +145,15 @@ def test_each_is_itself_alone_and_cannot_be_changed_by_mistake(dataset):
     ],
 )  # fmt: skip
 def test_a_split_that_is_not_as_it_should_be_says_so(numbered, change, message):
-    with pytest.raises(MismatchError, match=message):
-        replace(numbered, **change).check()
+    split = replace(numbered, **change)
+    for look in (split.check, split.class_counts, lambda: plot_class_counts(split)):
+        with pytest.raises(MismatchError, match=message):
+            look()
+
+
+def test_the_classes_of_a_whole_dataset_are_not_drawn(dataset):
+    with pytest.raises(UsageError, match=r"for example dataset\.train\. Received: ImageDataset"):
+        plot_class_counts(dataset)
 
 
 def test_a_split_can_be_held_against_its_dataset(numbered):

@@ -35,6 +35,10 @@ EXPECTED = sorted(
     (image.tobytes(), int(label)) for image, label in zip(IMAGES, LABELS, strict=True)
 )
 EXPECTED_GREY = sorted((image.tobytes(), int(n)) for image, n in zip(GREY, LABELS, strict=True))
+EXPECTED_LOW, EXPECTED_LOW_GREY = (
+    sorted((image.tobytes(), int(n)) for image, n in zip(images[:, :3], LABELS, strict=True))
+    for images in (IMAGES, GREY)
+)
 
 
 def pipeline(images=IMAGES, labels=LABELS) -> tf.data.Dataset:
@@ -139,6 +143,8 @@ class TestWhatIsTaken:
             (pipeline(labels=LABELS[:, np.newaxis]).batch(60), EXPECTED),
             (pipeline(labels=np.eye(3)[LABELS]), EXPECTED),
             (pipeline(labels=np.eye(3)[LABELS]).batch(8), EXPECTED),
+            (pipeline(IMAGES[:, :3], np.eye(3)[LABELS]), EXPECTED_LOW),
+            (pipeline(GREY[:, :3, :, None], np.eye(3)[LABELS]), EXPECTED_LOW_GREY),
             (pipeline(tf.cast(IMAGES, tf.float32)).batch(9), EXPECTED),
             (
                 tf.data.Dataset.from_generator(
@@ -149,7 +155,8 @@ class TestWhatIsTaken:
         ],
         ids=[
             "single", "batches", "grey batches", "single grey", "labels in columns", "one-hot",
-            "one-hot batches", "floats", "of unknown shape and length",
+            "one-hot batches", "as many rows as classes", "as many grey ones", "floats",
+            "of unknown shape and length",
         ],
     )  # fmt: skip
     def test_pipelines_of_tensorflow(self, given, expected):
@@ -294,6 +301,7 @@ class TestRefusedImages:
             ([], "Expected images of one shape. Received: no image"),
             ([*IMAGES[:59], IMAGES[0, 1:]], "Received: (7, 9, 3) and (8, 9, 3). Resize them"),
             ([*IMAGES[:59], GREY[0]], "Received: (8, 9) and (8, 9, 3)"),
+            ([*IMAGES[:58], IMAGES[0, 1:], IMAGES[0, 2:]], "(6, 9, 3) and (7, 9, 3). Resize"),
             ([[[1, 2], [3]]], "Expected an array, or what makes one. Received: list: "),
             ([Image.new("RGBA", (9, 8))] * 60, 'mode RGBA. image.convert("RGB") makes'),
             ([Image.new("P", (9, 8))] * 60, "pictures of mode P."),

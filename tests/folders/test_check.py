@@ -894,6 +894,7 @@ class TestNoPlainFiles:
                     (inner / "a.png").symlink_to(photos / "cat" / "0000.png")
             report = check_folder(tmp_path / name)
             problem = next(problem for problem in report.problems if problem.kind == kind)
+            assert [note.kind for note in report.notes] == ["link", "link"]
             links = "2 links" if name == "folders" else "1 link"
             assert f"It holds {links}, not followed: put what they lead to" in problem.cause
 

@@ -52,6 +52,13 @@ class TestSplit:
         for side in split_by_class(labels, aside, 0, ["a", "b"], twins):
             assert {*labels[side]} == {0, 1}
 
+    def test_one_that_fills_it_exactly_may_go(self):
+        labels = np.repeat([0, 1], 30)
+        twins = np.arange(60)
+        twins[:6] = 0  # a fifth of its class
+        cuts = [split_by_class(labels, 12, seed, ["a", "b"], twins) for seed in range(20)]
+        assert {0 in aside for _, aside in cuts} == {True, False}
+
     def test_where_all_groups_are_large_one_is_cut_off_all_the_same(self):
         labels = np.repeat([0, 1], 12)
         twins = np.arange(24) // 4

@@ -200,6 +200,7 @@ def test_what_was_found_cannot_be_changed_by_mistake(photos):
     for one, name in ((report, "images"), (report.images[0], "label"), (report.notes[0], "path")):
         with pytest.raises(FrozenInstanceError):
             setattr(one, name, 0)
+        assert one is report or not hasattr(one, "__dict__")  # of which thousands take memory
 
 
 def test_the_images_come_by_class_and_path(photos):
