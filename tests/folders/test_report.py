@@ -6,7 +6,7 @@ import base64
 import csv
 import io
 import re
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -197,6 +197,7 @@ class TestReport:
 def test_what_was_found_cannot_be_changed_by_mistake(photos):
     write(photos / "cat" / "a.txt", b"")
     report = check_folder(photos)
+    assert len({report, replace(report)}) == 2
     for one, name in ((report, "images"), (report.images[0], "label"), (report.notes[0], "path")):
         with pytest.raises(FrozenInstanceError):
             setattr(one, name, 0)
