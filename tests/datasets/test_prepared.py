@@ -230,6 +230,16 @@ class TestOutOfDate:
                 mine = [np.asarray(picture(number)).tolist() for number in range(1 - label, 20, 2)]
                 assert image in mine
 
+    def test_so_does_one_that_moves_where_no_time_tells_of_it(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(listing_module, "state_of_file", lambda status: b"file")
+        for number in range(8):
+            write(tmp_path / "dog" / f"a{number}.png", picture(number))
+            write(tmp_path / "cat" / f"z{number}.png", picture(20 + number))
+        write(tmp_path / "cat" / "m.png", picture(50))  # behind all dogs, before all other cats
+        assert load(tmp_path).report.class_counts() == {"cat": 9, "dog": 8}
+        (tmp_path / "cat" / "m.png").rename(tmp_path / "dog" / "m.png")
+        assert load(tmp_path).report.class_counts() == {"cat": 8, "dog": 9}
+
     def test_a_link_that_now_leads_to_a_folder_is_noticed(self, photos, tmp_path):
         write(tmp_path / "else", b"a file")
         (photos / "bird").symlink_to(tmp_path / "else")
