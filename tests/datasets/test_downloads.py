@@ -719,6 +719,8 @@ class TestCifar10Archive:
     ):
         path.write_bytes(archive)
         part.write_bytes(archive[:1_000])  # of a download that was given up
+        (tmp_path / cifar10.CIFAR10_UNPACKING).mkdir()  # of a program that was stopped
+        (tmp_path / cifar10.CIFAR10_UNPACKING / "half").write_bytes(b"")
         loaded = load_cifar10(tmp_path)
         assert loaded.source == "CIFAR-10"
         assert loaded.test.images[0, 0, 0, 0] == cifar10_files["test_batch.bin"][1]

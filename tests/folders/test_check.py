@@ -1138,11 +1138,13 @@ class TestNearlyTheSame:
             assert sum(map(len, sides)) == len(set.union(*sides)) == 30
             assert min(map(len, sides)) >= 4
 
-    def test_where_all_pictures_look_alike_only_copies_are_the_same(self, tmp_path):
+    @pytest.mark.parametrize("differ", [14, 4.8])
+    def test_where_all_pictures_look_alike_only_copies_are_the_same(self, tmp_path, differ):
         """As X-rays do, all taken in one way: two differ by less than a change of brightness."""
         shadow = np.asarray(photo(0, 64)).mean(axis=2)
         for number in range(40):
-            noise = np.random.default_rng(number).normal(0, 14, (32, 32)).repeat(2, 0).repeat(2, 1)
+            noise = np.random.default_rng(number).normal(0, differ, (32, 32))
+            noise = noise.repeat(2, 0).repeat(2, 1)
             image = Image.fromarray((shadow + noise).clip(0, 255).astype(np.uint8))
             folder = tmp_path / ("ill", "well")[number % 2]
             write(folder / f"{number}.png", image)
