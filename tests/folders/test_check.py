@@ -1155,6 +1155,36 @@ class TestNearlyTheSame:
             for number in (0, 2, 4, 1, 3, 5)
         ]
 
+    @pytest.mark.parametrize(
+        ("shared", "own", "bright", "apart", "near"),
+        [
+            (0, 6, 80, 1, True), (0, 10, 80, 2, True), (0, 10, 80, 4, False),
+            (45, 21, 0, 6, True), (45, 21, 0, 10, False),
+            (0, 55, 0, 11, True), (0, 55, 0, 13, False),
+        ],
+        ids=[
+            "faint", "by little of their contrast", "by much of it", "by less than from others",
+            "by nearly as much", "strong", "by more than 12 grey levels",
+        ],
+    )  # fmt: skip
+    def test_how_near_two_pictures_are(self, tmp_path, shared, own, bright, apart, near):
+        """In grey levels: of what all have, of what each has, of how bright it is; two of them."""
+        random = np.random.default_rng(0)
+
+        def noise(size: float) -> np.ndarray:
+            return random.uniform(-1, 1, (8, 8, 3)) * 3**0.5 * size
+
+        base = 128 + noise(shared)
+        board = np.indices((8, 8)).sum(axis=0)[..., None] % 2 * 2 - 1
+        for number in range(40):
+            dots = base + noise(own) + bright * random.uniform(-1, 1)
+            for name, added in (("png", 0), ("bmp", apart * board))[: 2 - bool(number)]:
+                pixels = (dots + added).round().astype(np.uint8).repeat(2, 0).repeat(2, 1)
+                path = tmp_path / ("cat", "dog")[number % 2] / f"{number}.{name}"
+                write(path, encoded(Image.fromarray(pixels), name))
+        said = [f"{f.path} {f.cause}" for f in check_folder(tmp_path).findings]
+        assert said == near * ["cat/0.bmp Nearly the same picture as cat/0.png."]
+
     def test_so_it_is_where_a_class_holds_others_too(self, tmp_path):
         """How alike pictures may be is told by those around them, not by the whole class."""
         shadow = np.asarray(photo(0, 64)).mean(axis=2)
