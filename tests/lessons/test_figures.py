@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import math
-from dataclasses import replace
+from dataclasses import astuple, replace
 
 import numpy as np
 import pytest
@@ -206,6 +206,19 @@ def test_no_line_begins_with_a_percent_sign(stated, capsys):
     assert not [line for line in lines if line.strip().startswith("%")]
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_stored_figure_is_not_compared_with_one_that_is_not(stated, capsys, turned):
+    stated.state("test accuracy", 0.81)
+    stated.state("new figure", 0.81)
+    capsys.readouterr()
+    names = ["test accuracy", "new figure"][:: -1 if turned else 1]
+    stated.compare(*names)
+    assert said(capsys) == [
+        f"{names[0]}, above {names[1]}: none stored for bands",
+        "This run: +0.0 points.",
+    ]
+
+
 def test_only_what_was_stated_can_be_compared(stated):
     stated.state("test accuracy", 0.81)
     with pytest.raises(UsageError, match="Received: 'loss'; stated are 'test accuracy'. Run the"):
@@ -276,12 +289,31 @@ def test_the_strip_has_a_dot_for_each_seed_and_says_all_in_words(stated):
     ) in bundle["text/html"]
 
 
-@pytest.mark.parametrize("value", [0.0, 1.0, math.nan, math.inf])
-def test_the_strip_draws_what_lies_far_off_inside_its_frame(value):
-    strip = figures.Strip((0.8, 0.81), figures.Interval(0.75, 0.85), value, "%")
+def place_of_this_run(strip: figures.Strip) -> float:
     packed = strip._repr_mimebundle_()["text/html"].partition("base64,")[2].partition('"')[0]
-    place = float(base64.b64decode(packed).decode().partition('d="M')[2].partition(" ")[0])
-    assert 0 <= place <= 600
+    return float(base64.b64decode(packed).decode().partition('d="M')[2].partition(" ")[0])
+
+
+@pytest.mark.parametrize(
+    ("value", "place"),
+    [(0.0, 48), (0.75, 90), (0.85, 510), (1.0, 552), (math.nan, 0), (math.inf, 0)],
+)
+def test_the_strip_draws_what_lies_far_off_inside_its_frame(value, place):
+    strip = figures.Strip((0.8, 0.81), figures.Interval(0.75, 0.85), value, "%")
+    assert place_of_this_run(strip) == place
+
+
+def test_the_strip_of_a_number_that_never_moves_has_it_in_the_middle():
+    assert place_of_this_run(figures.Strip((1.0,) * 10, figures.Interval(1.0, 1.0), 1.0, "")) == 300
+
+
+def test_a_notebook_shows_the_strip(stated, monkeypatch):
+    shown = []
+    monkeypatch.setattr(figures, "in_notebook", lambda: True)
+    monkeypatch.setattr("IPython.display.display", shown.append)
+    stated.state("loss", 1.5, unit="epochs")
+    ((seeds, _, value, unit),) = map(astuple, shown)
+    assert (seeds, value, unit) == (tuple(1 + TENTHS), 1.5, "epochs")
 
 
 # --- The store that comes with the course ---------------------------------------------

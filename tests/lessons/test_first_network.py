@@ -11,10 +11,11 @@ from pathlib import Path
 import nbformat
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgba
 from PIL import Image
 
 from helpers.basics.errors import CourseError, DamagedFileError, MissingFileError, UsageError
-from helpers.lessons import open_picture, plot_answers
+from helpers.lessons import first_network, open_picture, plot_answers
 
 PAGE = Path(__file__).resolve().parents[2] / "notebooks" / "00_start_here.ipynb"
 NAMES = ("cat", "dog")
@@ -142,7 +143,8 @@ def test_answers_are_marked_by_a_sign_a_word_and_a_colour():
     titles = [ax.get_title() for ax in picture.axes]
     assert titles == ["✓ correct\ncat", "✗ wrong\nsaid dog\nis cat", "✓ correct\ndog"]
     colours = [ax.spines["left"].get_edgecolor() for ax in picture.axes]
-    assert colours[0] == colours[2] != colours[1]
+    right, wrong = to_rgba(first_network.CORRECT), to_rgba(first_network.WRONG)
+    assert colours == [right, wrong, right]
     assert "correct cat" in picture.description
     assert "wrong said dog is cat" in picture.description
 

@@ -101,11 +101,13 @@ class TestNothingIsLost:
             make_practice_photos(folder, each=10)
         assert (folder / where).read_bytes() == b"mine"
 
-    def test_a_folder_of_somebody_else_stays(self, tmp_path):
-        folder = make_practice_photos(tmp_path / "photos", each=10)
-        (folder / "bag" / "mine").mkdir()
-        with pytest.raises(UsageError, match="holds bag/mine"):
+    @pytest.mark.parametrize("mine", ["mine", "bag/mine", "bag/bag"])
+    def test_a_folder_of_somebody_else_stays(self, tmp_path, mine):
+        folder = make_practice_photos(tmp_path / "in" / "new" / "photos", each=10)
+        (folder / mine).mkdir()
+        with pytest.raises(UsageError, match=f"holds {mine}"):
             make_practice_photos(folder, each=10)
+        assert (folder / mine).is_dir()
 
     def test_stopped_in_the_middle_it_leaves_nothing(self, tmp_path, monkeypatch):
         def stop(*given):
@@ -155,3 +157,5 @@ class TestNothingIsLost:
     def test_no_such_number(self, tmp_path, each):
         with pytest.raises(UsageError, match="each"):
             make_practice_photos(tmp_path / "photos", each=each)
+        with pytest.raises(UsageError, match="Expected seed as a whole number from 0"):
+            make_practice_photos(tmp_path / "photos", seed=-1)

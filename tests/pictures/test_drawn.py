@@ -40,8 +40,18 @@ from helpers.pictures.picture import Picture
 from helpers.practice import overview
 from helpers.practice.comparison import Comparison, Result
 from helpers.practice.log import Experiments
+from helpers.results.prediction import Prediction
 from helpers.training import TrainingRun
 from helpers.training.curves import live_curves
+from helpers.widgets import (
+    MovingPicture,
+    explore_descent,
+    explore_images,
+    explore_kernel,
+    explore_rates,
+    explore_threshold,
+    explore_windows,
+)
 
 STORED = Path(__file__).with_name("drawn.json")
 KEPT = ("d", "style", "transform", "x", "y", "width", "height")
@@ -81,6 +91,11 @@ def tried() -> Experiments:
     return Experiments(
         tuple({"name": name, "seconds": time, "accuracy": share} for name, time, share in rows)
     )
+
+
+def moved(moving: MovingPicture, **settings) -> Picture:
+    moving.put(**settings)
+    return moving.picture
 
 
 class MadeSheet(tuple):
@@ -143,6 +158,34 @@ PICTURES = {
     "confusion of many": lambda answers: evaluation(answers, 40, 400).plot_confusion(),
     "mistakes": lambda answers: evaluation(answers, 4).plot_mistakes(7),
     "calibration": lambda answers: evaluation(answers, 4).plot_calibration(smallest_group=3),
+    "predictions": lambda _: Prediction(
+        ("a", LONG),
+        shades(2, 6, 8, 3),
+        np.array([[0.7, 0.2, 0.1], [0.1, 0.5, 0.4]]),
+        ("cat", "", "owl"),
+    ).plot(),
+    "answers": lambda _: lessons.plot_answers(
+        shades(9, 6, 8, 1), np.arange(9) % 2, np.arange(9) % 3 % 2, ("cat", "dog")
+    ),
+    "kernels": lambda _: explore_kernel(shades(9, 9, 3)).still,
+    "kernel": lambda _: explore_kernel(shades(9, 9, 3)).picture,
+    "windows": lambda _: explore_windows().still,
+    "window": lambda _: explore_windows().picture,
+    "window, padded": lambda _: moved(
+        explore_windows(), size=12, kernel_size=5, padding=2, stride=3
+    ),
+    "window that does not fit": lambda _: moved(explore_windows(), size=2),
+    "steps": lambda _: explore_descent().still,
+    "steps of one": lambda _: explore_descent().picture,
+    "rates": lambda _: explore_rates().still,
+    "rate": lambda _: explore_rates().picture,
+    "thresholds": lambda answers: explore_threshold(evaluation(answers, 4)).still,
+    "threshold": lambda answers: explore_threshold(evaluation(answers, 4)).picture,
+    "walk": lambda answers: explore_images(evaluation(answers, 4).split).still,
+    "walk through answers": lambda answers: moved(explore_images(evaluation(answers, 4)), page=2),
+    "walk to nowhere": lambda answers: moved(
+        explore_images(evaluation(answers, 4, 8)), true_class=0, said_class=3
+    ),
     "comparison": lambda _: comparison().plot(),
     "experiments": lambda _: tried().plot(),
     "progress": lambda _: progress(),

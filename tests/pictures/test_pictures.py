@@ -8,6 +8,7 @@ import html.parser
 import io
 import re
 import shutil
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import combinations
@@ -560,7 +561,9 @@ class TestLetters:
         monkeypatch.setattr(letters_module, "_every_font", lambda: iter(()))
         picture = plot_bars({name: 1, f"{name} 2": 2}, x_label="images")
         note = f"install the font {font} and run this again."
+        filters = [*warnings.filters]
         assert picture.to_html().count(note) == 1
+        assert warnings.filters == filters
         picture.save(tmp_path / "a.png")
         assert capsys.readouterr().out.count(note) == 1
 
@@ -666,6 +669,11 @@ class TestManyThings:
         (ax,) = plot_bars({f"n{n}": n for n in range(count)}, x_label="images").axes
         assert {bar.get_height() for bar in ax.patches} == {thick}
 
+    @pytest.mark.parametrize("count", [60, 61])
+    def test_sixty_bars_are_spoken(self, count):
+        bars = plot_bars({f"n{number}": number for number in range(count)}, x_label="images")
+        assert ("n30 30" in bars.description) == (count == 60)
+
     def test_of_very_many_bars_the_ends_are_spoken(self):
         picture = plot_bars({f"n{number}": number for number in range(100)}, x_label="images")
         assert picture.description == (
@@ -746,6 +754,7 @@ class TestPlotImages:
             (np.uint8, [0, 1, 255], [0, 1, 255]),
             (bool, [0, 1, 1], [0, 255, 255]),
             (np.int64, [0, 1, 1], [0, 255, 255]),
+            (np.int64, [0, 1, 2], [0, 1, 2]),
             (np.int64, [0, 51, 255], [0, 51, 255]),
             (np.uint16, [0, 51, 255], [0, 51, 255]),
             (np.uint16, [0, 51 * 257, 65535], [0, 51, 255]),
@@ -793,6 +802,23 @@ class TestPlotImages:
     def test_what_is_no_array_of_images(self, images):
         with pytest.raises(UsageError, match=r"Received: (NoneType|str|int|list) "):
             plot_images(images)
+
+    def test_few_pixels_are_drawn_as_squares(self):
+        drawn = [plot_images(np.zeros((1, 8, side, 1), np.uint8)).axes[0] for side in (64, 65)]
+        assert [ax.images[0].get_interpolation() for ax in drawn] == ["none", "antialiased"]
+
+    def test_eight_stand_side_by_side_where_nothing_else_is_said(self):
+        assert "9 images, 8 in a row" in plot_images(np.zeros((9, 4, 4, 1), np.uint8)).description
+        assert len(plot_feature_maps(np.zeros((2, 2, 9))).axes) == 16
+
+    def test_one_below_the_other_there_are_forty(self):
+        images = plot_images(np.zeros((41, 4, 4, 1), np.uint8), columns=1)
+        assert images.title == "the first 40 of 41 images"
+        assert len(plot_feature_maps(np.zeros((2, 2, 41)), columns=1).axes) == 40
+
+    def test_forty_side_by_side_are_small(self):
+        row = plot_images(np.zeros((40, 4, 4, 1), np.uint8), columns=40)
+        assert row.figure.get_size_inches()[0] == pytest.approx(14 + 40 * 0.06 + 0.1)
 
     def test_titles_of_other_types(self):
         assert [ax.get_title() for ax in plot_images(GREY, np.array([7, 8, 9])).axes] == list("789")
@@ -947,7 +973,7 @@ class TestPlotFeatureMaps:
             "black where it is far below."
         )
 
-    @pytest.mark.parametrize(("value", "grey"), [(5, 1), (-5, 0)])
+    @pytest.mark.parametrize(("value", "grey"), [(5, 1), (0.5, 1), (-5, 0)])
     def test_a_map_with_one_answer_everywhere(self, value, grey):
         (image,) = plot_feature_maps(np.full((3, 3, 1), value)).axes[0].images
         assert image.norm(image.get_array()).tolist() == [[grey] * 3] * 3
@@ -981,6 +1007,13 @@ class TestPlotHeatmaps:
         heat[0, 0, 0] = heat[1, 1, 1] = heat[2, 2, 0] = 1
         description = plot_heatmaps(GREY, heat, ["cat\nsaid dog", "owl", "dog"]).description
         assert description.endswith("cat said dog: top left; owl: middle centre; dog: bottom left.")
+
+    def test_it_is_said_by_the_height_and_the_width_of_the_map(self):
+        heat = np.zeros((3, 2, 6))
+        heat[:, 1, 5] = 1
+        assert plot_heatmaps(GREY, heat, "abc").description.endswith(
+            "a: middle right; b: middle right; c: middle right."
+        )
 
     def test_without_titles_the_images_are_numbered(self):
         heat = np.zeros((3, 2, 2))
@@ -1296,6 +1329,24 @@ class TestPlotLines:
             ax.figure.draw_without_rendering()
             assert all(float(tick).is_integer() for tick in ax.get_xticks())
 
+    def test_the_numbers_of_other_positions_are_not_rounded(self):
+        (ax,) = plot_lines([0.1, 0.2, 0.4], {"a": [1, 2, 3]}, x_label="x", y_label="y").axes
+        assert not all(float(tick).is_integer() for tick in ax.get_xticks())
+
+    @pytest.mark.parametrize(("points", "marker"), [(30, "o"), (31, "None")])
+    def test_a_few_values_have_markers(self, points, marker):
+        row = range(points)
+        (ax,) = plot_lines(row, {"a": row}, x_label="x", y_label="y").axes
+        assert ax.lines[0].get_marker() == marker
+
+    @pytest.mark.parametrize(("count", "inches", "rows"), [(7, 7, 2), (8, 9, 1)])
+    def test_more_names_than_colours_stand_beside_the_lines(self, count, inches, rows):
+        names = [f"{LONG} {number}" for number in range(count)]
+        picture = plot_lines([1], dict.fromkeys(names, [1]), x_label="x", y_label="y")
+        texts = picture.axes[0].get_legend().get_texts()
+        assert picture.figure.get_size_inches()[0] == inches
+        assert {len(text.get_text().split("\n")) for text in texts} == {rows}
+
     def test_the_title_may_be_left_out(self):
         picture = plot_lines([1], {"a": [1]}, x_label="epoch", y_label="loss")
         assert picture.title == "loss over epoch"
@@ -1313,6 +1364,11 @@ class TestPlotDescent:
             assert (ax.get_xlabel(), ax.get_ylabel()) == ("w", "loss")
         assert [ax.get_title() for ax in picture.axes] == ["small", "large"]
         assert "small: the w goes 2, 1, 0.5; large: the w goes 1, -2." in picture.description
+
+    def test_the_curve_reaches_a_little_beyond_the_paths_and_no_empty_axes_are_drawn(self):
+        picture = plot_descent(np.square, dict.fromkeys("abcde", [0.1, 0.05]))
+        assert picture.axes[0].lines[0].get_xdata().max() == pytest.approx(0.11)
+        assert [ax.axison for ax in picture.axes] == [True] * 5 + [False] * 3
 
     @pytest.mark.parametrize("path", [[0], [np.nan], [1, np.inf], [1, 1e200]])
     def test_paths_that_lead_nowhere(self, path):
@@ -1418,11 +1474,21 @@ def test_intervals_are_drawn_in_percent():
         ({"a": None}, "Expected 3 numbers"),
         ({"a": (0.4, 0.5, 0.6)}, "the value between the other two"),
         ({"a": (90, 85, 95)}, "Expected shares from 0 to 1"),
+        ({"a": (0.9, 0.8, 1.2)}, "Expected shares from 0 to 1"),
+        ({"a": (0.1, -0.1, 0.2)}, "Expected shares from 0 to 1"),
+        ({"a": (0.7, 0.5, 0.6)}, "the value between the other two"),
     ],
 )
 def test_no_intervals(measured, words):
     with pytest.raises(UsageError, match=words):
         plot_intervals(measured, x_label="accuracy (%)")
+
+
+def test_intervals_that_reach_0_and_1():
+    measured = {"none": (0, 0, 0.16), "all": (1, 0.84, 1)}
+    assert plot_intervals(measured, x_label="recall (%)").description == (
+        "recall (%). none 0.0 %, from 0.0 % to 16.0 %; all 100.0 %, from 84.0 % to 100.0 %."
+    )
 
 
 def test_an_interval_that_is_not_known():
@@ -1436,7 +1502,7 @@ def test_an_interval_that_is_not_known():
     [(0, "0"), (-0.0, "0"), (1, "1"), (-3, "-3"), (0.25, "0.25"), (1 / 3, "0.333"),
      (12_500, "12,500"), (999.9, "1,000"), (0.09999, "0.1"), (1e-8, "1e-8"), (100, "100"),
      (-3.16e-7, "-3.16e-7"), (2_230_272, "2,230,272"), (4.5e12, "4.5e12"), (np.nan, "nan"),
-     (-np.inf, "-inf"), (0.0001, "0.0001")],
+     (-np.inf, "-inf"), (0.0001, "0.0001"), (1e-5, "1e-5"), (1e9, "1e9")],
 )  # fmt: skip
 def test_numbers_are_written_as_people_write_them(value, written):
     assert words_module.in_digits(value) == written

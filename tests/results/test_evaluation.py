@@ -12,6 +12,7 @@ from helpers import Split, accuracy_interval, build_cnn, evaluate, quiet_tensorf
 from helpers.basics.errors import MismatchError, UsageError
 from helpers.models.losses import gives_probabilities
 from helpers.models.trained_on import TrainedOn, note_trained_on
+from helpers.results import probabilities
 
 with quiet_tensorflow():
     import keras
@@ -170,6 +171,9 @@ class TestWorkedByHand:
         assert max(map(len, shown)) <= 88
         assert "…" + "x" * 16 + "end    66.7 %" in "\n".join(shown)
         assert sum(line.startswith("  first second ") for line in shown) == 1
+        split = replace(split, class_names=("y" * 55, "z" * 56, "cat"))
+        shown = repr(replace(result, split=split))
+        assert "y" * 55 in shown and f"{'z' * 35}…{'z' * 19} " in shown
 
 
 class TestEdges:
@@ -239,6 +243,10 @@ class TestEdges:
         assert result.calibration.error == pytest.approx(error)
         assert result.calibration.counts.tolist() == counts
 
+    def test_mirrored_is_a_switch(self, answers):
+        with pytest.raises(UsageError, match="Expected mirrored as True or False. Received: 'no'"):
+            evaluate(answers([(1, 0, 0)]), split_of([0]), mirrored="no")
+
     def test_images_and_labels_by_themselves(self, dataset):
         model, split = build_cnn(dataset), dataset.test
         with pytest.raises(UsageError, match="Received: Sequential and ndarray and ndarray."):
@@ -300,6 +308,22 @@ def test_many_models_are_no_function_that_is_traced_too_often(caplog):
     assert not caplog.messages
 
 
+@pytest.mark.parametrize(("images", "batches"), [(40, [7]), (7, [])])
+def test_a_few_images_are_asked_about_at_once_and_many_in_batches(monkeypatch, images, batches):
+    sizes = []
+    make = probabilities.make_batches
+    monkeypatch.setattr(probabilities, "batch_without_training", lambda model: 7)
+    monkeypatch.setattr(
+        probabilities, "make_batches", lambda split, size: sizes.append(size) or make(split, size)
+    )
+    split = looked_at(3, images)
+    from scipy.special import softmax
+
+    expected = softmax(logits_of(network(3), split), axis=1)
+    np.testing.assert_allclose(evaluate(network(3), split).probabilities, expected, rtol=1e-5)
+    assert sizes == batches
+
+
 def test_a_real_model_is_asked_about_every_image(dataset):
     """Against Keras' own accuracy and loss."""
     import keras
@@ -340,6 +364,14 @@ def test_the_pictures_are_of_this_evaluation(answers):
     assert "is owl, said cat" in result.plot_mistakes(1).description
     assert "is cat" not in result.plot_mistakes(1).description
     assert "right of" in result.plot_calibration().description
+
+
+def test_ten_mistakes_are_shown_and_groups_from_twenty_images_on(answers):
+    wrong = evaluate(answers([(9, 0, 0)] * 11), split_of([1] * 11))
+    assert wrong.plot_mistakes().description.count("is dog") == 10
+    outputs = [(9, 0, 0)] * 20 + [(1, 0, 0)] * 19
+    (ax,) = evaluate(answers(outputs), split_of([0] * 39)).plot_calibration().axes
+    assert ax.lines[1].get_xdata() == pytest.approx([100], abs=0.1)
 
 
 # ------------------------------------------------------- what the numbers of a model are
@@ -463,6 +495,11 @@ class TestCrossEntropy:
         result = evaluate(answers([(0, 1, 0)]), split_of([0]))
         assert result.loss == pytest.approx(103.28, abs=0.01)
 
+    def test_of_one_probability_that_was_rounded_to_1(self, answers):
+        """The next smaller number of float32 is 2 ** -24 below 1, and what is nearer becomes 1."""
+        result = evaluate(answers([[1.0]]), split_of([0], ("no", "yes")))
+        assert result.loss == pytest.approx(25 * math.log(2))
+
     @pytest.mark.parametrize("mirrored", [False, True])
     def test_mirrored_it_is_that_of_the_mean(self, mirrored):
         model, split = network(3, spread=0.02), looked_at(3)
@@ -525,8 +562,9 @@ class TestWhatTheModelTakes:
             evaluate(model, replace(split, images=images))
         assert evaluate(model, replace(split, images=2 * images - 1)).interval
 
-    def test_shares_that_are_none(self):
-        shares = keras.Sequential([network(1, activation="sigmoid"), layers.Rescaling(100.0)])
+    @pytest.mark.parametrize("factor", [100.0, 2.5, -0.1])
+    def test_shares_that_are_none(self, factor):
+        shares = keras.Sequential([network(1, activation="sigmoid"), layers.Rescaling(factor)])
         with pytest.raises(MismatchError, match="Expected probabilities, from 0 to 1"):
             evaluate(shares, looked_at(2))
 

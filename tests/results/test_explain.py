@@ -191,6 +191,12 @@ def _with_a_lambda() -> keras.Model:
     return keras.Sequential([keras.Input((12, 12, 3)), scale, *layers])
 
 
+def _with_dropout() -> keras.Model:
+    layers = [_convolution(), keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(3)]
+    before = [keras.layers.Rescaling(1 / 255), keras.layers.Dropout(0.5)]
+    return keras.Sequential([keras.Input((12, 12, 3)), *before, *layers])
+
+
 class OwnClass(keras.Model):
     def __init__(self):
         super().__init__()
@@ -211,7 +217,7 @@ def _own_class() -> keras.Model:
     ("make", "layer"),
     [
         (_nested, "backbone/c"), (_nested, "c"), (_nested, "backbone"), (_any_size, "c"),
-        (_with_a_lambda, "c"), (_own_class, "c"),
+        (_with_a_lambda, "c"), (_with_dropout, "c"), (_own_class, "c"),
     ],
 )  # fmt: skip
 class TestOtherModels:
@@ -288,6 +294,10 @@ def test_one_number_for_two_classes_speaks_for_the_second(activation):
     assert not grad_cam(model, IMAGE, "same", 0).any()
     model.set_weights([same, -slopes.reshape(8, 1)])
     np.testing.assert_array_equal(grad_cam(model, IMAGE, "same"), grad_cam(model, IMAGE, "same", 0))
+    if activation != "silu":  # of which nobody can tell whether 0.2 is a probability
+        model.set_weights([same, slopes.reshape(8, 1) / 20])  # the logit is 0.3
+        class_1 = grad_cam(model, IMAGE, "same", 1)
+        np.testing.assert_array_equal(grad_cam(model, IMAGE, "same"), class_1)
 
 
 @pytest.mark.parametrize("function", [feature_maps, grad_cam])
@@ -359,6 +369,7 @@ class TestInWords:
         model = keras.Sequential([keras.Input((12, 12, 3)), *many])
         with pytest.raises(UsageError) as refused:
             function(model, photo, "act_99")
+        assert "layer: act_9, " in str(refused.value)
         assert "another of 40" in str(refused.value)
         assert len(str(refused.value)) < 200
 
@@ -390,12 +401,13 @@ class TestInWords:
 
 
 class TestGradCamInWords:
-    def test_a_sure_softmax_that_is_no_layer(self, flat, photo):
+    @pytest.mark.parametrize("classes", [2, 3])
+    def test_a_sure_softmax_that_is_no_layer(self, flat, photo, classes):
         weights, biases = flat.get_layer("logits").get_weights()
-        sure = keras.models.clone_model(flat)
-        sure.set_weights([*flat.get_weights()[:-2], 10_000 * weights, biases])
-        one = keras.layers.Softmax()(sure.outputs[0])
-        model = keras.Model(sure.inputs[0], keras.layers.Average()([one, one]))
+        sure = keras.layers.Dense(classes)
+        one = keras.layers.Softmax()(sure(flat.get_layer("mean").output))
+        sure.set_weights([10_000 * weights[:, :classes], biases[:classes]])
+        model = keras.Model(flat.inputs[0], keras.layers.Average()([one, one]))
         with pytest.raises(UsageError, match="Expected logits, or a softmax as the last layer"):
             grad_cam(model, photo, "c")
 

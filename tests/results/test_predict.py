@@ -33,6 +33,8 @@ from helpers.basics.errors import (
     UsageError,
 )
 from helpers.models.trained_on import TrainedOn, note_trained_on
+from helpers.results.given import check_memory
+from helpers.results.prediction import Prediction
 
 with quiet_tensorflow():
     import keras
@@ -122,13 +124,14 @@ class TestAsTheTrainingImagesWere:
         with pytest.raises(UsageError, match="Received: Split"):
             save_model(brightness_model(), tmp_path / "plain", dataset.train)
 
-    def test_a_model_of_floats_gets_photos_as_such_floats(self, tmp_path):
-        model = known(brightness_model(scaled_by=None), pixels=(0.0, 1.0), dtype="float32")
+    @pytest.mark.parametrize(("pixels", "level"), [((0.0, 1.0), 0.4), ((-1.0, 1.0), -0.2)])
+    def test_a_model_of_floats_gets_photos_as_such_floats(self, tmp_path, pixels, level):
+        model = known(brightness_model(scaled_by=None), pixels=pixels, dtype="float32")
         path = write(tmp_path / "grey.png", Image.fromarray(grey(102)))
         answer = predict(model, path)
         assert answer.images.dtype == np.float32
-        np.testing.assert_allclose(answer.images, 0.4, atol=1e-6)
-        floats = np.full((16, 16, 3), 0.4, np.float32)
+        np.testing.assert_allclose(answer.images, level, atol=1e-6)
+        floats = np.full((16, 16, 3), level, np.float32)
         for same in (floats, grey(102), Image.fromarray(grey(102))):
             np.testing.assert_allclose(
                 predict(model, same).probabilities, answer.probabilities, atol=1e-6
@@ -213,6 +216,7 @@ class TestArraysOfTheOwnKind:
             (np.linspace(-0.5, 0.5, 768).astype(np.float32), None),
             (np.linspace(0, 1, 768).round().astype(np.uint8), None),
             (np.linspace(-1, 1, 768), (-1.0, 1.0)),
+            (np.linspace(-1.1, 1.1, 768), (-1.0, 1.0)),
         ],
     )
     def test_what_is_noted_and_what_the_model_sees(self, make_dataset, images, pixels):
@@ -238,6 +242,18 @@ class TestArraysOfTheOwnKind:
         model = known(brightness_model(), pixels=(0.0, 255.0), dtype="float32")
         with pytest.raises(UsageError, match="Say which numbers"):
             predict(model, grey(200) / 255)
+
+    @pytest.mark.parametrize("value", [np.nan, np.inf])
+    def test_floats_that_are_not_finite(self, value):
+        model = known(brightness_model(scaled_by=None), pixels=(0.0, 1.0), dtype="float32")
+        with pytest.raises(UsageError, match="Look for a division by zero"):
+            predict(model, np.full((16, 16, 3), value, np.float32))
+
+    @pytest.mark.parametrize(("value", "level"), [(1.03, 1), (-0.03, 0)])
+    def test_what_lies_a_little_beyond_an_end_becomes_that_end(self, value, level):
+        model = known(brightness_model(scaled_by=None), pixels=(0.0, 1.0), dtype="float32")
+        images = predict(model, np.full((20, 20, 3), value, np.float32)).images
+        np.testing.assert_allclose(images, level)
 
     def test_a_photo_of_16_bits_for_a_model_of_8(self):
         with pytest.raises(UsageError, match="Say which numbers"):
@@ -296,6 +312,7 @@ class TestArrays:
 
     def test_true_and_false_are_white_and_black(self, model):
         np.testing.assert_array_equal(predict(model, grey(1).astype(bool)).images[0], grey(255))
+        np.testing.assert_array_equal(predict(model, grey(0).astype(bool)).images[0], grey(0))
 
     @pytest.mark.parametrize(
         ("given", "words"),
@@ -303,7 +320,9 @@ class TestArrays:
             (grey(1), r"Say which numbers are black and white"),
             (grey(9) / 255, r"float64 from 0.0352941 to 0.0352941.*pixels=\(0, 1\)"),
             (np.full((16, 16, 3), np.nan), "pixels"),
+            (np.full((16, 16, 3), 1), "Say which numbers are black and white"),
             (np.moveaxis(grey(9), -1, 0), r"np.moveaxis\(images, -3, -1\)"),
+            (np.zeros((1, 16, 16), np.uint8), r"np.moveaxis\(images, -3, -1\)"),
             (np.moveaxis(np.stack([grey(9)] * 2), -1, 1), r"np.moveaxis\(images, -3, -1\)"),
             (np.zeros((16, 16, 4), np.uint8), r"images\[..., :3\]"),
             (np.zeros((2, 16, 16, 4), np.uint8), r"images\[..., :3\]"),
@@ -327,7 +346,7 @@ class TestArrays:
             predict(model, given)
 
     def test_a_said_range_is_checked(self, model):
-        for wrong in ((1, 0), (0,), "01", (0, "1"), 255, (0, 10**400), (0, float("inf"))):
+        for wrong in ((1, 0), (1, 1), (0,), "01", (0, "1"), 255, (0, 10**400), (0, float("inf"))):
             with pytest.raises(UsageError, match="two numbers"):
                 predict(model, grey(9) / 255, pixels=wrong)
         with pytest.raises(UsageError, match="have to lie from 0 to 1"):
@@ -338,6 +357,7 @@ class TestArrays:
         many = np.full((5, 8, 9), 200, np.uint8)
         assert predict(model, many).answers == ("bright",) * 5
         assert predict(model, many[0]).answers == ("bright",)
+        assert predict(model, np.full((20, 30), 200, np.uint8)).answers == ("bright",)
 
     def test_images_of_other_channels_as_they_were_trained_on_only(self, tmp_path):
         model = known(brightness_model((6, 6, 5)), (6, 6, 5))
@@ -393,6 +413,25 @@ class TestFiles:
         monkeypatch.setattr("helpers.results.given.available_memory", lambda: 1_000)
         with pytest.raises(NotEnoughMemoryError, match="10 pictures"):
             predict(model, folder)
+
+    @pytest.mark.parametrize(("pixels", "bytes_each"), [((0.0, 255.0), 768), ((0.0, 1.0), 3_072)])
+    def test_pictures_take_memory_as_they_are_read_and_once_together(
+        self, monkeypatch, pixels, bytes_each
+    ):
+        like, needed = TrainedOn(NAMES, (16, 16, 3), pixels=pixels), 2 * 10_000 * bytes_each
+        monkeypatch.setattr("helpers.results.given.available_memory", lambda: needed)
+        check_memory(10_000, like)
+        monkeypatch.setattr("helpers.results.given.available_memory", lambda: needed - 1)
+        size = f"{needed / 1e6:.0f} MB"
+        with pytest.raises(NotEnoughMemoryError, match=f"Expected {size} .* Received: {size}"):
+            check_memory(10_000, like)
+
+    def test_what_is_to_be_said_of_an_image_of_pillow(self, model):
+        given = [Image.fromarray(grey(9, (16, 200))), Image.fromarray(grey(9, (2, 2)))]
+        answer = predict(model, given)
+        said = [(finding.path, finding.kind) for finding in answer.findings]
+        assert said == [("image 0", "very long"), ("image 1", "tiny")]
+        assert answer.names == ("image 0",)
 
     def test_a_folder_of_links_and_a_device(self, model, tmp_path):
         (tmp_path / "a.png").symlink_to(tmp_path)
@@ -495,6 +534,12 @@ class TestModels:
         dataset = make_dataset((16, 16, 3), NAMES)
         assert predict(brightness_model(), grey(255), dataset=dataset).answers == ("bright",)
 
+    @pytest.mark.parametrize(("outputs", "classes"), [(1, 2), (3, 3)])
+    def test_how_many_classes_it_has_is_seen_from_its_numbers(self, outputs, classes):
+        layer = [layers.Rescaling(1 / 255), layers.Flatten(), layers.Dense(outputs)]
+        answer = predict(keras.Sequential([keras.Input((16, 16, 3)), *layer]), grey(255))
+        assert answer.class_names == tuple(f"class {number}" for number in range(classes))
+
     def test_one_that_does_not_scale_cannot_be_guessed(self):
         with pytest.raises(UsageError, match="scales pixels from 0 to 255 itself"):
             predict(brightness_model(scaled_by=None), grey(255))
@@ -529,7 +574,7 @@ class TestModels:
         assert answer.answers == ("bright",)
         assert answer.confidences[0] == pytest.approx(1 / (1 + np.exp(-4)), abs=1e-5)
 
-    @pytest.mark.parametrize("wrong", [None, "model.keras", np.zeros(3)])
+    @pytest.mark.parametrize("wrong", [None, "model.keras", np.zeros(3), len])
     def test_what_is_no_model_is_refused(self, wrong):
         with pytest.raises(UsageError, match="a Keras model, then pictures"):
             predict(wrong, grey(9))
@@ -598,7 +643,9 @@ class TestPrediction:
         answer = predict(model, [grey(0), grey(120)], least_confidence=0.9)
         assert answer.answers == ("dark", "none of these")
         assert "none of these: dark" in repr(answer)
-        for wrong in (90, -0.1, "0.9", True, float("nan")):
+        one = Prediction(("a",), np.zeros((1, 2, 2, 1)), np.array([[0.75, 0.25]]), NAMES, 0.75)
+        assert one.answers == ("dark",)  # as sure as it has to be
+        for wrong in (90, 1.5, -0.1, "0.9", True, float("nan")):
             with pytest.raises(UsageError, match="from 0 to 1"):
                 predict(model, grey(0), least_confidence=wrong)
 
@@ -614,6 +661,11 @@ class TestPrediction:
         for wrong in ({"count": 0}, {"count": 13}, {"classes": 11}):
             with pytest.raises(UsageError):
                 answer.plot(**wrong)
+        many = Prediction(
+            ("a",), np.zeros((1, 2, 2, 1)), np.full((1, 9), 1 / 9), tuple("abcdefghi")
+        )
+        assert len(many.plot().axes[1].patches) == 5
+        assert len(many.top()[0]) == 3
 
     def test_the_table_has_every_picture_and_what_was_left_out(self, model, tmp_path):
         write(tmp_path / "in" / "=1+1.png", Image.fromarray(grey(255)))
@@ -648,8 +700,19 @@ class TestPrediction:
         assert "and 10 more" in text
         assert max(map(len, text.splitlines())) <= 88
 
+    @pytest.mark.parametrize("count", [20, 22])
+    def test_the_text_says_twenty_findings_and_how_many_more(self, model, tmp_path, count):
+        for number in range(count):
+            write(tmp_path / f"{number:02}.png", Image.fromarray(grey(255)))
+        text = repr(predict(model, tmp_path))
+        assert text.count(".png: All of it has the colour") == 20
+        assert ("to_csv" in text, "more findings" in text) == (count > 20, count > 20)
+        assert ("and 2 more findings" in text) == (count == 22)
+
     def test_it_is_not_asked_about_labels(self, model):
-        images = np.stack([grey(9), grey(250)])
+        random = np.random.default_rng(0)
+        images = random.integers(0, 256, (2, 16, 16, 3), dtype=np.uint8)
+        model.layers[-1].set_weights([random.normal(0, 0.1, (768, 2)), np.zeros(2)])
         split = Split("test", images, np.array([0, 1]), NAMES, "a test")
         np.testing.assert_array_equal(
             predict(model, images).probabilities, evaluate(model, split).probabilities

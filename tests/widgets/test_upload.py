@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import shutil
+import stat
 import zipfile
 from collections.abc import Callable
 
@@ -21,6 +22,8 @@ from helpers.widgets.received import MOST_BYTES, Reception
 from helpers.widgets.upload import PhotoUpload
 
 PNG = encoded(picture(1))
+NOISE = np.random.default_rng(0).integers(0, 256, (90, 90, 3), dtype=np.uint8)
+HALF = encoded(Image.fromarray(NOISE), "WEBP", lossless=True)[:-4_000] + bytes(4_000)
 FILM = b"\0\0\0\x20ftypisom" + bytes(5_000)
 HEIC = b"\0\0\0\x18ftypheic" + bytes(5_000)
 
@@ -95,6 +98,7 @@ def test_nothing_is_made_before_a_photo_comes(upload, send):
         ("film.mp4", FILM, "Neither its name nor its content is that of an image."),
         ("film.jpg", FILM, "it is a film"),
         ("cut.png", PNG[:-40], "ends too early"),
+        ("half.webp", HALF, "Its end is empty, as after a copy that broke off."),
         ("tiny.png", encoded(picture(1, (3, 3))), "3 x 3 pixels"),
         ("letter.docx", packed({"a.xml": b"x"}), "Neither its name nor"),
         ("photos.zip", b"no zip", "whose content is none"),
@@ -151,7 +155,7 @@ def test_without_a_usable_class_it_asks_for_one_and_the_photo_waits(upload, send
     assert stored(upload) == {"cat/1.png": PNG}
 
 
-@pytest.mark.parametrize("of", ["$5", "고양이 🐱", "%s {0}", "train", "<b>", "a, b"])
+@pytest.mark.parametrize("of", ["$5", "고양이 🐱", "%s {0}", "train", "<b>", "a, b", "é" * 100])
 def test_a_class_with_an_odd_name(upload, send, of):
     answer = send("1.png", PNG, f" {of} ")
     if of == "<b>":  # Windows takes no such name
@@ -220,6 +224,12 @@ def test_all_photos_of_a_zip_are_of_the_class_that_is_named(upload, send):
     assert stored(upload).keys() == {"bird/1.png", "bird/1 (2).png"}
 
 
+def test_the_same_photo_twice_in_a_zip_is_kept_once(upload, send):
+    send("photos.zip", packed({"a/1.png": PNG, "a/2.png": PNG}), "")
+    assert stored(upload) == {"a/1.png": PNG}
+    assert "a/2.png: left out. The same photo is there already: a/1.png." in upload.rows
+
+
 def test_a_file_that_breaks_off_leaves_nothing(upload, send):
     question = {"number": 1, "name": "1.png", "size": 5_000, "at": 0, "class": "cat"}
     assert upload.answer(question, [PNG[:100]])["more"]
@@ -229,6 +239,37 @@ def test_a_file_that_breaks_off_leaves_nothing(upload, send):
     late = upload.answer(question | {"at": 100}, [PNG[100:200]])
     assert not late["more"] and "Another upload came between" in upload.rows[0]
     assert stored(upload) == {"cat/2.png": PNG}
+
+
+def test_the_pieces_of_two_uploads_are_not_mixed(upload):
+    question = {"number": 1, "name": "1.png", "size": len(PNG), "at": 0, "class": "cat"}
+    upload.answer(question, [PNG[:100]])
+    assert not upload.answer(question | {"name": "2.png", "at": 100}, [PNG[100:]])["more"]
+    assert upload.rows == [
+        "2.png: left out. Another upload came between its pieces. Choose it again.",
+        "1.png: left out. It broke off. Choose it again.",
+    ]
+    assert stored(upload) == {}
+
+
+def test_of_a_file_that_broke_off_nothing_lies_there_while_the_next_one_comes(upload):
+    question = {"number": 1, "name": "1.png", "size": len(PNG), "at": 0, "class": "cat"}
+    for name in ("1.png", "2.png"):
+        upload.answer(question | {"name": name}, [PNG[:100]])
+        assert len(stored(upload)) == 1
+
+
+def test_a_photo_is_on_the_disk_before_it_gets_its_name(upload, send, monkeypatch):
+    synced, sync = [], os.fsync
+
+    def noted(descriptor: int) -> None:
+        there = os.fstat(descriptor)
+        synced.append("folder" if stat.S_ISDIR(there.st_mode) else there.st_size)
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    send("1.png", PNG)
+    assert (synced[0], synced[-1]) == (len(PNG), "folder")
 
 
 def test_a_file_that_becomes_shorter_ends(upload, send):
@@ -287,14 +328,29 @@ def test_the_list_has_an_end(upload, send, monkeypatch):
     assert "0 photos taken, 5 left out" in upload.said
 
 
+def test_the_browser_gets_what_to_show_and_an_answer_to_each_piece(upload, monkeypatch):
+    assert {"said", "rows", "_esm", "_css"} <= upload.get_state().keys()
+    sent = []
+    monkeypatch.setattr(upload, "send", sent.append)
+    question = {"number": 7, "name": "1.png", "size": len(PNG), "at": 0, "class": "cat"}
+    upload._handle_custom_msg(question, [memoryview(PNG)])
+    assert sent == [{"more": False, "ask": "", "number": 7}]
+    assert upload.get_state()["rows"] == ["1.png: taken, as cat/1.png."]
+
+
 def test_it_shows_itself_the_same_each_time(tmp_path, monkeypatch):
     shown = []
-    monkeypatch.setattr(upload_module, "display", lambda value, raw: shown.append(value))
+    monkeypatch.setattr(
+        upload_module, "display", lambda value, raw=False: shown.append({"raw": raw} | value)
+    )
     for _ in range(2):
         upload_photos("../mine")._ipython_display_()
     texts = [output.pop("text/plain") for output in shown]
     assert texts == ["Upload of photos into ../mine. Run this cell to use it."] * 2
-    assert [[*output] for output in shown] == [[upload_module.VIEW]] * 2
+    for output in shown:
+        view = output.pop(upload_module.VIEW)
+        assert (view["version_major"], view["version_minor"]) == (2, 0)
+        assert output == {"raw": True}
 
 
 def test_a_path_that_cannot_be_is_refused(tmp_path):

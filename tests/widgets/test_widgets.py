@@ -23,7 +23,7 @@ from helpers.widgets import (
     explore_windows,
 )
 from helpers.widgets import moving as moving_module
-from helpers.widgets.descent import RATES, STEEP, descend, stored_rates
+from helpers.widgets.descent import RATES, STEEP, descend, loss_of, stored_rates
 from helpers.widgets.kernels import KERNELS, places_of_window
 from helpers.widgets.moving import VIEW
 
@@ -67,9 +67,12 @@ def shown(moving: MovingPicture) -> list[dict]:
     """What a cell that ends with it shows, a dictionary of kinds for each output."""
     outputs = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(moving_module, "display", lambda value, raw=False: outputs.append(value))
+        patch.setattr(
+            moving_module, "display", lambda *value, raw=False: outputs.append((value, raw))
+        )
         moving._ipython_display_()
-    view, still = outputs
+    ((view,), raw), ((still,), _) = outputs
+    assert raw
     return [view, still._repr_mimebundle_()]
 
 
@@ -98,7 +101,9 @@ def test_a_picture_that_does_not_move_stands_below_and_nothing_random_is_printed
     moving = make(name)
     view, still = shown(moving)
     assert set(view) == {VIEW, "text/plain"}
-    assert view[VIEW]["model_id"] == moving.box.model_id
+    model = moving.box.model_id
+    assert view[VIEW] == {"model_id": model, "version_major": 2, "version_minor": 0}
+    assert repr(moving) == f"Moving picture: {moving.title}. {moving.picture.description}"
     assert view["text/plain"] == f"Moving picture: {moving.title}. Run this cell to move it."
     before = still["text/html"]
     assert "<img alt=" in before and "image/png" in still
@@ -138,6 +143,7 @@ def test_several_controls_are_moved_with_one_drawing(monkeypatch):
         ("windows", {"size": "large"}, "2 to 12 for size. Received: 'large'"),
         ("descent", {"momentum": 0.123}, "one of 0.0, 0.5, 0.8, 0.9, 0.95 for momentum"),
         ("rates", {"rate": 0.1}, "one of '0.00001', '0.0001'"),
+        ("images", {"true_class": 7}, "one of -1, 0, 1, 2 for true_class. Received: 7"),
     ],
 )
 def test_a_place_that_a_control_does_not_have_is_refused_in_words(name, wrong, words, make):
@@ -147,6 +153,25 @@ def test_a_place_that_a_control_does_not_have_is_refused_in_words(name, wrong, w
     with pytest.raises(UsageError, match=words):
         moving.put(**others, **wrong)
     assert moving.settings == settings and html_of(moving) == before
+
+
+@pytest.mark.parametrize(("classes", "more"), [(11, ""), (12, ", ...")])
+def test_of_many_places_twelve_are_named(make_dataset, classes, more):
+    moving = explore_images(make_dataset(class_names=tuple("abcdefghijkl"[:classes])).train)
+    with pytest.raises(UsageError, match=f"9, 10{more} for true_class"):
+        moving.put(true_class=99)
+
+
+def test_how_far_controls_can_be_moved(evaluation):
+    def ends(moving: MovingPicture) -> dict[str, tuple]:
+        return {name: (each.min, each.max) for name, each in moving.controls.items()}
+
+    windows = {"size": (2, 12), "kernel_size": (1, 5), "padding": (0, 2), "stride": (1, 4)}
+    assert ends(explore_windows()) == windows
+    assert set(ends(explore_kernel(np.zeros((3, 3, 1)))).values()) == {(-99, 99)}
+    threshold = explore_threshold(evaluation)
+    assert ends(threshold) == {"threshold": (0, 0.99)}
+    assert threshold.controls["threshold"].step == 0.01
 
 
 # ---------------------------------------------------------------------------- what they show
@@ -174,6 +199,7 @@ def test_a_button_puts_a_whole_kernel():
     moving = explore_kernel(np.zeros((5, 6, 3), np.uint8))
     buttons = moving.box.children[0].children[1].children
     assert [button.description for button in buttons] == [*KERNELS]
+    assert [*moving.settings.values()] == [*np.ravel(KERNELS["vertical edges"])]
     for button, kernel in zip(buttons, KERNELS.values(), strict=True):
         button.click()
         assert [*moving.settings.values()] == [*np.ravel(kernel)]
@@ -192,14 +218,14 @@ def test_each_kernel_does_what_its_name_says():
     np.testing.assert_array_equal(made["one pixel to the left"], image[1:-1, 2:])
 
 
-@pytest.mark.parametrize("name", ["mean of nine", "spots"])
+@pytest.mark.parametrize("name", ["mean of nine", "spots", "one pixel to the left"])
 def test_how_bright_a_flat_area_is_drawn(name):
     """As in the image where the kernel adds up to more than 0, else mid-grey."""
     moving = explore_kernel(np.full((5, 5, 3), (100, 101, 101), np.uint8))
     moving.put(**dict(zip(moving.controls, np.ravel(KERNELS[name]).tolist(), strict=True)))
     drawn = moving.picture.axes[1].images[0]
     shade = drawn.norm(drawn.get_array()).mean()
-    assert shade == pytest.approx(302 / 3 / 255 if name == "mean of nine" else 0.5, abs=1e-6)
+    assert shade == pytest.approx(0.5 if name == "spots" else 302 / 3 / 255, abs=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -210,6 +236,10 @@ def test_how_bright_a_flat_area_is_drawn(name):
 def test_what_is_no_image_for_a_kernel_is_refused(image):
     with pytest.raises(UsageError, match=r"3 to 1000 pixels a side. Received: .*images\[0\]"):
         explore_kernel(image)
+
+
+def test_the_longest_image_for_a_kernel():
+    assert "1 by 998 numbers" in explore_kernel(np.zeros((3, 1_000, 1))).picture.description
 
 
 def test_the_places_of_a_window_are_those_of_a_convolution_layer():
@@ -229,7 +259,7 @@ def test_the_places_of_a_window_are_those_of_a_convolution_layer():
 def test_the_number_of_places_is_said():
     moving = explore_windows()
     moving.put(size=12, kernel_size=5, padding=2, stride=3)
-    assert "so 4 by 4 numbers come out" in moving.picture.description
+    assert "so 4 by 4 numbers come out; 2 at the right and" in moving.picture.description
     assert moving.picture.axes[1].get_title() == "(12 + 2 x 2 - 5) // 3 + 1 = 4"
     moving.put(size=2, kernel_size=3, padding=0)
     assert "no window fits" in moving.picture.description
@@ -243,6 +273,9 @@ def test_what_a_window_leaves_over_is_said():
     assert "left over" not in moving.picture.description
     moving.put(size=6, kernel_size=2, stride=4)
     assert "; 2 between two windows left out." in moving.picture.description
+    for setting in ((6, 2, 0, 2), (7, 3, 0, 1), (2, 1, 0, 4)):  # beside, over each other, one
+        moving.put(**dict(zip(moving.controls, setting, strict=True)))
+        assert "between" not in moving.picture.description
 
 
 @pytest.mark.parametrize(("rate", "momentum"), [(0.02, 0.0), (0.1, 0.5), (0.05, 0.9)])
@@ -252,6 +285,7 @@ def test_the_steps_are_those_of_keras(rate, momentum):
     for expected in descend(rate, momentum, steps=6)[1:]:
         optimizer.apply([keras.ops.multiply(STEEP.astype("float32"), weights)], [weights])
         np.testing.assert_allclose(np.asarray(weights), expected, rtol=1e-4)
+    assert loss_of(np.array([-4, 1.5])) == pytest.approx((4**2 + 10 * 1.5**2) / 2)
 
 
 def test_the_rates_of_the_descent_reach_from_too_small_to_too_large():
@@ -377,8 +411,9 @@ def test_a_split_with_other_labels_is_refused_in_words(dataset, change):
 def test_classes_of_one_name_are_told_apart(make_dataset):
     twice = make_dataset(class_names=("cat", "cat", "dog"))
     moving = explore_images(twice.train)
-    moving.put(true_class=1)
-    assert "8 of 24 images" in moving.picture.description
+    for true_class in (0, 1):
+        moving.put(true_class=true_class)
+        assert "8 of 24 images" in moving.picture.description
 
 
 def test_no_image_is_said(make_dataset, answers):
