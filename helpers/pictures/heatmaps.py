@@ -48,7 +48,7 @@ def plot_heatmaps(images: np.ndarray, heatmaps: np.ndarray, titles: Sequence[str
     columns = min(len(images), 8)
     starts = range(0, len(images), columns)
     below = [""] * columns
-    above = [text for at in starts for text in (*titles[at : at + columns], *below)[: 2 * columns]]
+    above = [text for at in starts for text in (*titles[at : at + columns], *below)]
     grid = 2 * columns * len(starts)
     axes = image_grid(grid, columns, 1.55, titles=above if titles else (), right=0.65)
     for number, (image, heat) in enumerate(zip(images, heatmaps, strict=True)):
@@ -97,7 +97,7 @@ def _draw_heat(
     ax.imshow(
         # Nearly clear where the map is low, nearly solid where it is high: so the highest place
         # is yellow on a dark image as well as on a bright one.
-        heat, cmap=HEAT, vmin=0, vmax=1, alpha=0.3 + 0.6 * heat.clip(0, 1),
+        heat, cmap=HEAT, vmin=0, vmax=1, alpha=0.3 + 0.6 * heat,
         interpolation="bilinear", extent=(-0.5, width - 0.5, height - 0.5, -0.5),
     )  # fmt: skip
 
@@ -107,8 +107,7 @@ def _draw_scale(last: Axes) -> None:
     from matplotlib.cm import ScalarMappable
 
     beside = last.inset_axes((1.12, 0, 0.1, 1))
-    scale = last.figure.colorbar(ScalarMappable(cmap=HEAT), cax=beside, ticks=(0, 1))
-    scale.ax.set_yticklabels(("0", "1"))
+    last.figure.colorbar(ScalarMappable(cmap=HEAT), cax=beside, ticks=(0, 1))
 
 
 def _brightest_place(heat: np.ndarray) -> str:

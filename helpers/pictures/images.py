@@ -29,7 +29,7 @@ MOST_IMAGES = 256
 MOST_HEATMAPS = 80
 
 
-def draw_image(ax: Axes, image: np.ndarray, low: float = 0, high: float = 255) -> None:
+def draw_image(ax: Axes, image: np.ndarray, low: float, high: float) -> None:
     if image.ndim == 3 and image.shape[-1] == 1:
         image = image[..., 0]
     if image.ndim == 3 and image.dtype != np.uint8:

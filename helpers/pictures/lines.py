@@ -133,7 +133,6 @@ def plot_lines(
     if log_x:
         ax.set_xscale("log", subs=range(2, 10))
         _few_powers(ax.xaxis)
-        plain_numbers(ax.xaxis)
     elif few and all((at == at.round()).all() for at in places):
         ax.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     if len(names) > 1:

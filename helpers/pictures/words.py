@@ -40,7 +40,7 @@ def in_digits(value: float, digits: int = 3) -> str:
     return written.rstrip("0").rstrip(".") if "." in written else written
 
 
-def power_of_ten(value: float, digits: int = 3) -> str:
+def power_of_ten(value: float, digits: int) -> str:
     """A number by its power of ten: 1e-8, 2.5e12."""
     written, power = f"{value:.{digits - 1}e}".split("e")
     return f"{written.rstrip('0').rstrip('.')}e{int(power)}"

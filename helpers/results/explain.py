@@ -122,7 +122,7 @@ def _score(answer: tf.Tensor, class_index: int | None) -> tf.Tensor:
 
     logits = before_probabilities(answer)
     if logits.shape[1] == 1 and logits is answer and are_probabilities(answer) is not False:
-        logits = tf.where((answer >= 0) & (answer <= 1), answer - 0.5, answer)
+        logits = tf.where(answer >= 0, answer - 0.5, answer)  # above 1 it stays above 0
     if logits.shape[1] == 1:  # one number for two classes: that of the second
         logits = tf.concat([-logits, logits], axis=1)
     classes = logits.shape[1]

@@ -123,7 +123,7 @@ def plot_mistakes(
 
 
 def plot_calibration(
-    calibration: Calibration, split: Split, *, smallest_group: int = 20, ax: Axes | None = None
+    calibration: Calibration, split: Split, *, smallest_group: int, ax: Axes | None = None
 ) -> Picture:
     """Draw how often the network is right against how sure it says it is.
 

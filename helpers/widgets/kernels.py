@@ -97,7 +97,7 @@ def _plot_results(
     results = {name: correlate2d(grey, kernel, mode="valid") for name, kernel in kernels.items()}
     titles = ["image", *results]
     side = 2.4 if len(results) == 1 else 1.7
-    axes = image_grid(len(titles), min(len(titles), 6), side, titles=titles)
+    axes = image_grid(len(titles), len(titles), side, titles=titles)
     draw_image(axes[0], grey, *ends)
     spoken = []
     for ax, (name, result) in zip(axes[1:], results.items(), strict=True):

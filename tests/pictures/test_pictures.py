@@ -1011,7 +1011,7 @@ class TestPlotHeatmaps:
     def test_it_is_said_by_the_height_and_the_width_of_the_map(self):
         heat = np.zeros((3, 2, 6))
         heat[:, 1, 5] = 1
-        assert plot_heatmaps(GREY, heat, "abc").description.endswith(
+        assert plot_heatmaps(GREY, heat, list("abc")).description.endswith(
             "a: middle right; b: middle right; c: middle right."
         )
 
@@ -1043,8 +1043,9 @@ class TestPlotHeatmaps:
         assert abs(low.mean() - background) < 90 and low[2] > max(low[:2]), low
 
     def test_the_scale_has_its_numbers(self):
-        texts = texts_of(plot_heatmaps(GREY, RANDOM.random((3, 2, 2))))
-        assert {"0", "1"} <= set(texts)
+        picture = plot_heatmaps(GREY, RANDOM.random((3, 2, 2)))
+        picture.figure.draw_without_rendering()
+        assert {"0", "1"} <= set(texts_of(picture))
 
     @pytest.mark.parametrize(
         ("heat", "words"),
