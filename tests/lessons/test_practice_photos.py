@@ -47,6 +47,43 @@ def test_they_are_of_many_sizes_and_some_lie_on_their_side(made):
     assert np.ptp(dataset.train.images.mean(axis=(0, 1, 2))) < 60  # all three channels are used
 
 
+@pytest.mark.parametrize(
+    ("path", "size", "orientation", "quarters", "roughness"),
+    [
+        ("bag/bag_000_0.jpg", (300, 225), None,
+         [(173, 120, 148), (164, 117, 124), (170, 119, 141), (149, 114, 76)], 3.6),
+        ("bag/bag_004_0.png", (220, 165), None,
+         [(146, 140, 143), (138, 126, 136), (164, 160, 160), (155, 146, 152)], 5.4),
+        ("boot/boot_001_1.jpg", (223, 297), None,
+         [(211, 201, 217), (213, 202, 219), (188, 168, 176), (183, 128, 116)], 2.7),
+        ("dress/dress_002_2.jpg", (140, 186), 6,
+         [(231, 204, 214), (225, 199, 211), (254, 241, 254), (251, 233, 251)], 2.6),
+    ],
+)  # fmt: skip
+def test_they_are_the_ones_that_the_lesson_was_measured_with(
+    made, path, size, orientation, quarters, roughness
+):
+    """By the mean of red, green and blue in each quarter, and how far neighbours differ."""
+    with Image.open(made / path) as image:
+        assert (image.size, image.getexif().get(ORIENTATION)) == (size, orientation)
+        pixels = np.asarray(image, float)
+    halves = [half for row in np.array_split(pixels, 2) for half in np.array_split(row, 2, axis=1)]
+    np.testing.assert_allclose([half.mean((0, 1)) for half in halves], quarters, atol=1.5)
+    assert np.abs(np.diff(pixels, axis=1)).mean() == pytest.approx(roughness, abs=0.2)
+
+
+def test_three_moments_have_three_photos_and_every_fifth_is_a_png(made):
+    names = [
+        f"bag_{number:03}_{shot}.{'png' if number % 5 == 4 else 'jpg'}"
+        for number in range(24)
+        for shot in range(3 if number < 3 else 1)
+    ]
+    assert sorted(path.name for path in (made / "bag").iterdir()) == [*names, "bag_911_0.jpg"]
+    assert (made / "boot" / "boot_910_0.jpg").stat().st_size == 3_000
+    with Image.open(made / "dress" / "dress_912_0.png") as blank:
+        assert blank.size == (320, 240)
+
+
 def test_the_same_seed_makes_the_same_files(tmp_path):
     one, other, another = (
         {path.name: path.read_bytes() for path in make_practice_photos(
