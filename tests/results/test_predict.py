@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import itertools
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -699,6 +700,13 @@ class TestPrediction:
         text = repr(replace(answer, names=tuple(f"{'x' * 90}{n}" for n in range(30))))
         assert "and 10 more" in text
         assert max(map(len, text.splitlines())) <= 88
+
+    def test_what_takes_several_lines_is_set_in(self, model, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        note_trained_on(model, TrainedOn(("d" * 40, "b" * 40), (16, 16, 3)))
+        answer = predict(model, write(Path("white.png"), Image.fromarray(grey(255))))
+        starts = [re.match(" *", line)[0] for line in repr(answer).splitlines()]
+        assert list(map(len, starts)) == [0, 2, 6, 2, 6]
 
     @pytest.mark.parametrize("count", [20, 22])
     def test_the_text_says_twenty_findings_and_how_many_more(self, model, tmp_path, count):

@@ -290,6 +290,7 @@ def test_the_steps_are_those_of_keras(rate, momentum):
 
 def test_the_rates_of_the_descent_reach_from_too_small_to_too_large():
     moving = explore_descent()
+    assert [*RATES] == sorted(set(RATES))
     moving.put(learning_rate=RATES[-1])
     assert "it grows: divergence" in moving.picture.description
     moving.put(learning_rate=RATES[0])
