@@ -364,7 +364,7 @@ class TestInWords:
             function(model, photo, "c")
         assert function(model, photo, "second/c").shape[:2] == (8, 8)
 
-    def test_of_hundreds_of_layers_the_nearest_are_named(self, function, photo):
+    def test_of_hundreds_of_layers_the_nearest_or_the_last_are_named(self, function, photo):
         many = [keras.layers.Activation("relu", name=f"act_{number}") for number in range(40)]
         model = keras.Sequential([keras.Input((12, 12, 3)), *many])
         with pytest.raises(UsageError) as refused:
@@ -372,6 +372,8 @@ class TestInWords:
         assert "layer: act_9, " in str(refused.value)
         assert "another of 40" in str(refused.value)
         assert len(str(refused.value)) < 200
+        with pytest.raises(UsageError, match="layer: act_35, act_36, act_37, act_38, act_39, or"):
+            function(model, photo, "mean")
 
     def test_two_inputs(self, function, photo):
         image, number = keras.Input((12, 12, 3)), keras.Input((1,))
