@@ -175,6 +175,7 @@ def test_a_class_with_an_odd_name(upload, send, of):
         ("con.png", "_con.png"),
         (".hidden.png", "hidden.png"),
         ("a\nb.png", "a_b.png"),
+        ("a.photographs", "a.photograp"),
         ("x" * 300 + ".png", "x" * 100 + ".png"),
         ("강" * 300 + ".png", "강" * 33 + ".png"),
     ],
@@ -183,6 +184,12 @@ def test_names_stay_inside_of_the_class_and_are_names_everywhere(upload, send, n
     send(name, PNG)
     assert stored(upload) == {f"cat/{last}": PNG}
     assert f"taken, as cat/{last}." in upload.rows[0]
+
+
+@pytest.mark.parametrize(("letters", "shown"), [(96, "x" * 96 + ".png"), (97, "x" * 97 + ".pn...")])
+def test_a_long_name_is_said_in_part(upload, send, letters, shown):
+    send("x" * letters + ".png", PNG)
+    assert upload.rows[0].startswith(f"{shown}: taken, as cat/{'x' * letters}.png.")
 
 
 def test_a_name_that_is_there_gets_a_number_and_nothing_is_replaced(upload, send):
