@@ -6,6 +6,7 @@ The code is parsed, so that prose may name what it warns of.
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import nbformat
@@ -115,6 +116,44 @@ def test_no_helper_uses_a_private_part_of_keras(path):
         names = [dotted(node, {})] if isinstance(node, ast.Attribute) else imported_by(node, {})
         assert not [name for name in names if f"{name}.".startswith("keras.src.")]
         assert getattr(node, "attr", "") not in ("_inbound_nodes", "_keras_history", "_functional")
+
+
+# Those that are changed after they were made; nobody may change the others.
+CHANGING = {"Exercise", "Layout", "Listing", "Training"}
+ONE_A_FILE = {"Finding", "ImageFile", "SeenImage"}  # a folder may have a million
+# Two of them give no True or False when they are compared, or cannot stand in a set.
+NOT_COMPARED = {"ndarray", "Figure", "Mapping", "dict", "list", "set", "Counter"}
+
+
+def dataclasses() -> dict[str, tuple[dict[str, bool], set[str]]]:
+    """Of each dataclass in helpers: its options, and the names in the types of its fields."""
+    found = {}
+    for path in FILES:
+        tree = ast.parse(code_of(path)) if (ROOT / "helpers") in path.parents else ast.Module([])
+        for node in ast.walk(tree):
+            for mark in getattr(node, "decorator_list", ()):
+                if ast.unparse(mark).startswith("dataclass"):
+                    keywords = getattr(mark, "keywords", ())
+                    options = {each.arg: ast.literal_eval(each.value) for each in keywords}
+                    fields = [each for each in node.body if isinstance(each, ast.AnnAssign)]
+                    types = " ".join(ast.unparse(each.annotation) for each in fields)
+                    found[node.name] = options, {*re.findall(r"\w+", types)}
+    return found
+
+
+def test_what_a_dataclass_says_stays_as_it_was_said():
+    found = dataclasses()
+    assert len(found) > 25
+    assert {name for name, (said, _) in found.items() if not said.get("frozen")} == CHANGING
+    assert {name for name, (said, _) in found.items() if said.get("slots")} == ONE_A_FILE
+
+
+def test_dataclasses_of_arrays_are_compared_as_a_whole():
+    """`==` of arrays is an array, and what holds a dict cannot stand in a set."""
+    found = dataclasses()
+    whole = {name for name, (said, _) in found.items() if said.get("eq") is False}
+    holding = {name for name, (_, types) in found.items() if types & (NOT_COMPARED | whole)}
+    assert whole >= holding
 
 
 def test_every_kind_of_file_is_looked_at():

@@ -23,7 +23,7 @@ KINDS = ("recall", "predict", "by hand", "code", "fault", "explain")
 CORRECT, WRONG, OPEN = "Correct", "Not yet", "Not answered yet"
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True)
 class Verdict:
     """What a check says about an answer.
 
@@ -43,7 +43,7 @@ class Verdict:
         return wrapped(f"{mark[self.state]} {self.state}. {self.words}".strip())
 
 
-@dataclass(repr=False)
+@dataclass
 class Exercise:
     """One exercise.
 

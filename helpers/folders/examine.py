@@ -58,7 +58,7 @@ class _Examined(NamedTuple):
     pixels: np.ndarray | None = None
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class SeenImage:
     """An image that can be used, as far as it alone can tell."""
 

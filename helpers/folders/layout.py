@@ -46,7 +46,7 @@ UNSEEN = ("Zs", "Zl", "Zp", "Cc", "Cf")  # Unicode's words for spaces, and for s
 OUTSIDE = ("outside", "It lies in no class folder.")
 
 
-@dataclass
+@dataclass(eq=False)
 class Layout:
     """What class and part each listed file belongs to.
 

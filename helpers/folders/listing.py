@@ -47,7 +47,7 @@ def list_folder(folder: str | os.PathLike, *, classes_in_names: bool = False) ->
     return listing
 
 
-@dataclass
+@dataclass(eq=False)
 class Listing:
     """What is in a folder.
 

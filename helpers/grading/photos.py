@@ -49,7 +49,7 @@ SAID = {
 }
 
 
-@dataclass
+@dataclass(frozen=True, eq=False)
 class _Photo:
     pixels: np.ndarray  # upright
     right: str  # its class

@@ -52,7 +52,7 @@ class Interval(NamedTuple):
         return self.low - rounding <= value <= self.high + rounding
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LessonFigures:
     """The figures of one lesson on one dataset. Made by `lesson_figures`."""
 

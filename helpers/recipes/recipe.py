@@ -78,7 +78,7 @@ NUMBERS = {
 }
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True)
 class Recipe:
     """How a network is built and trained.
 
