@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 
-from helpers.workers.ending import end_all
+from helpers.workers.ending import STOPPED, end_all
 
 CHECK_EVERY = 0.1  # seconds
 
@@ -36,7 +36,7 @@ def main(arguments: list[str] | None = None) -> None:
         if _run_all(given, start):
             return
         if start < given.restarts:
-            print(f"A worker stopped; start {start + 1} of {given.restarts} anew.", file=sys.stderr)
+            print(f"{STOPPED}; start {start + 1} of {given.restarts} anew.", file=sys.stderr)
     sys.exit(1)
 
 

@@ -26,6 +26,7 @@ GONE = (
 GONE_FOR_GLOO = re.compile(r"\bgloo\b|Connection closed by peer")
 STARTER = "WORKERS_STARTED_BY"  # the process that waits for the workers: its number and its age
 CHECK_EVERY = 1  # seconds
+STOPPED = "A worker stopped"  # so begins what a launcher says of it
 TIME_TO_END = 3  # seconds, until a process that does not end by itself is killed
 
 

@@ -49,7 +49,7 @@ class Meeting:
     state: bytes
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Guest:
     """A worker that came to worker 0."""
 
@@ -68,8 +68,6 @@ class _Guest:
             return False
         except OSError:
             return True
-        finally:
-            self.connection.setblocking(True)
 
 
 def meet(
@@ -78,7 +76,7 @@ def meet(
     state: bytes = b"",
     *,
     epoch: int = 0,
-    wait: float = 60,
+    wait: float,
 ) -> Meeting:
     """Wait for all workers, compare what they would train, and hand out worker 0's state.
 
@@ -259,7 +257,6 @@ def _join(place: Place, introduction: Mapping[str, Any], wait: float) -> Meeting
             ):
                 _write(stream, introduction)
                 met = True
-                connection.settimeout(left)
                 answer = _read_line(stream)
                 if "refused" in answer:
                     raise WorkersError(str(answer["refused"]))
@@ -268,7 +265,7 @@ def _join(place: Place, introduction: Mapping[str, Any], wait: float) -> Meeting
             raise
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error) or "no answer"
-            time.sleep(min(BETWEEN_TRIES, max(left, 0)))
+            time.sleep(min(BETWEEN_TRIES, left))
     gone = "it went before all had come" if met else reason
     raise WorkersError(
         f"Expected worker 0 at {place.host}, port {place.port + 1}, within {wait:g} seconds. "

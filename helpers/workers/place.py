@@ -60,7 +60,7 @@ class Place:
                 {"TORCHELASTIC_RESTART_COUNT": "0"} | {**environment},
                 "TORCHELASTIC_RESTART_COUNT",
                 0,
-                10**6,
+                1_000_000,
             ),
             job=environment.get("TORCHELASTIC_RUN_ID", ""),
         )

@@ -23,7 +23,7 @@ import psutil
 from helpers.basics.arguments import check_whole
 from helpers.basics.errors import MissingFileError, WorkersError
 from helpers.basics.files import as_path, file_lock
-from helpers.workers.ending import STARTER, TIME_TO_END, end_all, this_process
+from helpers.workers.ending import STARTER, STOPPED, TIME_TO_END, end_all, this_process
 from helpers.workers.worker import REPORT
 
 CHECK_EVERY = 0.2  # seconds
@@ -31,7 +31,7 @@ MOST_HERE = 64
 OUTPUT = "output.txt"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Outcome:
     """What workers did, as each of them noted it.
 
@@ -187,10 +187,10 @@ def _watch(process: subprocess.Popen, folder: Path, workers: int) -> tuple[int, 
         if any(report.get("hopeless") for report in reports):
             return 1, starts
         _end_frozen(process.pid, reports)
-        if reports[0].get("start", 0) >= starts and "epoch" in reports[0]:
+        if "epoch" in reports[0] and reports[0]["start"] >= starts:
             starts = reports[0]["start"] + 1
             epoch = reports[0]["epoch"]
-            print(f"A worker stopped. All were started anew, and go on after epoch {epoch}.")
+            print(f"{STOPPED}. All were started anew, and go on after epoch {epoch}.")
     return process.returncode, starts
 
 
@@ -228,8 +228,9 @@ def _why(reports: Sequence[Mapping[str, Any]], output: Path) -> str:
             f"{output}. Mend the script, then start it again."
         )
     lines = [line for line in printed.splitlines() if line.strip()]
+    lines = [line for line in lines if not line.startswith(STOPPED)]  # the launcher's own
     return (
         "Expected all workers to come to their end. Received: one that stopped without an error, "
-        f"killed perhaps, or short of memory. Its last words: {lines[0] if lines else 'none'} "
+        f"killed perhaps, or short of memory. Its last words: {lines[-1] if lines else 'none'} "
         f"What they printed is in {output}. Run the cell again to go on after the last whole epoch."
     )

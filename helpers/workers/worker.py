@@ -162,7 +162,6 @@ class Worker:
             "went after all had met. Look at what the others printed, then start again."
         )
         watch = threading.Timer(self.wait, self._give_up, [missing])
-        watch.daemon = True
         watch.start()
         try:
             return tf.distribute.MultiWorkerMirroredStrategy()
@@ -246,7 +245,6 @@ class Worker:
             write_state(variables, self._kept.part("state"))
             first = self._kept.epoch
         for epoch in range(first, epochs):
-            self.note(epoch=epoch)
             yield epoch
             # All read: where TensorFlow has to bring a variable together, all have to take part.
             arrays = {f"state/{n}": array for n, array in enumerate(read_state(variables))}

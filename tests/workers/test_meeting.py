@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from helpers.basics.errors import WorkersError
+from helpers.workers import meeting
 from helpers.workers.meeting import link_of, meet
 from helpers.workers.place import Place
 
@@ -30,6 +31,15 @@ def port() -> int:
             return first
 
 
+def calls(port):
+    """A connection to worker 0, as soon as it opens its port."""
+    while True:
+        try:
+            return socket.create_connection(("127.0.0.1", port + 1))
+        except OSError:
+            time.sleep(0.01)
+
+
 def outcomes(places, facts=None, state=b"", wait=5.0):
     """What each worker got: its meeting, or the words it was refused with."""
 
@@ -45,7 +55,7 @@ def outcomes(places, facts=None, state=b"", wait=5.0):
 
 
 def test_one_worker_alone_opens_no_port():
-    assert meet(Place(), FACTS, b"state").state == b"state"
+    assert meet(Place(), FACTS, b"state", wait=5).state == b"state"
 
 
 @pytest.mark.parametrize("count", [2, 3, 8])
@@ -54,9 +64,61 @@ def test_all_get_the_state_and_the_same_addresses_in_order(port, count):
     met = outcomes([Place(rank, count, port=port) for rank in range(count)], state=state)
     assert [one.state == state for one in met] == [True] * count
     assert len({tuple(one.addresses) for one in met}) == 1
-    addresses = met[0].addresses
-    assert len({*addresses}) == count
-    assert all(address.startswith("127.0.0.1:") for address in addresses)
+    # As agreed, for a firewall: the launcher's port, that of the meeting, then one for each.
+    assert met[0].addresses == tuple(f"127.0.0.1:{port + 2 + rank}" for rank in range(count))
+    until = time.monotonic() + 5
+    while _at_the_door() and time.monotonic() < until:
+        time.sleep(0.01)
+    assert not _at_the_door()
+
+
+def _at_the_door():
+    return [thread for thread in threading.enumerate() if "_let_in" in thread.name]
+
+
+def test_a_port_that_another_program_has_is_replaced_by_a_free_one(port, capsys):
+    with socket.create_server(("", port + 3)):
+        met = outcomes([Place(rank, 2, port=port) for rank in range(2)])
+    ports = [int(address.rpartition(":")[2]) for address in met[0].addresses]
+    assert ports[0] == port + 2
+    assert ports[1] > 1_023
+    assert ports[1] != port + 3
+    assert capsys.readouterr().out == f"Port {port + 3} is taken: worker 1 uses another one.\n"
+
+
+def test_a_port_that_an_earlier_start_has_just_left_is_used_again(port, capsys):
+    with socket.create_server(("127.0.0.1", port + 3)) as door:
+        other = socket.create_connection(("127.0.0.1", port + 3))
+        door.accept()[0].close()  # who closes first leaves the port in use for a minute
+        other.close()
+    met = outcomes([Place(rank, 2, port=port) for rank in range(2)])
+    assert met[1].addresses[1] == f"127.0.0.1:{port + 3}"
+    assert not capsys.readouterr().out
+
+
+def test_no_free_port_is_said(port, monkeypatch):
+    class Taken(socket.socket):
+        def bind(self, address):
+            raise OSError("in use")
+
+    monkeypatch.setattr(socket, "socket", Taken)
+    with pytest.raises(WorkersError, match="a free port for worker 1. Received: none"):
+        meet(Place(1, 2, port=port), FACTS, wait=0.1)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_where_all_workers_are_on_one_machine_no_other_one_reaches_the_port(port, host):
+    with meeting._door(Place(0, 2, host, port)) as door:
+        assert door.getsockname() == ("127.0.0.1", port + 1)
+
+
+@pytest.mark.parametrize("both", [True, False])
+def test_else_the_port_is_open_to_all_ways_that_the_machine_has(port, both, monkeypatch):
+    both = both and socket.has_dualstack_ipv6()
+    monkeypatch.setattr(socket, "has_dualstack_ipv6", lambda: both)
+    with meeting._door(Place(0, 2, "10.0.0.1", port)) as door:
+        assert door.getsockname()[0] == ("::" if both else "0.0.0.0")
+        socket.create_connection(("127.0.0.1", port + 1)).close()
 
 
 def test_the_link_of_an_address():
@@ -96,14 +158,18 @@ def test_a_port_that_is_taken_is_said(port, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("name", "other"),
-    [("keras", "3.14.0"), ("seed", 1), ("the training images", "ab12"), ("seed", None)],
-)
-def test_what_is_not_the_same_is_named_to_all(port, name, other):
-    places = [Place(rank, 3, port=port) for rank in range(3)]
-    said = outcomes(places, {2: {**FACTS, name: other}}, b"state")
+    ("name", "other", "rank"),
+    [
+        ("keras", "3.14.0", 2), ("keras", "3.14.0", 1), ("seed", 1, 2),
+        ("the training images", "ab12", 2), ("seed", None, 2),
+    ],
+)  # fmt: skip
+def test_what_is_not_the_same_is_named_to_all(port, name, other, rank):
+    places = [Place(number, 3, port=port) for number in range(3)]
+    said = outcomes(places, {rank: {**FACTS, name: other}}, b"state")
     assert said[0] == said[1] == said[2]
-    assert f"{name} is {FACTS.get(name)} on worker 0 and {other} on worker 2" in said[0]
+    faults = f"Received: {name} is {FACTS.get(name)} on worker 0 and {other} on worker {rank}. Make"
+    assert faults in said[0]
 
 
 def test_two_workers_of_one_number_are_not_taken_for_two(port):
@@ -124,6 +190,8 @@ def test_one_that_counts_others_or_is_of_another_run_is_sent_away(port):
     "noise",
     [b"", b"GET / HTTP/1.0\r\n\r\n", b"\x00" * 2_000, b"[]\n", b"{}\n", b'{"rank": []}\n',
      b'{"rank": 7, "job": "", "count": 2, "facts": {}, "port": 1}\n',
+     *(b'{"rank": %d, "count": 2, "job": "", "epoch": 0, "facts": {}, "port": %d}\n' % numbers
+       for numbers in ((7, 1), (2, 1), (0, 1), (1, 0), (1, 65_536))),
      b'{"rank": 1, "job": "", "count": 2}\n', b'{"rank": 1, "job": "", "count": 2, "facts": 3, '
      b'"port": "x"}\n', b"\xff\xfe\n", b"[" * 60_000 + b"\n"],
 )  # fmt: skip
@@ -162,13 +230,7 @@ def test_strangers_who_say_nothing_or_little_hold_up_nobody(port):
     with contextlib.ExitStack() as strangers, ThreadPoolExecutor(2) as threads:
         chief = threads.submit(meet, Place(0, 2, port=port), FACTS, b"s", wait=8)
         for number in range(6):
-            while True:
-                try:
-                    stranger = socket.create_connection(("127.0.0.1", port + 1))
-                    break
-                except OSError:
-                    time.sleep(0.01)
-            strangers.enter_context(stranger)
+            stranger = strangers.enter_context(calls(port))
             if number % 2:
                 threading.Thread(target=drips, args=(stranger,), daemon=True).start()
         start = time.monotonic()
@@ -177,17 +239,33 @@ def test_strangers_who_say_nothing_or_little_hold_up_nobody(port):
         assert time.monotonic() - start < 4
 
 
+def test_who_does_not_say_who_it_is_is_sent_away_and_a_worker_waits(port, monkeypatch):
+    monkeypatch.setattr(meeting, "TO_INTRODUCE", 0.2)
+    said = {"rank": 1, "count": 3, "job": "", "epoch": 0, "facts": FACTS, "port": 1}
+    before = {*threading.enumerate()}
+    with ThreadPoolExecutor(1) as threads:
+        chief = threads.submit(meet, Place(0, 3, port=port), FACTS, wait=8)
+        with calls(port) as worker, calls(port) as stranger:
+            worker.sendall(json.dumps(said).encode() + b"\n")
+            own = {*threading.enumerate()} - before - {*threads._threads}
+            assert own
+            assert all(thread.daemon for thread in own)  # an interrupt waits for none of them
+            stranger.settimeout(3)
+            assert stranger.recv(1) == b""
+            worker.settimeout(0.4)
+            with pytest.raises(TimeoutError):
+                worker.recv(1)
+            meet(Place(2, 3, port=port), FACTS, wait=8)
+            assert b"addresses" in worker.recv(1_000)
+        chief.result()
+
+
 def test_one_that_went_may_come_again(port):
     """A worker that was started anew while worker 0 still waits for another one."""
     said = {"rank": 1, "count": 3, "job": "", "epoch": 0, "facts": FACTS, "port": 1}
     with ThreadPoolExecutor(3) as threads:
         chief = threads.submit(meet, Place(0, 3, port=port), FACTS, b"s", wait=8)
-        while True:
-            try:
-                first = socket.create_connection(("127.0.0.1", port + 1))
-                break
-            except OSError:
-                time.sleep(0.01)
+        first = calls(port)
         first.sendall(json.dumps(said).encode() + b"\n")
         time.sleep(0.3)
         first.close()
@@ -222,7 +300,14 @@ def test_addresses_of_ipv6(port):
     assert all(address.startswith("[::1]:") for address in met[0].addresses)
 
 
-@pytest.mark.parametrize("answer", [b"", b"no\n", b"[]\n", b'{"addresses": [], "bytes": -1}\n'])
+@pytest.mark.parametrize(
+    "answer",
+    [b"", b"no\n", b"[]\n", b'{"addresses": [], "bytes": 0}\n',
+     b'{"addresses": ["a:1"], "bytes": 0}\n', b'{"addresses": "ab", "bytes": 0}\n',
+     b'{"addresses": ["a:1", "b:2"], "bytes": -1}\n',
+     b'{"addresses": ["a:1", "b:2"], "bytes": "x"}\n',
+     b'{"addresses": ["a:1", "b:2"], "bytes": 5}\nab'],
+)  # fmt: skip
 def test_a_stranger_in_the_place_of_worker_0_is_not_believed(port, answer, monkeypatch):
     monkeypatch.setattr("helpers.workers.meeting.LONGER", 0)
 
@@ -238,6 +323,7 @@ def test_a_stranger_in_the_place_of_worker_0_is_not_believed(port, answer, monke
 
     with socket.create_server(("127.0.0.1", port + 1)) as door:
         threading.Thread(target=serve, args=(door,), daemon=True).start()
-        [said] = outcomes([Place(1, 2, port=port)], wait=0.6)
+        [said] = outcomes([Place(1, 2, port=port)], wait=0.3)
         door.shutdown(socket.SHUT_RDWR)
     assert "Expected worker 0 at 127.0.0.1" in said
+    assert "Received: it went before all had come" in said

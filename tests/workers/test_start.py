@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import secrets
+import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -57,9 +60,15 @@ def script(tmp_path):
     return write
 
 
-def test_each_worker_knows_its_place_and_its_threads(launcher, script, tmp_path):
-    path = script("note(words=sys.argv[1:3], threads=os.environ['TF_NUM_INTRAOP_THREADS'])")
-    outcome = start_workers(path, "--seed", 3, folder=tmp_path / "run", workers=2, threads=1)
+def test_each_worker_knows_its_place_and_its_threads(launcher, script, tmp_path, capsys):
+    path = script("""
+        note(words=sys.argv[1:3], threads=os.environ["TF_NUM_INTRAOP_THREADS"])
+        time.sleep(0.5)  # until the report was read
+        """)
+    began = time.monotonic()
+    outcome = start_workers(path, "--seed", 3, folder=tmp_path / "a" / "run", workers=2, threads=1)
+    assert 0.5 < outcome.seconds <= time.monotonic() - began
+    assert capsys.readouterr().out == ""
     assert [one["rank"] for one in outcome.reports] == [0, 1]
     assert {one["count"] for one in outcome.reports} == {2}
     assert outcome.reports[1]["words"] == ["--seed", "3"]
@@ -107,7 +116,10 @@ def test_the_reason_of_the_one_that_had_one_is_said(no_torch, script, tmp_path):
         note(fault=words, gone=rank == 0, at=rank)
         sys.exit(1)
         """)
-    with pytest.raises(WorkersError, match="^the disk is full$"):
+    with pytest.raises(WorkersError, match="^the disk is full$") as failed:
+        start_workers(path, folder=tmp_path / "run", restarts=0)
+    # A notebook keeps the error, and all that was at hand when it was raised.
+    with pytest.raises(WorkersError, match=f"^{failed.value}$"):
         start_workers(path, folder=tmp_path / "run", restarts=0)
 
 
@@ -116,13 +128,80 @@ def test_a_fault_of_the_script_is_said_by_its_last_line(no_torch, script, tmp_pa
         start_workers(script("1 / 0"), folder=tmp_path / "run", restarts=0, workers=1)
 
 
+@pytest.mark.parametrize(
+    ("printed", "words"),
+    [
+        ("KeyError: 1\nOSError: full\ntorch.distributed.ChildFailedError:\n", "OSError: full"),
+        ("torch.distributed.ChildFailedError:\n", "torch.distributed.ChildFailedError:"),
+    ],
+)
+def test_what_torchrun_says_of_it_is_the_reason_only_where_there_is_no_other(
+    tmp_path, printed, words
+):
+    (tmp_path / "output.txt").write_text(printed)
+    assert f"Received: {words} The whole is in" in start._why([{}], tmp_path / "output.txt")
+
+
 def test_one_that_is_killed_without_a_word(no_torch, script, tmp_path):
     with pytest.raises(WorkersError, match="one that stopped without an error, killed perhaps"):
         start_workers(script("os.kill(os.getpid(), 9)"), folder=tmp_path / "run", restarts=1)
 
 
-def test_an_interrupt_ends_all_workers(launcher, script, tmp_path, monkeypatch):
-    path = script("note(pid=os.getpid()); time.sleep(60)")
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("print('Epoch 1\\nEpoch 2')", "Epoch 2"),
+        ("restart or print('Epoch 1')", "Epoch 1"),
+        ("", "none"),
+    ],
+)
+def test_its_last_words_are_said(no_torch, script, tmp_path, text, words):
+    path = script(f"{text}\nos.kill(os.getpid(), 9)")
+    with pytest.raises(WorkersError, match=f"Its last words: {words} What they printed is in"):
+        start_workers(path, folder=tmp_path / "run", restarts=1, workers=1)
+
+
+def test_all_are_started_anew_as_often_as_asked(no_torch, script, tmp_path):
+    path = script("(folder / f'start {restart}').touch(); sys.exit(1)")
+    with pytest.raises(WorkersError):
+        start_workers(path, folder=tmp_path / "run", restarts=1, workers=1)
+    assert sorted(each.name for each in (tmp_path / "run").glob("start*")) == ["start 0", "start 1"]
+    printed = (tmp_path / "run" / start.OUTPUT).read_text()
+    assert printed == "A worker stopped; start 1 of 1 anew.\n"
+
+
+def test_where_nothing_else_is_asked_the_own_launcher_starts_anew_three_times(script, tmp_path):
+    path = script("(folder / f'{restart} {os.environ[\"MASTER_PORT\"]}').touch(); sys.exit(1)")
+    command = [sys.executable, "-m", "helpers.workers", "1", path, "--folder", tmp_path]
+    done = subprocess.run(command, env=os.environ | {"PYTHONPATH": str(Path.cwd())})
+    assert done.returncode == 1
+    assert sorted(each.name for each in tmp_path.glob("* *")) == [f"{n} 29400" for n in range(4)]
+
+
+def test_where_nothing_is_asked_two_workers_start_with_a_thread_each(
+    launcher, script, tmp_path, monkeypatch
+):
+    asked = []
+    monkeypatch.setattr(start, "_run", lambda *given: asked.append(given) or (0, 1))
+    start_workers(script("pass"), folder=tmp_path / "run")
+    [(command, environment, _, _, workers)] = asked
+    assert workers == 2
+    assert environment["TF_NUM_INTRAOP_THREADS"] == environment["OMP_NUM_THREADS"] == "1"
+    own = {"--restarts=3", "2"} if launcher == "own launcher" else set()
+    assert {*command} >= (own or {"--max-restarts=3", "--nproc-per-node=2"})
+
+
+@pytest.mark.parametrize(
+    ("launcher", "text"),
+    [
+        ("torchrun", ""), ("own launcher", ""),
+        ("own launcher", "signal.signal(signal.SIGTERM, signal.SIG_IGN)"),
+    ],
+    indirect=["launcher"],
+)  # fmt: skip
+def test_an_interrupt_ends_all_workers(launcher, script, tmp_path, monkeypatch, text):
+    path = script(f"import signal; {text}\nnote(pid=os.getpid()); time.sleep(60)")
+    monkeypatch.setattr(start, "TIME_TO_END", 0.2 if text else 3)
 
     def interrupted(process, folder, workers):
         while not all(start._report(folder, rank).get("pid") for rank in range(2)):
@@ -208,6 +287,45 @@ def test_reports_of_an_earlier_run_are_none_of_this(no_torch, script, tmp_path):
     start_workers(script("note(losses=[1])"), folder=tmp_path / "run", workers=3)
     outcome = start_workers(script("pass"), folder=tmp_path / "run", workers=3)
     assert [*outcome.reports] == [{}, {}, {}]
+
+
+def test_ports_are_below_those_that_anybody_gets():
+    assert all(20_000 <= start._free_ports() < 30_000 for _ in range(50))
+
+
+def test_a_port_whose_next_one_is_taken_is_passed_over(monkeypatch):
+    draw, draws = secrets.randbelow, []
+    monkeypatch.setattr(secrets, "randbelow", lambda n: draws.pop() if draws else draw(n))
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = other.getsockname()[1]
+        draws += [taken - 20_000, taken - 1 - 20_000]
+        assert start._free_ports() not in (taken, taken - 1)
+        assert draws == []
+        monkeypatch.setattr(secrets, "randbelow", lambda n: taken - 20_000)
+        with pytest.raises(WorkersError, match="Expected two free ports"):
+            start._free_ports()
+
+
+def test_only_those_who_no_longer_answer_are_ended(tmp_path):
+    """Not the one who says that another is gone, and not who is done: they end by themselves."""
+    sleeps = [sys.executable, "-Sc", "import time; time.sleep(60)"]
+    silent, gone, done, earlier = (subprocess.Popen(sleeps) for _ in range(4))
+    reports = [
+        {"pid": silent.pid, "start": 1},
+        {"pid": gone.pid, "start": 1, "fault": "another one no longer answers", "gone": True},
+        {"pid": done.pid, "start": 1, "done": True},
+        {"pid": earlier.pid, "start": 0},
+        {},
+    ]
+    try:
+        start._end_frozen(os.getpid(), [{**one, "gone": False} for one in reports])
+        start._end_frozen(os.getpid(), reports)
+        assert silent.wait(5) == -signal.SIGKILL
+        assert [one.poll() for one in (gone, done, earlier)] == [None] * 3
+    finally:
+        for one in (silent, gone, done, earlier):
+            one.kill()
+            one.wait()
 
 
 def test_no_such_script(tmp_path):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +17,7 @@ import pytest
 import tensorflow as tf
 
 from helpers.basics.errors import CheckpointError, StorageError, UsageError
+from helpers.basics.memory import peak_memory
 from helpers.training.checkpoints import CheckpointFolder
 from helpers.workers import ending, join_workers, start_workers, worker
 from helpers.workers.place import Place
@@ -111,7 +114,48 @@ class TestAlone:
             one.note(right=7)
         noted = report(tmp_path)
         assert (noted["rank"], noted["count"], noted["right"], noted["done"]) == (0, 1, 7, True)
-        assert 50 < noted["peak_megabytes"] < 100_000
+        assert noted["peak_megabytes"] == pytest.approx(peak_memory() / 1e6, rel=0.2)
+
+    def test_its_report_says_how_far_it_is_from_the_first_moment(self, dataset, tmp_path):
+        for epochs in (0, 2):
+            trained(dataset, tmp_path, epochs)
+            with join_workers(dataset, SETTINGS, tmp_path):
+                assert report(tmp_path)["epoch"] == epochs
+
+    def test_an_epoch_that_was_damaged_is_said(self, dataset, tmp_path, capsys):
+        trained(dataset, tmp_path, 2)
+        [newest] = (tmp_path / "epochs").glob("epoch_00002_*")
+        newest.write_bytes(b"damaged")
+        assert trained(dataset, tmp_path, 2) == [2, 2, 2]
+        assert f"The checkpoint {newest.name} was changed" in (said := capsys.readouterr().out)
+        assert said.endswith("The one before it is whole.\n")
+
+    def test_it_looks_whether_the_one_who_started_it_is_there(self, dataset, tmp_path, monkeypatch):
+        looks = []
+        monkeypatch.setattr(worker, "end_with_starter", lambda: looks.append(1))
+        trained(dataset, tmp_path, 1)
+        assert looks == [1]
+
+    def test_it_says_what_has_to_be_the_same(self, dataset, tmp_path, monkeypatch):
+        script = tmp_path / "script.py"
+        script.write_text("pass")
+        monkeypatch.setattr(sys, "argv", [str(script), "x"])
+        said = []
+
+        def meets(place, facts, state, **others):
+            said.append((facts, others["epoch"]))
+            return worker.Meeting((), state)
+
+        monkeypatch.setattr(worker, "meet", meets)
+        folder = tmp_path / "run"
+        for epochs in (0, 2, 2):
+            trained(dataset, folder, epochs)
+        assert [epoch for _, epoch in said] == [0, 0, 2]
+        facts = said[0][0]
+        assert facts["Python"] == ".".join(map(str, sys.version_info[:2]))
+        assert facts["keras"] == keras.__version__
+        assert facts["the script"] == hashlib.sha256(b"pass").hexdigest()[:16]
+        assert facts["seed"] == SETTINGS["seed"]
 
     def test_a_report_that_cannot_be_written_ends_no_training(self, dataset, tmp_path, monkeypatch):
         def full(path):
@@ -132,6 +176,53 @@ def of_count(monkeypatch, dataset, tmp_path, rank: int, count: int):
     monkeypatch.setattr(worker, "meet", lambda *_, **__: met)
     one.join(dataset)
     return one
+
+
+def test_gloo_gets_the_link_where_worker_0_was_reached(monkeypatch, dataset, tmp_path):
+    monkeypatch.setenv("GLOO_SOCKET_IFNAME", "")  # so that it is as before after this test
+    monkeypatch.delenv("GLOO_SOCKET_IFNAME")
+    of_count(monkeypatch, dataset, tmp_path, 0, 1)
+    assert "GLOO_SOCKET_IFNAME" not in os.environ
+    of_count(monkeypatch, dataset, tmp_path, 1, 2)
+    assert os.environ["GLOO_SOCKET_IFNAME"].startswith("lo")
+
+
+@pytest.mark.parametrize("begins", [True, False])
+def test_one_that_goes_after_all_have_met_is_not_waited_for(monkeypatch, dataset, tmp_path, begins):
+    """TensorFlow would wait without end; when all are there, nothing ends later."""
+    ends = []
+    monkeypatch.setenv("TF_CONFIG", "")  # so that it is as before after this test
+    monkeypatch.setattr(worker, "end_at_once", lambda *said: ends.append(said))
+    seconds = 0 if begins else 0.4
+    monkeypatch.setattr(tf.distribute, "MultiWorkerMirroredStrategy", lambda: time.sleep(seconds))
+    one = of_count(monkeypatch, dataset, tmp_path, 0, 2)
+    one.wait = 0.1
+    one.strategy()
+    time.sleep(0.3 if begins else 0)
+    noted = report(tmp_path / "0")
+    assert noted.get("gone", False) == (not begins)
+    assert [rank for rank, _ in ends] == [] if begins else [0]
+    assert begins or "went after all had met" in noted["fault"] == str(ends[0][1])
+
+
+@pytest.mark.parametrize("by_launcher", ["True", "False", None])
+def test_worker_0_opens_the_store_where_the_launcher_has_not(
+    monkeypatch, dataset, tmp_path, by_launcher
+):
+    distributed = pytest.importorskip("torch.distributed")
+    opens = []
+
+    def store(host, port, *, is_master, timeout):
+        opens.append((port, is_master, timeout.total_seconds()))
+
+    monkeypatch.setattr(distributed, "TCPStore", store)
+    monkeypatch.setattr(distributed, "PrefixStore", lambda *_: None)
+    monkeypatch.delenv("TORCHELASTIC_USE_AGENT_STORE", raising=False)
+    if by_launcher:
+        monkeypatch.setenv("TORCHELASTIC_USE_AGENT_STORE", by_launcher)
+    for rank in range(2):
+        of_count(monkeypatch, dataset, tmp_path, rank, 2).store()
+    assert opens == [(29_400, by_launcher != "True", 1), (29_400, False, 1)]
 
 
 class TestBatches:
