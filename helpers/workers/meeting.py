@@ -295,11 +295,8 @@ def _write(stream: BinaryIO, line: Mapping[str, Any], body: bytes = b"") -> None
 
 
 def _read_line(stream: BinaryIO) -> dict[str, Any]:
-    line = stream.readline(LONGEST_LINE)
-    if not line.endswith(b"\n"):
-        raise ValueError("it went")
     try:
-        said = json.loads(line)
+        said = json.loads(stream.readline(LONGEST_LINE))  # what was cut off is no JSON
     except RecursionError:
         said = None
     if not isinstance(said, dict):

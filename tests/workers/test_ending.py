@@ -49,6 +49,30 @@ def test_who_does_not_end_by_itself_is_killed(child):
     assert deaf.returncode == -signal.SIGKILL
 
 
+def test_many_are_not_waited_for_one_after_the_other():
+    class Frozen:
+        def __init__(self):
+            self.waits = []
+
+        def poll(self):
+            return None
+
+        def terminate(self):
+            pass
+
+        def kill(self):
+            pass
+
+        def wait(self, seconds=None):
+            self.waits.append(seconds)
+            if seconds is not None:
+                raise subprocess.TimeoutExpired("frozen", seconds)
+
+    frozen = [Frozen() for _ in range(3)]
+    ending.end_all(frozen, 0)
+    assert [one.waits for one in frozen] == [[0, None]] * 3
+
+
 class Waited(Exception):
     """Instead of the time until it looks again."""
 

@@ -6,6 +6,7 @@ import contextlib
 import json
 import random
 import socket
+import struct
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -144,9 +145,14 @@ def test_one_that_never_comes_is_named_to_all(port):
 
 def test_worker_0_that_never_comes_is_said_with_its_address(port, monkeypatch):
     monkeypatch.setattr("helpers.workers.meeting.LONGER", 0)
+    connect, tries = socket.create_connection, []
+    monkeypatch.setattr(
+        socket, "create_connection", lambda *given: tries.append(given) or connect(*given)
+    )
     [said] = outcomes([Place(1, 2, port=port)], wait=0.5)
     assert f"Expected worker 0 at 127.0.0.1, port {port + 1}, within 0.5 seconds" in said
     assert "refused" in said
+    assert 1 < len(tries) < 9  # not all the time
 
 
 def test_a_port_that_is_taken_is_said(port, monkeypatch):
@@ -260,7 +266,8 @@ def test_who_does_not_say_who_it_is_is_sent_away_and_a_worker_waits(port, monkey
         chief.result()
 
 
-def test_one_that_went_may_come_again(port):
+@pytest.mark.parametrize("closes", [True, False])
+def test_one_that_went_may_come_again(port, closes):
     """A worker that was started anew while worker 0 still waits for another one."""
     said = {"rank": 1, "count": 3, "job": "", "epoch": 0, "facts": FACTS, "port": 1}
     with ThreadPoolExecutor(3) as threads:
@@ -268,6 +275,8 @@ def test_one_that_went_may_come_again(port):
         first = calls(port)
         first.sendall(json.dumps(said).encode() + b"\n")
         time.sleep(0.3)
+        if not closes:  # it breaks off, as where a machine is reset
+            first.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         first.close()
         again = threads.submit(meet, Place(1, 3, port=port), FACTS, wait=8)
         time.sleep(0.3)

@@ -161,13 +161,20 @@ def test_its_last_words_are_said(no_torch, script, tmp_path, text, words):
         start_workers(path, folder=tmp_path / "run", restarts=1, workers=1)
 
 
-def test_all_are_started_anew_as_often_as_asked(no_torch, script, tmp_path):
-    path = script("(folder / f'start {restart}').touch(); sys.exit(1)")
+def test_all_are_started_anew_as_often_as_asked(no_torch, script, tmp_path, capsys):
+    path = script("""
+        note(epoch=restart)
+        (folder / f"start {restart}").touch()
+        time.sleep(0.5)  # until the report was read
+        sys.exit(1)
+        """)
     with pytest.raises(WorkersError):
         start_workers(path, folder=tmp_path / "run", restarts=1, workers=1)
     assert sorted(each.name for each in (tmp_path / "run").glob("start*")) == ["start 0", "start 1"]
     printed = (tmp_path / "run" / start.OUTPUT).read_text()
     assert printed == "A worker stopped; start 1 of 1 anew.\n"
+    said = "A worker stopped. All were started anew, and go on after epoch 1.\n"
+    assert capsys.readouterr().out == said
 
 
 def test_where_nothing_else_is_asked_the_own_launcher_starts_anew_three_times(script, tmp_path):
@@ -203,7 +210,10 @@ def test_an_interrupt_ends_all_workers(launcher, script, tmp_path, monkeypatch, 
     path = script(f"import signal; {text}\nnote(pid=os.getpid()); time.sleep(60)")
     monkeypatch.setattr(start, "TIME_TO_END", 0.2 if text else 3)
 
+    launched = []
+
     def interrupted(process, folder, workers):
+        launched.append(process)
         while not all(start._report(folder, rank).get("pid") for rank in range(2)):
             time.sleep(0.05)
         raise KeyboardInterrupt
@@ -211,6 +221,7 @@ def test_an_interrupt_ends_all_workers(launcher, script, tmp_path, monkeypatch, 
     monkeypatch.setattr(start, "_watch", interrupted)
     with pytest.raises(KeyboardInterrupt):
         start_workers(path, folder=tmp_path / "run")
+    assert launched[0].returncode is not None
     pids = [start._report(tmp_path / "run", rank)["pid"] for rank in range(2)]
     until = time.monotonic() + 20
     while any(map(psutil.pid_exists, pids)) and time.monotonic() < until:
@@ -326,6 +337,55 @@ def test_only_those_who_no_longer_answer_are_ended(tmp_path):
         for one in (silent, gone, done, earlier):
             one.kill()
             one.wait()
+
+
+def test_what_a_worker_started_belongs_to_it():
+    """Processes that prepare its batches, for example."""
+    worker = subprocess.Popen(["sh", "-c", "sleep 60 & wait"])
+    until = time.monotonic() + 5
+    own = []
+    while len(own) < 2 and time.monotonic() < until:
+        own = [one for one in start._descendants(os.getpid()) if one.name() in ("sh", "sleep")]
+    for one in own:
+        one.kill()
+    worker.wait()
+    assert sorted(one.pid == worker.pid for one in own) == [False, True]
+
+
+def test_between_two_looks_at_the_workers_some_time_goes_by(tmp_path, monkeypatch):
+    class Launcher:
+        pid, returncode = 0, 0
+
+        def poll(self):
+            return None if len(waits) < 3 else 0
+
+    waits = []
+    monkeypatch.setattr(start, "_descendants", lambda pid: [])
+    monkeypatch.setattr(start.time, "sleep", waits.append)
+    assert start._watch(Launcher(), tmp_path, 1) == (0, 1)
+    assert waits == [start.CHECK_EVERY] * 3
+
+
+def test_and_between_those_of_the_own_launcher(script, tmp_path, monkeypatch):
+    sleep, waits = time.sleep, []
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.setattr(time, "sleep", lambda seconds: waits.append(seconds) or sleep(seconds))
+    main(["1", str(script("time.sleep(0.3)")), "--folder", str(tmp_path)])
+    assert 0 < len(waits) < 20
+
+
+def test_the_own_launcher_says_what_it_does(capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert "Launch workers on this machine without PyTorch" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("workers", 65), ("threads", 1_025), ("restarts", 1_001)]
+)
+def test_more_than_a_machine_has_room_for(name, value, script, tmp_path):
+    with pytest.raises(UsageError, match=f"Expected {name} as a whole number"):
+        start_workers(script("pass"), folder=tmp_path / "run", **{name: value})
 
 
 def test_no_such_script(tmp_path):

@@ -21,6 +21,7 @@ from helpers.basics.memory import peak_memory
 from helpers.training.checkpoints import CheckpointFolder
 from helpers.workers import ending, join_workers, start_workers, worker
 from helpers.workers.place import Place
+from helpers.workers.state import write_state
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "notebooks"
 SETTINGS = {"seed": 0, "rate": 0.5, "epochs": 3}
@@ -85,6 +86,16 @@ class TestAlone:
         ):
             next(one.epochs([other], 2))
 
+    def test_of_many_shapes_the_first_three_are_named(self):
+        three = [keras.Variable(np.zeros(n, "float32")) for n in (1, 2, 3)]
+        shapes = r"\(1,\), \(2,\), \(3,\)"
+        with pytest.raises(CheckpointError, match=rf"3 variables of the shapes {shapes}\. Rec"):
+            write_state(three, [])
+        with pytest.raises(
+            CheckpointError, match=rf"4 variables of the shapes {shapes}, \.\.\.\. R"
+        ):
+            write_state([*three, three[0]], [])
+
     def test_and_one_of_other_images(self, dataset, make_dataset, tmp_path):
         trained(dataset, tmp_path, 1)
         with pytest.raises(CheckpointError, match="another the training images"):
@@ -143,6 +154,7 @@ class TestAlone:
         said = []
 
         def meets(place, facts, state, **others):
+            assert report(folder)["pid"] == os.getpid()  # known while it waits for the others
             said.append((facts, others["epoch"]))
             return worker.Meeting((), state)
 
@@ -261,6 +273,15 @@ class TestBatches:
         black = [lambda images, random: images * 0]
         images, *_ = next(one.batches(dataset.train, 24, 0, augment=black))
         assert not np.asarray(images).any()
+
+    def test_their_order_is_that_of_seed_0_where_none_is_given(
+        self, monkeypatch, dataset, tmp_path
+    ):
+        one = of_count(monkeypatch, dataset, tmp_path, 0, 1)
+        images, expected = (
+            next(one.batches(dataset.train, 24, 0, **given))[0] for given in ({}, {"seed": 0})
+        )
+        assert np.array_equal(images, expected)
 
     @pytest.mark.parametrize(("count", "size"), [(25, 24), (3, 22), (5, 10)])
     def test_fewer_images_than_workers_are_refused(
