@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import _thread
 import contextlib
-import linecache
 import signal
 import threading
 import time
@@ -99,6 +98,5 @@ def _line(error: BaseException) -> str:
     """Where in the learner's own code it happened."""
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         if not any(part in frame.filename for part in LIBRARIES):
-            line = (frame.line or linecache.getline(frame.filename, frame.lineno)).strip()
-            return f", in line {frame.lineno} of the cell: {line}" if line else "."
+            return f", in line {frame.lineno} of the cell: {frame.line}" if frame.line else "."
     return "."

@@ -131,19 +131,6 @@ def has(kind: str, least: int = 1, **settings: object) -> Property:
     return check
 
 
-def parameters(count: int) -> Property:
-    """Asks for so many numbers that the model can learn or holds."""
-
-    def check(model: Any, images: np.ndarray, given: np.ndarray) -> None:
-        if model.count_params() != count:
-            raise Wrong(
-                f"Your model has {model.count_params():,} parameters, and that is not as many as "
-                "the network that is asked for. Compare the layers one by one with `summary()`."
-            )
-
-    return check
-
-
 def gives_logits(model: Any, images: np.ndarray, given: np.ndarray) -> None:
     """Asks for logits: numbers of any size, that no softmax has changed."""
     if np.allclose(given.sum(axis=1), 1, atol=1e-3) and (given >= 0).all():
@@ -163,15 +150,6 @@ def gives_logits(model: Any, images: np.ndarray, given: np.ndarray) -> None:
         raise Wrong(
             f"{(given == 0).sum()} of {given.size} numbers are exactly 0, and none is negative. "
             "Something cuts off what lies below 0: look at the activation of the last layer."
-        )
-
-
-def gives_probabilities(model: Any, images: np.ndarray, given: np.ndarray) -> None:
-    """Asks for probabilities: for each image numbers from 0 to 1 whose sum is 1."""
-    if not np.allclose(given.sum(axis=1), 1, atol=1e-3) or not ((given >= 0) & (given <= 1)).all():
-        raise Wrong(
-            "Expected probabilities. The numbers of an image add up to "
-            f"{given[0].sum():.3g}, not to 1."
         )
 
 

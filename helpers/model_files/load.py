@@ -180,7 +180,7 @@ def _path_to_load(path: str | os.PathLike) -> Path:
         ) from error
     names = [entry.name for entry in with_ending.parent.glob(f"*{ENDING}")]
     advice = f"Save it first: save_model(model, {str(path.with_suffix(ENDING))!r})."
-    if close := difflib.get_close_matches(with_ending.name, names, n=1):
+    if close := difflib.get_close_matches(with_ending.name, names):
         advice = f"Is it {path.parent / close[0]}?"
     raise MissingFileError(
         f"Expected a model file at {with_ending}. Received: no file of that name. {advice}"

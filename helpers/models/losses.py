@@ -109,6 +109,11 @@ def _loss(model: keras.Model) -> object:
         return loss
 
 
+def images_to_try(classes: int) -> int:
+    """Not as many as classes, and not one: then labels and answers of any shape fit by chance."""
+    return 3 if classes == 2 else 2
+
+
 class Trial:
     """A few images of a dataset, labelled for a compiled model, with answers that are made up.
 
@@ -122,8 +127,7 @@ class Trial:
     ):
         self.model, self.outputs, self.probabilities = model, outputs, probabilities
         self.classes = len(dataset.class_names)
-        # Not as many as classes, and not one: then other shapes would fit by chance.
-        few = np.arange(3 if self.classes == 2 else 2)
+        few = np.arange(images_to_try(self.classes))
         self.images = dataset.train.images[few % len(dataset.train)]
         self.right, self.wrong = few % self.classes, (few + 1) % self.classes
         self.labels = np.eye(self.classes)[self.right] if wants_one_hot(model) else self.right

@@ -6,6 +6,7 @@ reads it there, and `predict` goes by it. Introduced in lesson 5.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
 from collections.abc import Sequence
@@ -209,10 +210,10 @@ def note_trained_on(model: keras.Model, what: TrainedOn | None) -> None:
 
 def note_training(model: keras.Model, dataset: ImageDataset) -> None:
     """Remember that a model is trained on a dataset now, if that is one of images with channels."""
-    try:
-        note_trained_on(model, TrainedOn.of(dataset))
-    except (UsageError, MismatchError):
-        note_trained_on(model, None)
+    known = None
+    with contextlib.suppress(UsageError, MismatchError):
+        known = TrainedOn.of(dataset)
+    note_trained_on(model, known)
 
 
 def trained_on(model: keras.Model) -> TrainedOn | None:

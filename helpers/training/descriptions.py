@@ -85,7 +85,7 @@ def add_array(digest: Any, array: np.ndarray) -> None:
     array = np.atleast_1d(array)
     for start in range(0, len(array), ROWS_HASHED_AT_ONCE):
         piece = np.ascontiguousarray(array[start : start + ROWS_HASHED_AT_ONCE])
-        digest.update(piece.reshape(-1).view(np.uint8).data)
+        digest.update(piece.ravel().view(np.uint8).data)
         forget_pages(array)
 
 
@@ -133,7 +133,9 @@ def _own_attributes(thing: Any) -> dict[str, Any]:
     any_model.compile()
     of_keras = {*vars(any_model), *vars(keras.layers.Layer())}
     own = {name: _plain(value) for name, value in vars(thing).items() if name not in of_keras}
-    return {name: value for name, value in own.items() if name[0] != "_" and value is not None}
+    return {
+        name: value for name, value in own.items() if not name.startswith("_") and value is not None
+    }
 
 
 def _plain(value: Any) -> Any:

@@ -24,7 +24,7 @@ from helpers.datasets.augment import Augmentation, check_augmentations, check_fu
 from helpers.datasets.batches import make_batches
 from helpers.datasets.dataset import ImageDataset
 from helpers.models.fit_check import check_fit
-from helpers.models.losses import OWN, loss_kind, wants_one_hot
+from helpers.models.losses import OWN, images_to_try, loss_kind, wants_one_hot
 from helpers.models.step_memory import batch_without_training, check_batch_size
 from helpers.models.trained_on import note_training
 from helpers.training.checkpoints import CheckpointFolder
@@ -191,7 +191,7 @@ def _refuse_others(more: tuple[Any, ...], unknown: Mapping[str, Any]) -> None:
 
 def what_instead(name: str) -> str:
     """What to do instead of giving `train` an argument that it does not have."""
-    near = difflib.get_close_matches(name, train.__kwdefaults__, 1)
+    near = difflib.get_close_matches(name, train.__kwdefaults__)
     return INSTEAD.get(name, f"Did you mean {near[0]}?" if near else "Check its spelling.")
 
 
@@ -265,8 +265,7 @@ def _make_metrics(
     """
     import tensorflow as tf
 
-    # Not as many as classes, and not one: then labels and answers of other shapes fit by chance.
-    few = slice(3 if len(dataset.class_names) == 2 else 2)
+    few = slice(images_to_try(len(dataset.class_names)))
     batch = tf.data.Dataset.from_tensors((dataset.train.images[few], dataset.train.labels[few]))
     images, labels = next(iter(_labelled_for(model, batch, dataset)))
     try:
@@ -282,7 +281,7 @@ def _make_metrics(
     loss = getattr(model.loss, "call", model.loss)
     if class_weight and loss_kind(model) == OWN and callable(loss):
         shape = tuple(loss(labels, answers).shape)
-        if shape != labels.shape[:1]:
+        if shape != (len(labels),):
             raise MismatchError(
                 "Expected a loss of one number an image, which class_weight can change. Received: "
                 f"shape {shape} for {len(labels)} images. Leave out the mean in your loss."

@@ -9,7 +9,8 @@ import pytest
 
 from helpers import CourseError
 from helpers.basics import errors
-from helpers.basics.errors import StorageError, UsageError, wrapped
+from helpers.basics.errors import NotEnoughMemoryError, StorageError, UsageError, wrapped
+from helpers.basics.own_words import computing_in_words
 
 KINDS = {
     "UsageError": ValueError,
@@ -40,6 +41,13 @@ def test_each_is_caught_as_a_course_error_and_as_pythons_own_kind(name, kind):
     assert str(error_class("Expected this. Received: that.")) == "Expected this. Received: that."
 
 
+def test_what_fails_while_a_model_computes_is_said_once():
+    with pytest.raises(NotEnoughMemoryError, match="fewer or smaller images"), computing_in_words():
+        raise MemoryError
+    with pytest.raises(UsageError, match="^in words already$"), computing_in_words():
+        raise UsageError("in words already")
+
+
 # -------------------------------------------------------------------------- long lines
 
 
@@ -50,6 +58,7 @@ def test_each_is_caught_as_a_course_error_and_as_pythons_own_kind(name, kind):
         "short",
         "two\nlines and\n\nan empty one\n",
         "  a row      of a table\n   the next   one",
+        "a\ttable\n\twith tabs",
         "/a/path/of/88/" + "x" * 74,
         "a-hyphen " * 9 + "a-hyphe",
         "not " + "/a/very/long/path" * 20,

@@ -120,6 +120,13 @@ class TestWrittenWhole:
         assert path.read_text() == "new"
         assert names_in(path.parent) == {"notes.txt"}
 
+    def test_no_descriptor_is_left_open(self, tmp_path):
+        before = len([*Path("/dev/fd").iterdir()])
+        for _ in range(3):
+            with written_whole(tmp_path / "notes.txt") as temporary:
+                temporary.write_text("new")
+        assert len([*Path("/dev/fd").iterdir()]) == before
+
     def test_the_old_file_stays_until_the_new_one_is_complete(self, tmp_path):
         path = tmp_path / "notes.txt"
         path.write_text("old")

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
 
 from helpers.basics import memory
-from helpers.basics.memory import available_memory, usable_cores
+from helpers.basics.memory import available_memory, peak_memory, usable_cores
 
 MEGABYTE = 1_000_000
 HUGE = 9_223_372_036_854_771_712  # what the first version of cgroups says for "no limit"
@@ -153,6 +155,10 @@ class TestTheSecondVersion:
         second("/docker/1f/job", megabytes("job/", 300, 100), root="/docker/1f")
         assert available_memory() == 200 * MEGABYTE
 
+    def test_a_name_with_colons(self, second):
+        second("/a.slice:cri:1f", megabytes("a.slice:cri:1f/", 300, 100))
+        assert available_memory() == 200 * MEGABYTE
+
     @pytest.mark.parametrize("own", ["/../../elsewhere", "/elsewhere"])
     def test_a_group_that_cannot_be_seen_from_here(self, second, own):
         second(own, megabytes("", 300, 100), root="/docker/1f" if own == "/elsewhere" else "/")
@@ -200,6 +206,14 @@ except MemoryError:
 """
     finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert finished.stdout == "as said\n", finished.stderr
+
+
+@pytest.mark.parametrize(("system", "unit"), [("linux", 1024), ("darwin", 1)])
+def test_the_most_that_was_taken_is_said_in_bytes(monkeypatch, system, unit):
+    """Each system counts it in another unit."""
+    monkeypatch.setattr(sys, "platform", system)
+    monkeypatch.setattr(resource, "getrusage", lambda who: SimpleNamespace(ru_maxrss=7_000))
+    assert peak_memory() == 7_000 * unit
 
 
 # -------------------------------------------------------------------------------- cores

@@ -320,6 +320,14 @@ class TestKerasSettings:
         self.file(tmp_path / ".keras", {"floatx": "float16"})
         assert str(tmp_path / ".keras" / "keras.json") in self.refused()
 
+    def test_where_nothing_may_be_written_at_home(self, monkeypatch):
+        """Keras then takes another folder, but for one that it was told."""
+        monkeypatch.setattr(os, "access", lambda *given: False)
+        monkeypatch.setenv("KERAS_HOME", "/there")
+        assert quiet._keras_file() == Path("/there/keras.json")
+        monkeypatch.delenv("KERAS_HOME")
+        assert quiet._keras_file() == Path("/tmp/.keras/keras.json")
+
     def test_a_user_without_a_home(self, monkeypatch):
         monkeypatch.delenv("KERAS_HOME")
         monkeypatch.delenv("HOME")

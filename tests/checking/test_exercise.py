@@ -13,6 +13,8 @@ from helpers.checking.exercise import Exercise, Sheet
 from helpers.checking.plain import Wrong
 from helpers.checking.values import number
 
+solved_file = marks.FILE
+
 
 @pytest.fixture(autouse=True)
 def own_marks(tmp_path, monkeypatch):
@@ -59,6 +61,13 @@ def test_the_solution_is_explained(capsys):
     assert capsys.readouterr().out == "sides = 2 + 2\n\nFour.\n"
 
 
+def test_it_says_how_it_is_written_and_what_it_can():
+    sides = exercise(code="\n    sides = 4\n")
+    assert (sides.code, sides.stub) == ("sides = 4", "sides = ...")
+    assert exercise(stub="sides = None").stub == "sides = None"
+    assert repr(sides) == "Exercise sides: Sides. Call check(answer), hint() or solution()."
+
+
 def test_only_exercises_are_completed():
     assert dir(sheet(exercise("one"), exercise("two"))) == ["one", "two"]
     assert "one " in repr(sheet(exercise("one")))
@@ -77,6 +86,9 @@ def test_what_an_author_forgets_is_said():
 
 
 class TestMarks:
+    def test_they_lie_in_the_folder_of_the_learner(self):
+        assert solved_file == Path(__file__).parents[2] / "my_lessons" / "solved.txt"
+
     def test_a_solved_exercise_is_kept_once(self):
         shapes = sheet()
         for answer in (3, 4, 4):

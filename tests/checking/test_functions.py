@@ -69,6 +69,12 @@ def test_the_smallest_case_that_goes_wrong_is_shown():
     assert said.startswith("Called with [2.0, 5.0, 1.0]: 3 of 3 numbers are not correct")
 
 
+@pytest.mark.parametrize(("given", "shown"), [(1, "1"), (abs, "abs"), ("a", "'a'")])
+def test_what_it_was_called_with_is_shown(given, shown):
+    said = wrong(function(lambda value: 1, [(given,)]), lambda value: 2)
+    assert said == f"Called with {shown}: Not 2."
+
+
 def test_a_known_wrong_way_has_words_of_its_own():
     assert wrong(sorted_check, lambda row: sorted(row, reverse=True)) == "the other way"
 
@@ -99,7 +105,12 @@ def test_a_forgotten_return_is_said():
     def never(row):
         sorted(row)
 
+    class Never:
+        def __call__(self, row):
+            sorted(row)
+
     assert "`return`" in wrong(sorted_check, never)
+    assert "`return`" in wrong(sorted_check, Never())
     assert "`return`" in wrong(sorted_check, lambda row: row[::-1] if len(row) == 2 else None)
 
 
@@ -108,8 +119,20 @@ def test_an_error_is_shown_with_the_learners_line():
         return row[9]
 
     said = wrong(sorted_check, forgets)
-    assert "IndexError" in said
+    assert "IndexError: index 9" in said
+    assert "..." not in said
     assert "return row[9]" in said
+    line = f"in line {forgets.__code__.co_firstlineno + 1} of the cell"
+    assert line in said
+
+
+def test_a_very_long_error_is_cut():
+    def complains(row):
+        raise ValueError("no " * 500)
+
+    said = wrong(sorted_check, complains)
+    assert "ValueError: no no" in said
+    assert len(said) < 450
 
 
 def test_what_is_given_must_stay():
@@ -140,6 +163,10 @@ def test_an_endless_loop_is_stopped(quick, answer):
     before = signal.getsignal(signal.SIGINT)
     assert "still running after" in wrong(sorted_check, answer)
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_code_that_waits_for_the_processor_gets_more_time():
+    assert limits.run(lambda: time.sleep(0.5) or 7, seconds=0.4) == 7
 
 
 def test_code_that_catches_everything_is_interrupted_again(quick):

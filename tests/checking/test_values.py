@@ -24,6 +24,7 @@ class TestPlain:
             3, 3.0, np.int8(3), np.float16(3), np.array(3), np.array([3]), tf.constant(3),
             tf.Variable(3.0), torch.tensor([3.0], requires_grad=True), keras.Variable(3.0),
             torch.tensor(3, dtype=torch.bfloat16), tf.constant(3, tf.bfloat16), [3], (3,), [[3]],
+            np.array([[3.0]]),
         ],
     )  # fmt: skip
     def test_a_number_of_any_library_is_a_number(self, value):
@@ -121,6 +122,10 @@ class TestArray:
     def test_any_array(self):
         for answer in ([[1, 2, 3], [4, 5, 6]], torch.arange(1, 7).reshape(2, 3)):
             assert self.check(answer) is None
+
+    def test_one_number_with_an_axis_or_without(self):
+        assert array(5.0)([5]) is None
+        assert array([5.0])(5) is None
 
     def test_wrong_arrays(self):
         assert "axes are in another order" in wrong(self.check, np.ones((3, 2)))

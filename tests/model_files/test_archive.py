@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -44,6 +45,19 @@ class TestOtherKindsOfFiles:
         message = refused(tmp_path / "clasic_cnn", MissingFileError)
         assert str(tmp_path / "clasic_cnn.keras") in message
         assert f"Is it {tmp_path / 'classic_cnn.keras'}?" in message
+
+    def test_a_file_of_another_ending_is_another_file(self, model, tmp_path):
+        save_model(model, tmp_path / "cnn")
+        refused(tmp_path / "cnn.zip", MissingFileError, "cnn.zip. Received: no file of that name")
+
+    def test_a_file_that_cannot_be_read(self, model, tmp_path, monkeypatch):
+        path = save_model(model, tmp_path / "cnn")
+
+        def fails(self, *given):
+            raise OSError(errno.EIO, "Input/output error")
+
+        monkeypatch.setattr(archive_module.Path, "open", fails)
+        refused(path, ModelFileError, "an error while reading it: Input/output error")
 
     def test_a_missing_file_with_nothing_like_it(self, tmp_path):
         refused(tmp_path / "cnn", MissingFileError, "Save it first: save_model(model, ")
@@ -280,9 +294,9 @@ class TestSizesThatLie:
 
 
 class TestArchives:
-    @pytest.mark.parametrize("name", ["../evil.py", "/etc/evil", "assets/a.txt", "C:\\evil"])
+    @pytest.mark.parametrize("name", ["../evil.py", "/etc/evil", "a/a.txt", "C:\\evil", "z.txt"])
     def test_another_member_is_refused(self, write, name):
-        refused(write({name: b"x"}), ModelFileError, "besides config.json")
+        refused(write({name: b"x"}), ModelFileError, f"with {name!r} besides config.json")
 
     def test_a_member_twice_is_refused(self, write):
         path = write({})

@@ -31,6 +31,12 @@ def test_all_of_it_comes_back(saved):
     assert trained_on(load_model(saved)) == GIVEN
 
 
+def test_weights_of_many_gigabytes_have_room_in_it(saved):
+    """An archive says of each member before it is written whether it may be so large."""
+    with zipfile.ZipFile(saved) as file:
+        assert file.getinfo(archive.WEIGHTS).extract_version >= 45  # ZIP64
+
+
 def test_keras_itself_loads_the_file_with_the_same_weights(saved):
     import keras
 
@@ -118,3 +124,12 @@ def test_it_goes_when_the_model_goes():
     del model
     gc.collect()
     assert trained_on(sequential()) is None
+
+
+def test_after_a_training_of_which_nothing_can_be_said_nothing_is_known(dataset, make_dataset):
+    model = sequential()
+    note_trained_on(model, GIVEN)
+    note_training(model, replace(dataset, class_names=("a\x1b", "b", "c")))
+    assert trained_on(model) is None
+    note_training(model, make_dataset(train=0))  # of no images these are the likeliest numbers
+    assert trained_on(model).pixels == (0.0, 255.0)

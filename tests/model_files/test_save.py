@@ -326,6 +326,17 @@ class TestOwn:
     def test_registered_layers_and_functions_come_back(self, added, tmp_path):
         assert_comes_back(with_layers(*added), tmp_path / "cnn")
 
+    def test_one_larger_than_the_memory_is_not_loaded(self, tmp_path, monkeypatch):
+        path = save_model(with_layers(Twice()), tmp_path / "cnn")
+        weights = len(members_of(path)["model.weights.h5"])
+        monkeypatch.setattr(memory, "available_memory", lambda: weights)
+        refused(path, ModelFileError, "GB of memory, where")
+
+    def test_one_for_images_of_any_height_is_saved(self, tmp_path):
+        images = keras.Input((None, 12, 1))
+        model = keras.Sequential([images, Twice(), layers.GlobalAveragePooling2D()])
+        assert save_model(model, tmp_path / "cnn").exists()
+
     def test_a_layer_that_forgets_what_it_was_made_with_is_refused(self, tmp_path):
         model = with_layers(Times(-2.0))
         with pytest.raises(

@@ -146,6 +146,15 @@ class TestMemory:
         # 100 x 9,000,000 weights of 4 bytes, four times: Adam keeps numbers for each.
         refused(path, ModelFileError, "needs 14.5 GB of memory, where 8.0 GB are free")
 
+    def test_without_an_optimizer_they_need_less(self, write_config, monkeypatch):
+        monkeypatch.setattr(memory, "available_memory", lambda: 3 * 10**9)
+
+        def change(config: dict) -> None:
+            del config["compile_config"]
+            config["config"]["layers"][-1]["config"].update(units=9_000_000)
+
+        refused(write_config(change), ModelFileError, "needs 3.6 GB of memory, where 3.0 GB are fr")
+
     def test_an_output_larger_than_the_memory_is_refused(self, write_config):
         enlarge = layer("UpSampling2D", size=[10**6, 10**6])
         reduce = layer("GlobalMaxPooling2D", name="reduce")

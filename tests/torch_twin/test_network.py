@@ -102,6 +102,7 @@ class TestBuildTorchCnn:
         )
         np.testing.assert_array_equal(first, same)
         assert not np.array_equal(first, other)
+        assert build_torch_cnn.__kwdefaults__ == {"seed": 0}
 
     def test_smaller_images_are_refused_as_in_keras(self, make_dataset):
         dataset = make_dataset((17, 18, 1), train=0, validation=0, test=0)
@@ -162,6 +163,9 @@ class TestCopyWeights:
             "Expected a Keras model, then a PyTorch Sequential: copy_weights(keras_model, "
             "torch_model). Received: PyTorch Sequential and Sequential."
         )
+        for one in (model, twin):
+            with pytest.raises(UsageError, match="Expected a Keras model, then a PyTorch Seq"):
+                copy_weights(one, one)
 
     @pytest.mark.parametrize("in_keras", [True, False])
     def test_layers_without_a_bias(self, dataset, in_keras):
@@ -263,8 +267,10 @@ class TestTrainTorch:
             train_torch(*given)
 
     def test_images_without_labels(self, dataset, twin, optimizer):
-        with pytest.raises(UsageError, match="Expected batches as pairs of images and labels"):
-            train_torch(twin, optimizer, dataset.train.images)
+        images, labels = dataset.train.images, dataset.train.labels
+        for batches in (images, [(images, labels, labels)]):
+            with pytest.raises(UsageError, match="Expected batches as pairs of images and labels"):
+                train_torch(twin, optimizer, batches)
 
     def test_batches_that_were_used_up(self, dataset, twin, optimizer):
         batches = make_batches(dataset.train, 12).as_numpy_iterator()

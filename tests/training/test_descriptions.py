@@ -88,6 +88,9 @@ ANOTHER = {
     "default": tuple(f"def change(i, r, by={by}): return i + by" for by in (1, 9)),
     "keyword default": tuple(f"def change(i, r, *, by={by}): return i + by" for by in (1, 9)),
     "order of arguments": ("def change(i, r): return i", "def change(r, i): return i"),
+    "order of arguments before those by name": (
+        "def change(i, r, *, a=0, b=1): return i", "def change(r, i, *, a=0, b=1): return i"
+    ),
     "global": tuple(f"by = {by}\ndef change(i, r): return i + by" for by in (1, 9)),
     "global of an inner function": tuple(
         f"by = {by}\ndef change(i, r): return [j + by for j in i]" for by in (1, 9)
@@ -97,6 +100,13 @@ ANOTHER = {
     ),
     "global array": tuple(
         f"by = np.array([1, {by}])\ndef change(i, r): return i + by" for by in (1, 9)
+    ),
+    "global array of objects": tuple(
+        f"by = np.array(['a', {by}], object)\ndef change(i, r): return by" for by in (1, 9)
+    ),
+    "one of two that are there already": tuple(
+        f"a, b = [1], [2]\ntable = [a, b, {name}]\ndef change(i, r): return table[2]"
+        for name in "ab"
     ),
     "function that it calls": tuple(
         f"def by(i): return i {sign} 1\ndef change(i, r): return by(i)" for sign in "+-"
@@ -237,6 +247,14 @@ def test_keras_layers_in_an_augmentation():
     assert turning(layers.RandomRotation(0.1)) == turning(layers.RandomRotation(0.1))
     assert turning(layers.RandomRotation(0.1)) != turning(layers.RandomRotation(0.2))
 
+    def weighted(number):
+        layer = layers.Dense(1)
+        layer.build((None, 1))
+        layer.set_weights([np.full((1, 1), number), np.zeros(1)])
+        return turning(layer)
+
+    assert weighted(1) == weighted(1) != weighted(2)
+
 
 class TestOwnCode:
     def model(self, *layers, loss="mse"):
@@ -257,8 +275,9 @@ class TestOwnCode:
             lambda function: keras.Sequential([keras.layers.Lambda(function)]),
             lambda function: keras.layers.TimeDistributed(keras.layers.Lambda(function)),
             lambda function: keras.layers.Dense(2, kernel_regularizer=function),
+            lambda function: {"first": function},
         ],
-        ids=["Lambda", "activation", "in a model", "in a layer", "regulariser"],
+        ids=["Lambda", "activation", "in a model", "in a layer", "regulariser", "dictionary"],
     )
     def test_functions_in_layers(self, layer):
         def noted(source):
@@ -299,6 +318,19 @@ class TestOwnCode:
             assert noted(2, one) == noted(2, one) != noted(2, other)
         for kind in (np.array, np.float32, keras.ops.convert_to_tensor):
             assert noted(2, kind(1.0)) == noted(2, kind(1.0)) != noted(2, kind(2.0))
+
+    def test_what_a_layer_keeps_to_itself_is_not_noted(self):
+        """Such as how often it was called."""
+
+        def noted(number):
+            class Own(keras.layers.Layer):
+                def __init__(self, number):
+                    super().__init__()
+                    self._number = number
+
+            return own_code(self.model(Own(number)))
+
+        assert noted(1) == noted(2)
 
     def test_a_model_class_of_ones_own(self):
         def noted(sizes):

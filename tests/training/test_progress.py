@@ -151,8 +151,8 @@ class TestInANotebook:
     def test_updates_are_seldom_enough_for_a_browser(self, dataset, notebook, monkeypatch):
         monkeypatch.setattr(progress, "SECONDS_BETWEEN_UPDATES", 1_000)
         monkeypatch.setattr(progress, "SECONDS_BETWEEN_PICTURES", 1_000)
-        train(as_built(dense_model), dataset, epochs=2, batch_size=1)
-        assert len(notebook) < 6  # of 48 steps: the beginning and the end
+        train(as_built(dense_model), dataset, epochs=4, batch_size=8)
+        assert len(notebook) < 6  # of 12 steps and 4 epochs: the beginning and the end
 
     def test_no_progress_displays_nothing(self, dataset, notebook):
         train(as_built(dense_model), dataset, epochs=1, progress=False)

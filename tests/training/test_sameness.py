@@ -169,7 +169,7 @@ class TestTheSameFunctions:
 
         return edited, brighter
 
-    def test_an_augmentation_that_was_edited_is_another(self, small, tmp_path, changes):
+    def test_an_augmentation_that_was_edited_is_another(self, small, tmp_path, changes, capsys):
         before, edited = changes
         model = as_built(random_model)
         kept_by(model, small, tmp_path, augment=[before])
@@ -179,6 +179,30 @@ class TestTheSameFunctions:
         assert files_of(tmp_path) == files
         assert bits(model.variables) == weights
         assert go(model, small, tmp_path, epochs=2, augment=[before]).epochs == 2
+        assert "not compared" not in capsys.readouterr().out
+
+    def test_code_of_another_python_is_not_compared(self, small, tmp_path, changes, capsys):
+        """Each has instructions of its own. All else is compared as ever."""
+        before, edited = changes
+        kept_by(as_built(random_model), small, tmp_path, augment=[before])
+        kept = CheckpointFolder(tmp_path)
+        newest, _ = kept.newest()
+        facts = json.loads(json.dumps(newest.facts))
+        facts["versions"]["python"] = "3.0"
+        max(tmp_path.glob("epoch_*")).unlink()
+        kept.save(replace(newest, facts=facts))
+        with pytest.raises(CheckpointError, match=r"\(batch_size: 4, not 8\)"):
+            go(as_built(random_model), small, tmp_path, batch_size=4, augment=[edited])
+        assert go(as_built(random_model), small, tmp_path, epochs=2, augment=[edited]).epochs == 2
+        said = "was not compared with before: all in augmentation brighter."
+        assert said in capsys.readouterr().out
+
+    def test_a_function_without_a_name_that_keras_would_write_down(self, small, tmp_path):
+        """Keras warns of it, and a warning would be an error here."""
+        layers = [keras.layers.Flatten(), keras.layers.Dense(3, activation=lambda x: x)]
+        kept_by(
+            compiled(keras.Sequential([keras.Input((9, 9, 1)), *layers]), "adam"), small, tmp_path
+        )
 
     def test_what_it_holds_is_named(self, small, tmp_path):
         class Brighter:
@@ -282,6 +306,9 @@ class TestTheSameFunctions:
         assert said in capsys.readouterr().out
         go(model, small, folder)  # these are the ones that it ended with
         go(as_built(random_model), small, folder)
+        fresh = random_model()  # with another optimizer, as from a file
+        fresh.set_weights(model.get_weights())
+        go(fresh, small, folder)
         assert said not in capsys.readouterr().out
 
     @pytest.mark.parametrize("name", ["threads", "policy", "keras", "python"])

@@ -50,7 +50,9 @@ class TestResume:
         assert bits_of(model) == reference.states[EPOCHS]
 
     @pytest.mark.parametrize("rebuilt", [False, True])
-    def test_more_epochs_afterwards_are_one_long_run(self, small, reference, tmp_path, rebuilt):
+    def test_more_epochs_afterwards_are_one_long_run(
+        self, small, reference, tmp_path, capsys, rebuilt
+    ):
         """Also with a model built anew, whose layers Keras then gives other names."""
         model = random_model()
         names = [layer.name for layer in model.layers]
@@ -59,6 +61,8 @@ class TestResume:
             model = random_model()
             assert [layer.name for layer in model.layers] != names
         ends_as(reference, go(model, small, str(tmp_path)), model)
+        go(as_built(random_model), small, tmp_path)
+        assert "came with other" not in capsys.readouterr().out
 
     def test_a_finished_training_is_not_trained_again(
         self, small, reference, monkeypatch, tmp_path, capsys
@@ -214,7 +218,7 @@ class TestInterrupted:
     def test_before_the_first_epoch_ended_there_is_a_run_without_epochs(self, small, monkeypatch):
         at_call(monkeypatch, keras.callbacks.CallbackList, "on_train_batch_end", 2, interrupt)
         run = go(as_built(random_model), small)
-        assert (run.epochs, run.best_epoch, dict(run.history)) == (0, 0, {})
+        assert (run.epochs, run.best_epoch, run.seconds, dict(run.history)) == (0, 0, 0, {})
         assert repr(run).splitlines()[0].startswith("TrainingRun on bands made by the tests: 0 ep")
         assert run.plot().description
         with pytest.raises(UsageError) as raised:
@@ -284,8 +288,40 @@ class TestInterrupted:
             monkeypatch, keras.callbacks.CallbackList, "on_train_batch_begin", STEPS + 2,
             lambda: os.kill(os.getpid(), signal.SIGINT),
         )  # fmt: skip
+        ended = at_call(monkeypatch, keras.callbacks.CallbackList, "on_train_batch_end", 0, None)
         run = go(model, small, tmp_path)
         assert (run.epochs, "you interrupted it" in run.stopped) == (1, True)
+        assert len(ended) == STEPS + 2  # no step more
+        assert bits_of(model) == reference.states[1]
+
+    def test_a_second_interrupt_comes_through_at_once(self, small, monkeypatch):
+        """Where a step takes so long that nobody wants to wait for its end."""
+        seen = []
+
+        def twice():
+            for number in (1, 2):
+                os.kill(os.getpid(), signal.SIGINT)
+                seen.append(number)
+
+        at_call(monkeypatch, keras.callbacks.CallbackList, "on_train_batch_begin", 2, twice)
+        run = go(as_built(random_model), small)
+        assert seen == [1]
+        assert "you interrupted it" in run.stopped
+
+    def test_an_error_that_an_interrupt_became_is_called_one(self, small, reference, monkeypatch):
+        """As TensorFlow makes one of it in the middle of a step."""
+
+        def interrupted():
+            os.kill(os.getpid(), signal.SIGINT)
+            raise RuntimeError("cancelled")
+
+        model = as_built(random_model)
+        at_call(
+            monkeypatch, keras.callbacks.CallbackList, "on_train_batch_begin", STEPS + 2,
+            interrupted,
+        )  # fmt: skip
+        run = go(model, small)
+        assert "Stopped in epoch 2 of 4: you interrupted it. The" in run.stopped
         assert bits_of(model) == reference.states[1]
 
     def test_while_the_step_is_traced(self, small, reference, monkeypatch, tmp_path):
@@ -368,6 +404,13 @@ class TestDiverged:
         assert run.epochs == 3
         assert all(np.isfinite(weights).all() for weights in model.get_weights())
 
+    def test_a_validation_loss_that_diverged(self, small, monkeypatch):
+        """The weights are large, and finite; what they make of an image is not."""
+        model = as_built(random_model)
+        self.poison(monkeypatch, model, "on_test_begin", 1, 3e38)
+        stopped = go(model, small).stopped
+        assert stopped.startswith("Stopped in epoch 1 of 4: the validation loss is no longer a fin")
+
     def test_a_rate_far_too_high_in_truth(self, small):
         model = random_model(keras.optimizers.SGD(1e30))
         weights = bits(model.variables)
@@ -419,6 +462,15 @@ class TestDiskAndMemory:
         with pytest.raises(StorageError, match="the disk is full"):
             go(model, small, tmp_path)
         assert bits(model.variables) == weights
+
+    def test_the_memory_runs_out_with_few_images_a_batch(self, small, monkeypatch):
+        def out_of_memory():
+            raise MemoryError
+
+        model = as_built(random_model)
+        at_call(monkeypatch, keras.callbacks.CallbackList, "on_train_batch_begin", 1, out_of_memory)
+        stopped = go(model, small, batch_size=3).stopped
+        assert stopped.endswith("Try smaller batches: batch_size=1.")
 
     @pytest.mark.parametrize("kind", ["MemoryError", "ResourceExhaustedError"])
     def test_the_memory_runs_out(self, small, reference, monkeypatch, kind):
