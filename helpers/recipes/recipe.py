@@ -68,9 +68,10 @@ NETWORKS = {
 }
 # What the numbers of a recipe may be, in words and as a check.
 SWITCHES = ("standardise", "batch_norm", "one_cycle", "bfloat16")
+WHOLE = ("a whole number from 1 on", lambda n: isinstance(n, Integral) and n >= 1)
 NUMBERS = {
-    "epochs": ("a whole number from 1 on", lambda n: isinstance(n, Integral) and n >= 1),
-    "batch_size": ("a whole number from 1 on", lambda n: isinstance(n, Integral) and n >= 1),
+    "epochs": WHOLE,
+    "batch_size": WHOLE,
     "learning_rate": ("a number above 0", lambda n: n > 0),
     "dropout": ("a number from 0 on, below 1", lambda n: 0 <= n < 1),
     "weight_decay": ("a number from 0 on", lambda n: n >= 0),
@@ -298,7 +299,6 @@ def _features(recipe: Recipe, dataset: ImageDataset, policy: str) -> list[keras.
     for number, channels in enumerate(network.channels, 1):
         pool = number <= network.pools and side >= 4
         made += _convolution(recipe, network, number, channels, pool, policy)
-        side -= 2 if network.padding == "valid" else 0
         side //= 2  # where there is no pooling, none comes later either
     made.append(layers.Flatten(name="flatten"))
     if network.hidden:

@@ -6,12 +6,13 @@ The pretrained network is written, and compared on its images, by lesson 7.
 from __future__ import annotations
 
 import json
+import logging
 import sys
 
 import numpy as np
 import pytest
 
-from helpers import ACCURATE, CLASSIC, FAST, load_dataset, quiet_tensorflow, train
+from helpers import ACCURATE, CLASSIC, FAST, build_cnn, load_dataset, quiet_tensorflow, train
 from helpers.basics.errors import MismatchError, MissingPackageError, UsageError
 from helpers.exports import export_model
 from helpers.exports.export import facts_path, in_32_bits
@@ -69,13 +70,15 @@ def test_probabilities_stay_probabilities(make_dataset, tmp_path, ending, last):
     np.testing.assert_allclose(received, model(dataset.test.images), atol=1e-5)
 
 
-def test_sigmoids_of_many_classes_are_told_apart(dataset, tmp_path):
+@pytest.mark.parametrize("classes", [2, 3])
+def test_sigmoids_of_many_classes_are_told_apart(dataset, tmp_path, classes):
     model = keras.Sequential(
         [keras.Input((18, 18, 1)), layers.Rescaling(1 / 255), layers.Flatten(),
-         layers.Dense(3, activation="sigmoid")]
+         layers.Dense(classes, activation="sigmoid")]
     )  # fmt: skip
     path = export_model(model, tmp_path / "m.tflite", dataset.test.images)
-    assert json.loads(facts_path(path).read_text())["gives"] == "sigmoids"
+    about = json.loads(facts_path(path).read_text())
+    assert about == {"image_shape": [18, 18, 1], "gives": "sigmoids"}
 
 
 @pytest.mark.parametrize("ending", RUN)
@@ -87,6 +90,22 @@ def test_gelu_for_which_onnx_has_no_operation(dataset, tmp_path, ending):
     path = export_model(model, tmp_path / f"model{ending}", dataset.test.images)
     received = answers_of(path, dataset.test.images)
     np.testing.assert_allclose(received, model(dataset.test.images), atol=1e-5)
+
+
+@pytest.mark.parametrize("ending", RUN)
+def test_nothing_is_printed_and_others_may_log_as_before(dataset, tmp_path, capsys, ending):
+    model = keras.Sequential([keras.Input((18, 18, 1)), layers.Flatten(), layers.Dense(3)])
+    loggers = [logging.getLogger(name) for name in ("tensorflow", "tf2onnx")]
+    before = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.DEBUG)
+        export_model(model, tmp_path / f"model{ending}", dataset.test.images)
+        assert [logger.level for logger in loggers] == [logging.DEBUG] * 2
+    finally:
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)
+    assert capsys.readouterr().out == ""
 
 
 def test_a_file_of_yours_with_a_similar_name_stays(dataset, tmp_path):
@@ -170,8 +189,9 @@ class TestWhatGoesWrong:
             export_model(model, tmp_path / "a.tflite", images)
 
     def test_no_model(self, dataset, tmp_path):
-        with pytest.raises(UsageError, match="a Keras model, then a path"):
-            export_model(tmp_path / "a.tflite", None, dataset.test.images)
+        for given in (tmp_path / "a.tflite", build_cnn):
+            with pytest.raises(UsageError, match="a Keras model, then a path"):
+                export_model(given, tmp_path / "a.tflite", dataset.test.images)
 
     @pytest.mark.parametrize("missing", ["tf2onnx", "onnxruntime"])
     def test_without_the_packages_of_onnx(self, dataset, model, tmp_path, monkeypatch, missing):
@@ -179,6 +199,8 @@ class TestWhatGoesWrong:
         with pytest.raises(MissingPackageError, match=r"115 MB.*pip install tf2onnx onnxruntime"):
             export_model(model, tmp_path / "model.onnx", dataset.test.images)
         assert export_model(model, tmp_path / "model.tflite", dataset.test.images).is_file()
+        with pytest.raises(MissingPackageError, match="115 MB"):
+            run_onnx(b"", dataset.test.images)
 
     def test_a_layer_that_cannot_be_written(self, dataset, tmp_path):
         import tensorflow as tf

@@ -59,6 +59,7 @@ def test_it_holds_the_model_the_classes_and_what_it_computes_with(model, dataset
 def test_nothing_in_it_leads_to_the_network(model, dataset, tmp_path):
     text = write_page(model, tmp_path / "my.html", dataset.test.images).read_text()
     assert "default-src 'none'" in text
+    assert json.loads(part(text, "facts"))["least_confidence"] == 0.5
     shell = re.sub(r'<script type="text/plain".*?</script>', "", text, flags=re.DOTALL)
     assert re.findall(r"https?://[\w./-]+", shell) == ["https://onnxruntime.ai"]  # a link to read
     assert not re.search(r"\b(src|href)=\"(?!https://onnxruntime.ai)", shell)

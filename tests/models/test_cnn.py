@@ -10,6 +10,7 @@ import pytest
 
 from helpers import FAST, build_cnn, quiet_tensorflow
 from helpers.basics.errors import MismatchError, UsageError
+from helpers.models import build_pretrained
 from helpers.torch_twin import build_torch_cnn
 
 with quiet_tensorflow():
@@ -131,7 +132,7 @@ def test_the_seed_decides_the_weights(dataset):
 
 
 @pytest.mark.parametrize("seed", [None, -1, 2**32, 1.5, "1", True])
-@pytest.mark.parametrize("build", [build_cnn, build_torch_cnn, FAST.build])
+@pytest.mark.parametrize("build", [build_cnn, build_pretrained, build_torch_cnn, FAST.build])
 def test_what_is_no_seed_is_said_in_words(dataset, build, seed):
     with pytest.raises(UsageError, match=f"Expected seed as .* Received: {seed!r}"):
         build(dataset, seed=seed)

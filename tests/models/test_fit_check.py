@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from helpers import ImageDataset, build_cnn, quiet_tensorflow, train
+from helpers import ImageDataset, build_cnn, make_batches, quiet_tensorflow, train
 from helpers.basics import memory
 from helpers.basics.errors import MismatchError, NotEnoughMemoryError, UsageError
 from helpers.models import step_memory
 from helpers.models.fit_check import check_fit
+from helpers.models.losses import ask
 from helpers.models.step_memory import batch_without_training, bytes_an_image, check_batch_size
 
 with quiet_tensorflow():
@@ -184,7 +185,7 @@ class TestImages:
         "pixels",
         [
             lambda x: x // 200,
-            lambda x: (x // 50).astype(np.float32),
+            lambda x: (x // 100).astype(np.float32),
             lambda x: x.astype(np.float32),
             lambda x: x.astype(np.float32) - 128,
             lambda x: x * np.float32(0),
@@ -360,6 +361,15 @@ class TestCompiled:
         model = compiled(dense(), lambda labels, outputs: keras.ops.mean(outputs))
         message = refused(model, dataset)
         assert "that rises where they are wrong and sure. Received: <lambda>. Comp" in message
+
+    def test_a_loss_with_the_wrong_sign(self, dataset):
+        def own(labels, outputs):
+            cross_entropy = keras.losses.sparse_categorical_crossentropy
+            return -cross_entropy(labels, outputs, from_logits=True)
+
+        assert "that rises where they are wrong and sure" in refused(
+            compiled(dense(), own), dataset
+        )
 
     @pytest.mark.parametrize(
         "loss",
@@ -541,6 +551,11 @@ class TestCompiled:
         assert message.startswith('Expected the metric "accuracy", for the curves, by which all')
 
 
+def test_a_model_that_is_asked_shows_no_bar(dataset, capsys):
+    assert ask(dense(), make_batches(dataset.test, 4)).shape == (12, 3)
+    assert capsys.readouterr() == ("", "")
+
+
 @pytest.fixture(scope="module")
 def two(make_dataset) -> ImageDataset:
     return make_dataset(class_names=("top", "bottom"))
@@ -710,6 +725,9 @@ class TestMemory:
             check_batch_size(model, 1, 100)
         backbone.trainable = False
         check_batch_size(model, 1, 100)
+        monkeypatch.setattr(memory, "available_memory", lambda: 4 * 10**8)
+        with pytest.raises(NotEnoughMemoryError, match="which need about 0.4 GB"):
+            check_batch_size(model, 1, 100)
 
     @pytest.mark.slow
     def test_what_a_step_really_takes_is_expected_and_not_much_more(self):
@@ -737,6 +755,15 @@ class TestMemory:
         message = "Not even one image fits: use smaller images or a smaller model, or close"
         with pytest.raises(MemoryError, match=message):
             check_batch_size(build_cnn(dataset), 1, 1)
+
+    def test_where_only_one_image_fits_it_is_named(self, dataset, monkeypatch):
+        model = build_cnn(dataset)
+        weights = 4 * step_memory.COPIES_OF_WEIGHTS * model.count_params()
+        room = weights + 1.5 * step_memory.TRAINING_FACTOR * 4 * NUMBERS_AN_IMAGE
+        available = int(room / step_memory.SHARE_OF_MEMORY)
+        monkeypatch.setattr(memory, "available_memory", lambda: available)
+        with pytest.raises(NotEnoughMemoryError, match="Try batch_size=1, which fits"):
+            check_batch_size(model, 20, 100)
 
     def test_of_large_images_fewer_are_validated_at_once(self, dataset, make_dataset):
         assert batch_without_training(build_cnn(dataset)) == 500

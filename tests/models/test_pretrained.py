@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import runpy
 import sys
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def there() -> dict[str, torch.Tensor]:
 @pytest.fixture(scope="module")
 def data_dir(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("weights")
-    efficientnet.convert_weights(folder)
+    assert efficientnet.convert_weights(folder) == folder / efficientnet.WEIGHTS
     return folder
 
 
@@ -135,6 +136,11 @@ class TestModel:
         )
         np.testing.assert_array_equal(one, other)
         assert not np.array_equal(one, another)
+        assert build_pretrained.__kwdefaults__["seed"] == 0
+
+    def test_a_fifth_of_the_features_is_left_out_as_where_it_was_trained(self, bands, data_dir):
+        model = build_pretrained(bands, smallest_side=32, data_dir=data_dir)
+        assert model.get_layer("dropout").rate == 0.2
 
     def test_grey_and_colour_see_the_same_picture(self, make_dataset, data_dir):
         grey, colour = make_dataset((32, 32, 1)), make_dataset((32, 32, 3))
@@ -170,6 +176,10 @@ class TestWhatGoesWrong:
     def test_no_dataset(self, data_dir):
         with pytest.raises(UsageError, match="from load_dataset"):
             build_pretrained("photos", data_dir=data_dir)
+
+    def test_no_smallest_side(self, bands, data_dir):
+        with pytest.raises(UsageError, match="Expected smallest_side as .* Received: 31"):
+            build_pretrained(bands, smallest_side=31, data_dir=data_dir)
 
     def test_images_of_other_channels(self, make_dataset, data_dir):
         with pytest.raises(MismatchError, match="build_cnn takes any"):
@@ -223,6 +233,19 @@ class TestWhatGoesWrong:
             path.write_bytes(whole[: len(whole) // 2] if content == "half" else content)
         with pytest.raises(DamagedFileError, match="Delete it"):
             efficientnet_lite0((32, 32), data_dir=tmp_path)
+
+
+def test_the_weights_are_converted_by_a_command(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(efficientnet, "convert_weights", lambda: tmp_path)
+    runpy.run_module("helpers.models", run_name="__main__")
+    assert capsys.readouterr().out == f"{tmp_path}\n"
+
+    def fails():
+        raise MissingPackageError("Expected PyTorch.")
+
+    monkeypatch.setattr(efficientnet, "convert_weights", fails)
+    with pytest.raises(SystemExit, match="^MissingPackageError: Expected PyTorch.$"):
+        runpy.run_module("helpers.models", run_name="__main__")
 
 
 def test_keras_knows_every_layer_by_the_name_of_its_weights(data_dir):

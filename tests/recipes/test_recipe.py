@@ -82,6 +82,7 @@ class TestFields:
             ("augment", flip_sideways, "list of functions"),
             ("augment", ("flip",), "list of functions"),
             ("augment", "flip", "list of functions"),
+            ("batch_norm", "no", "True or False"),
             ("epochs", 0, "whole number from 1 on"),
             ("epochs", 1.5, "whole number"),
             ("batch_size", True, "whole number"),
@@ -210,6 +211,14 @@ def test_the_classic_recipe_is_the_one_of_the_readme():
     assert (FAST.epochs, ACCURATE.epochs) == (2, 8)
 
 
+def test_what_nobody_chooses_is_the_same_everywhere():
+    chosen = train.__kwdefaults__
+    assert (chosen["epochs"], chosen["batch_size"]) == (CLASSIC.epochs, CLASSIC.batch_size)
+    for name, value in Recipe.train.__kwdefaults__.items():
+        assert chosen[name] == value
+    assert Recipe.build.__kwdefaults__ == {"seed": 0}
+
+
 @pytest.mark.parametrize("recipe", [FAST, ACCURATE], ids=["FAST", "ACCURATE"])
 def test_the_recipes_use_16_bits_where_the_processor_has_them(make_dataset, monkeypatch, recipe):
     monkeypatch.setattr(recipe_module, "has_fast_bfloat16", lambda: True)
@@ -283,6 +292,12 @@ class TestMeasuring:
         assert sample.shape == (2_000, 32, 32, 3)
         expected = large.train.images[[int(1.25 * number) for number in range(2_000)]]
         np.testing.assert_array_equal(sample, expected)
+
+    def test_the_memory_of_a_file_is_given_back_piece_by_piece(self, large, monkeypatch):
+        given_back = []
+        monkeypatch.setattr(whitening, "forget_pages", given_back.append)
+        list(whitening._sample(large))
+        assert len(given_back) == 13  # 162 images of 3,072 numbers at once
 
     def test_fewer_images_are_all_measured(self, dataset):
         sample = np.concatenate(list(whitening._sample(dataset)))
@@ -435,6 +450,7 @@ def test_the_classic_network_says_the_smallest_size(dataset):
         (FAST, 32, [(16, 32), (8, 32), (8, 64), (4, 64), (4, 128), (2, 128)]),
         (FAST, 28, [(14, 32), (7, 32), (7, 64), (3, 64), (3, 128)]),
         (ACCURATE, 32, [(16, 64), (8, 64), (8, 128), (4, 128), (4, 256), (2, 256), (2, 256)]),
+        (ACCURATE, 64, [(32, 64), (16, 64), (16, 128), (8, 128), (8, 256), (4, 256), (4, 256)]),
     ],
 )
 def test_each_network_has_its_sizes(make_dataset, recipe, side, sizes):
@@ -450,9 +466,15 @@ def test_each_network_has_its_sizes(make_dataset, recipe, side, sizes):
     assert found == sizes
 
 
-def test_the_fast_recipes_are_those_that_were_measured():
+def test_the_fast_recipes_are_those_that_were_measured(make_dataset):
     """`make bench` and lesson 6 measured these; a change of one needs new figures."""
     assert (FAST.network, FAST.epochs, FAST.batch_size) == ("compact", 2, 64)
     assert (FAST.learning_rate, FAST.label_smoothing) == (0.01, CLASSIC.label_smoothing)
     assert (ACCURATE.network, ACCURATE.epochs, ACCURATE.batch_size) == ("wide", 8, 128)
     assert (ACCURATE.learning_rate, ACCURATE.label_smoothing) == (0.015, 0.1)
+    assert all(
+        getattr(recipe, name) for recipe in (FAST, ACCURATE) for name in recipe_module.SWITCHES
+    )
+    colour = make_dataset((32, 32, 3))
+    filters = [recipe.build(colour).get_layer("whiten").filters for recipe in (FAST, ACCURATE)]
+    assert filters == [24, 28]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from dataclasses import replace
 
@@ -561,6 +562,24 @@ class TestWhatTheModelTakes:
         with pytest.raises(MismatchError, match="from -1 to 1, .*Received: pixels from 0 to"):
             evaluate(model, replace(split, images=images))
         assert evaluate(model, replace(split, images=2 * images - 1)).interval
+
+    @pytest.mark.parametrize(
+        ("pixels", "images", "fit"),
+        [
+            ((-1, 1), lambda x: x, False),
+            ((0, 1), lambda x: x, False),
+            ((-1, 1), lambda x: 8 * (x / 255) - 1, False),
+            ((-1, 1), lambda x: 2.2 * (x / 255) - 1.1, True),  # as noise does it
+            ((0, 255), lambda x: x / 255, False),
+            ((0, 255), lambda x: x.astype(np.float32), True),
+        ],
+    )
+    def test_pixels_far_beyond_those_of_the_training_or_far_smaller(self, pixels, images, fit):
+        model, split = network(3), looked_at(3)
+        note_trained_on(model, TrainedOn(split.class_names, (4, 4, 1), pixels=pixels))
+        split = replace(split, images=images(split.images))
+        with contextlib.nullcontext() if fit else pytest.raises(MismatchError, match="pixels from"):
+            evaluate(model, split)
 
     @pytest.mark.parametrize("factor", [100.0, 2.5, -0.1])
     def test_shares_that_are_none(self, factor):

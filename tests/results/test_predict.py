@@ -218,6 +218,8 @@ class TestArraysOfTheOwnKind:
             (np.linspace(0, 1, 768).round().astype(np.uint8), None),
             (np.linspace(-1, 1, 768), (-1.0, 1.0)),
             (np.linspace(-1.1, 1.1, 768), (-1.0, 1.0)),
+            (np.linspace(10, 245, 768), (0.0, 255.0)),
+            (np.linspace(-0.95, 0.95, 768), (-1.0, 1.0)),
         ],
     )
     def test_what_is_noted_and_what_the_model_sees(self, make_dataset, images, pixels):
