@@ -150,7 +150,6 @@ class Trial:
         self.model.reset_metrics()
         answers = self.answers(classes, UNSURE)
         found = dict(self.model.compute_metrics(self.images, self.labels, answers))
-        self.model.reset_metrics()
         found.pop("loss", None)  # the mean of the losses so far, of which there were none
         return {name: float(value) for name, value in found.items()}
 

@@ -277,7 +277,6 @@ def _make_metrics(
             "Expected a model whose layers, loss and metrics take images of the dataset and their "
             f"labels. Received: {in_its_own_words(error)}. Mend what failed, then train again."
         ) from error
-    model.reset_metrics()
     loss = getattr(model.loss, "call", model.loss)
     if class_weight and loss_kind(model) == OWN and callable(loss):
         shape = tuple(loss(labels, answers).shape)
