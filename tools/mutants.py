@@ -8,10 +8,10 @@
 
 A fault is one small change: another comparison, number or sign, `and` for `or`, a condition turned
 round, a result or a call left out. Each is put into a copy of the project, where tests run until
-the first that fails: first those of all rooms that come by the changed lines, quick ones before
-slow ones; then, as a line may count in a process that nothing is noted of, the others of its room
-and of the rooms that tests/mutants.toml adds. A run that takes far longer than without the fault
-counts as caught too.
+the first that fails: first those that come by the changed lines, of its room and of the rooms that
+tests/mutants.toml adds, then of all others, quick ones before slow ones; then, as a line may count
+in a process that nothing is noted of, the others of its room and of those added. A run that takes
+far longer than without the fault counts as caught too.
 The made-up cases that the checks of exercises try an answer with are left as they are.
 The list also has the named faults, and those faults that change nothing, with the reason.
 """
@@ -261,9 +261,11 @@ class Copy:
             for file in [*own, *sorted(reaches.keys() - own)]
         }
         took = {file: sum(reaches[file].took[test] for test in near[file]) for file in near}
-        near_files = sorted((file for file in near if near[file]), key=took.get)  # quick ones first
-        named = [test for file in near_files for test in near[file]]
-        rounds = [(near_files, named), (own, [*own, *(f"--deselect={test}" for test in named)])]
+        by_time = sorted(filter(near.get, near), key=took.get)
+        near_own = [file for file in by_time if file in own]
+        near_others = [file for file in by_time if file not in own]
+        rounds = [(files, sum(map(near.get, files), [])) for files in (near_own, near_others)]
+        rounds += [(own, [*own, *(f"--deselect={test}" for test in rounds[0][1])])]
         path = self.folder / "helpers" / f"{fault.module}.py"
         path.write_text(fault.source, encoding="utf-8")
         try:
