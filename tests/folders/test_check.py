@@ -218,6 +218,11 @@ class TestNoFolder:
         with pytest.raises(UsageError, match="Expected the path of a folder. Received: "):
             check_folder(nonsense)
 
+    @pytest.mark.parametrize("name", ["classes_in_names", "set_aside", "progress"])
+    def test_a_switch_is_true_or_false(self, photos, name):
+        with pytest.raises(UsageError, match=f"Expected {name} as True or False. Received: 'no'"):
+            check_folder(photos, **{name: "no"})
+
 
 class TestLayout:
     def one_problem(self, folder: Path) -> findings.Finding:
@@ -1237,6 +1242,21 @@ class TestNearlyTheSame:
         assert report.ok
         assert len({image.twin for image in report.images}) == 40
         assert [note.kind for note in report.notes].count("nearly the same") == 20
+
+    def test_few_are_compared_at_once(self, tmp_path, monkeypatch):
+        """Or the memory would grow with the pictures that are near others."""
+        at_once, distance_between = [], compare.distance_between
+
+        def noting(one, other):
+            at_once.append(other.size)
+            return distance_between(one, other)
+
+        monkeypatch.setattr(compare, "distance_between", noting)
+        for number in range(20):
+            write(tmp_path / "cat" / f"{number}.png", photo(number, 64))
+            write(tmp_path / "dog" / f"{number}.jpg", encoded(photo(number, 64), "JPEG"))
+        assert len(check_folder(tmp_path).notes) == 20
+        assert max(at_once) <= thumbnails.PIECE * thumbnails.THUMBNAIL_BYTES
 
     def test_the_same_moment_in_two_given_parts_is_noted(self, tmp_path):
         for number in range(20):
