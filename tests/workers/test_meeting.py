@@ -185,6 +185,18 @@ def test_two_workers_of_one_number_are_not_taken_for_two(port):
     assert any("Received: a second one of number 1" in one for one in said[1:])
 
 
+def test_a_second_one_of_a_number_takes_nothing_from_the_first(port):
+    state = bytes(20_000_000)  # more than is on its way at once
+    with ThreadPoolExecutor(2) as threads:
+        chief = threads.submit(meet, Place(0, 3, port=port), FACTS, state, wait=8)
+        first = threads.submit(meet, Place(1, 3, port=port), FACTS, wait=8)
+        time.sleep(0.3)
+        with pytest.raises(WorkersError, match="a second one of number 1"):
+            meet(Place(1, 3, port=port), FACTS, wait=8)
+        meet(Place(2, 3, port=port), FACTS, wait=8)
+        assert len(first.result().state) == len(chief.result().state) == len(state)
+
+
 def test_one_that_counts_others_or_is_of_another_run_is_sent_away(port):
     places = [Place(0, 2, port=port, job="a"), Place(1, 3, port=port, job="a")]
     said = outcomes([*places, Place(1, 2, port=port, job="b")], wait=1)
