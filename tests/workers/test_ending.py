@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 
+import psutil
 import pytest
 
 from helpers.workers import ending
@@ -83,7 +84,15 @@ def watch(monkeypatch):
         raise Waited
 
     def look(*starter):
+        process, looks = psutil.Process, []
+
+        def once(pid):
+            looks.append(pid)
+            assert looks == [pid], "it looks all the time"
+            return process(pid)
+
         with monkeypatch.context() as patched:
+            patched.setattr(psutil, "Process", once)
             patched.setattr(ending.os, "_exit", sys.exit)
             patched.setattr(ending.time, "sleep", waits)
             ending._watch(*starter)

@@ -357,9 +357,10 @@ def test_between_two_looks_at_the_workers_some_time_goes_by(tmp_path, monkeypatc
         pid, returncode = 0, 0
 
         def poll(self):
-            return None if len(waits) < 3 else 0
+            looks.append(1)
+            return None if len(looks) < 4 else 0
 
-    waits = []
+    waits, looks = [], []
     monkeypatch.setattr(start, "_descendants", lambda pid: [])
     monkeypatch.setattr(start.time, "sleep", waits.append)
     assert start._watch(Launcher(), tmp_path, 1) == (0, 1)
