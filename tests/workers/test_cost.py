@@ -132,3 +132,41 @@ def test_costs_that_cannot_be(name, value):
 def test_what_makes_no_sense_is_said(make, words):
     with pytest.raises(UsageError, match=words):
         make()
+
+
+def test_two_workers_pay_for_two_images():
+    assert StepCost(0, 0.001, 0).pays_up_to(2, FREE) == 2
+
+
+def test_short_steps_count_as_much_as_long_ones():
+    """A second more or less is much for one image, and little for 200."""
+    found = fit_cost({1: 1.1, 100: 100, 200: 200}, {2: 2, 200: 200}, 1_000, cores=2)
+    assert found.fixed == pytest.approx(0.1, rel=0.02)
+
+
+def test_without_hops_there_is_no_handling():
+    alone, two = {64: 0.05, 256: 0.25}, {64: 0.1, 256: 0.4}
+    assert fit_cost(alone, two, 1_000, cores=2, hops=0).handling == 0
+    found = with_hops(COST, 1e-6, 64, GIGABIT)
+    assert (found.hops, found.handling) == (0, 0)
+
+
+def test_two_messages_wait_for_one_another_where_nothing_is_said():
+    assert StepCost(0, 0.001, 0).hops == 2
+    assert fit_cost({1: 1, 2: 2}, {2: 1.5, 4: 2.5}, 1, cores=2).hops == 2
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: fit_cost({"64": 1, 2: 2}, {2: 1, 4: 2}, 1, cores=2), "a batch size of alone as a"),
+        (
+            lambda: fit_cost({1: 1, 2: 2}, {0: 1, 4: 2}, 1, cores=2),
+            "a batch size of two as a whole",
+        ),
+        (lambda: COST.seconds(1, 0), "batch_size as a whole number from 1"),
+    ],
+)
+def test_batches_that_cannot_be(make, words):
+    with pytest.raises(UsageError, match=f"Expected {words}"):
+        make()
