@@ -40,7 +40,7 @@ def network(
 
     def check(answer: object) -> None:
         images = np.random.default_rng(0).integers(0, 256, (IMAGES, *image_shape)).astype("uint8")
-        given = as_array(run(_called, answer, images, torch))
+        given = as_array(run(called, answer, images, torch))
         if given.shape != (IMAGES, classes):
             raise Wrong(
                 f"Expected {classes} numbers for each image, so ({IMAGES}, {classes}) for "
@@ -52,7 +52,8 @@ def network(
     return check
 
 
-def _called(model: object, images: np.ndarray, torch: bool) -> object:
+def called(model: object, images: np.ndarray, torch: bool) -> object:
+    """What a model of Keras gives, or, where `torch` is set, a module of PyTorch."""
     import keras
 
     if isinstance(model, type):
@@ -109,7 +110,7 @@ def called_layers(model: Any, images: np.ndarray) -> list[keras.layers.Layer]:
     tf.config.run_functions_eagerly(True)  # a call that was compiled goes by its layers only once
     try:
         with mock.patch.object(keras.layers.Layer, "__call__", watched):
-            model(images.astype("float32"), training=False)  # as in _called
+            model(images.astype("float32"), training=False)  # as in `called`
     finally:
         tf.config.run_functions_eagerly(not compiled)
     return order
@@ -183,11 +184,11 @@ def calculates_like(build: Callable[[], keras.Model]) -> Property:
         drawn = [random.normal(0, 0.3, shape).astype("float32") for shape in shapes]
         try:
             model.set_weights(drawn)
-            found = as_array(run(_called, model, images, False))
+            found = as_array(run(called, model, images, False))
         finally:
             model.set_weights(before)
         asked.set_weights(drawn)
-        if not np.allclose(found, as_array(_called(asked, images, False)), rtol=1e-2, atol=1e-2):
+        if not np.allclose(found, as_array(called(asked, images, False)), rtol=1e-2, atol=1e-2):
             raise Wrong(
                 "With the same weights your network gives other numbers than the one that is asked "
                 "for. Which step stands where, and with which activation?"

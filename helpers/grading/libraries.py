@@ -12,6 +12,7 @@ from scipy.special import expit, log_softmax, softmax
 
 from helpers.checking.functions import function
 from helpers.checking.limits import run
+from helpers.checking.models import called
 from helpers.checking.plain import Wrong, as_array
 from helpers.checking.values import Check
 
@@ -60,7 +61,7 @@ def calculates_as_asked(model: Any, images: np.ndarray, given: np.ndarray) -> No
 def _calculates_as_asked(model: Any, images: np.ndarray, in_torch: bool) -> None:
     weights = _weights(model, in_torch)
     signed = images.astype("float32") - 128
-    found = as_array(run(_answers, model, signed, in_torch)).astype(float)
+    found = as_array(run(called, model, signed, in_torch)).astype(float)
     scales = [1.0, 1 / 255] if in_torch else [1 / 255]
     for scale in scales:
         if _same(found, [_by_numpy(signed * scale, weights, flat) for flat in (_last, _first)]):
@@ -95,20 +96,6 @@ def _weights(model: Any, in_torch: bool) -> list[np.ndarray]:
     if len(found) != len(SHAPES) or set(by_shape) != set(SHAPES):
         raise Wrong("Expected one convolution and one dense layer, each with weights and a bias.")
     return [by_shape[each] for each in SHAPES]
-
-
-def _answers(model: Any, images: np.ndarray, in_torch: bool) -> object:
-    if not in_torch:
-        return model(images, training=False)
-    import torch
-
-    was_training = model.training
-    model.eval()
-    try:
-        with torch.no_grad():
-            return model(torch.from_numpy(images.transpose(0, 3, 1, 2).copy()))
-    finally:
-        model.train(was_training)
 
 
 def _last(maps: np.ndarray) -> np.ndarray:
