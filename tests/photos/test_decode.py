@@ -101,6 +101,7 @@ UNUSABLE = [
     *((f"a.{kind.lower()}", encoded(NOISE, kind)[:-600], "truncated")
       for kind in ("JPEG", "PNG", "WEBP", "BMP", "GIF")),
     ("a.jpg", encoded(NOISE, "JPEG")[:300], "truncated"),
+    ("a.jpg", encoded(NOISE, "JPEG")[:20], "damaged"),  # with its first segment, which is whole
     ("a.jpg", b"\xff\xd8\xff" + b"junk" * 100, "damaged"),
     ("a.png", b"\x89PNG\r\n\x1a\n" + b"junk" * 100, "truncated"),
     ("a.gif", b"GIF89a" + b"\xff" * 5, "damaged"),
