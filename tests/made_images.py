@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import struct
 import zlib
 from pathlib import Path
@@ -121,6 +122,25 @@ def profile(gamma: float, columns: list[list[float]], space: bytes = b"RGB ") ->
     head = struct.pack(">I4sI4s4s4s", at + len(body), b"test", 0x02400000, b"mntr", space, b"XYZ ")
     head += bytes(12) + b"acsp" + bytes(28) + fixed(0.9642, 1, 0.8249) + bytes(48)
     return head + table + body
+
+
+def profile_of_inks() -> bytes:
+    """A colour profile of a printer: the Lab colour of every choice of its four inks."""
+    colours = bytearray()
+    for cyan, magenta, yellow, black in itertools.product((0, 1), repeat=4):
+        light = (3 - cyan - magenta - yellow) * (1 - black)
+        colours += bytes([85 * light, 128 + 40 * (magenta - cyan), 128 + 40 * yellow])
+    steps = bytes(range(256))
+    matrix = struct.pack(">9i", *(65536 * (number % 4 == 0) for number in range(9)))
+    table = b"mft1\0\0\0\0\4\3\2\0" + matrix + 4 * steps + colours + 3 * steps
+    white = struct.pack(">3i", 63190, 65536, 54061)
+    tags = {b"wtpt": b"XYZ \0\0\0\0" + white, b"A2B0": table}
+    at, listed, body = 132 + 12 * len(tags), struct.pack(">I", len(tags)), b""
+    for name, tag in tags.items():
+        listed += name + struct.pack(">II", at + len(body), len(tag))
+        body += tag
+    head = struct.pack(">I4sI", at + len(body), b"test", 0x02400000) + b"prtrCMYKLab "
+    return head + bytes(12) + b"acsp" + bytes(28) + white + bytes(48) + listed + body
 
 
 # Adobe RGB (1998), D50: its red, green and blue.

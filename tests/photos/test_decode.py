@@ -37,6 +37,7 @@ from made_images import (
     picture,
     png,
     profile,
+    profile_of_inks,
     state,
     with_segment,
     write,
@@ -434,6 +435,7 @@ EXIF = Image.Exif()
 EXIF[0x010F] = "a maker of cameras"
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 GREY = profile(1.0, [], b"GRAY")
+INKS = profile_of_inks()
 SWAPPED = profile(2.2, [[0.9, 0.1, 0.1]] * 3)  # its white is pink
 DARKENED = profile(2.2, [[part / 2 for part in colour] for colour in WIDE])  # its white is grey
 NOT_PLAIN = [
@@ -703,6 +705,12 @@ class TestProfiles:
         content = encoded(NOISE.convert("L"), kind, icc_profile=GREY)
         shown = pixels_of(tmp_path, f"a.{kind.lower()}", content)
         np.testing.assert_array_equal(shown, by_littlecms(content, GREY))
+
+    def test_those_of_palettes_and_inks_too(self, tmp_path):
+        few, inks = NOISE.quantize(), encoded(NOISE.convert("CMYK"), "JPEG", icc_profile=INKS)
+        shown = pixels_of(tmp_path, "a.png", encoded(few, icc_profile=ADOBE))
+        np.testing.assert_array_equal(shown, by_littlecms(encoded(few.convert("RGB")), ADOBE))
+        np.testing.assert_array_equal(pixels_of(tmp_path, "a.jpg", inks), by_littlecms(inks, INKS))
 
     def test_one_that_leaves_greys_alone_is_used_too(self, tmp_path):
         """As those of many screens, whose red or green only is another one."""
