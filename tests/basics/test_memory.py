@@ -261,3 +261,29 @@ class TestCores:
     def test_where_nobody_knows_of_groups(self, monkeypatch):
         monkeypatch.setattr(memory, "GROUPS", Path("/not/there"))
         assert usable_cores() == 8
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counted in another way elsewhere")
+class TestPeak:
+    def test_it_is_that_of_the_process_alone(self):
+        """And not that of the one that started it."""
+        ballast = b"1" * 300_000_000
+        program = (
+            "from helpers.basics.memory import peak_memory\n"
+            "print(peak_memory(), len(b'1' * 100_000_000), peak_memory())"
+        )
+        run = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, check=True
+        )
+        before, taken, after = map(int, run.stdout.split())
+        assert before < len(ballast) / 2
+        assert 0.9 * taken < after - before < 1.3 * taken
+
+    def test_where_the_system_does_not_tell(self, monkeypatch, tmp_path):
+        import resource
+
+        for place in (tmp_path / "none", tmp_path / "empty"):
+            if place.name == "empty":
+                place.write_text("")
+            monkeypatch.setattr(memory, "STATUS", place)
+            assert memory.peak_memory() == 1024 * resource.getrusage(0).ru_maxrss

@@ -568,18 +568,19 @@ def test_a_file_that_changes_while_it_is_looked_at_is_read_anew_the_next_time(
 
 
 GROWTH = """
-import resource, sys
+import sys
 from pathlib import Path
 from helpers import (load_dataset)
 from helpers.datasets import prepared
 from helpers.basics.files import forget_pages
+from helpers.basics.memory import peak_memory
 prepared.PREPARED = Path(sys.argv[2])
 dataset = load_dataset(sys.argv[1], image_size=(96, 96))
 for split in (dataset.train, dataset.validation, dataset.test):
     for start in range(0, len(split), 16):
         split.images[start : start + 16].sum()
         forget_pages(split.images)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(peak_memory())
 """
 
 
@@ -596,7 +597,7 @@ def test_the_memory_does_not_grow_with_the_images(tmp_path, prepared_folder):
             [sys.executable, "-c", GROWTH, str(folder), str(prepared_folder)],
             cwd=ROOT, capture_output=True, text=True, check=True,
         )  # fmt: skip
-        peaks.append(int(finished.stdout) / 1024)
+        peaks.append(int(finished.stdout) / 1e6)
     assert peaks[1] - peaks[0] < 15, peaks  # MB
 
 

@@ -215,12 +215,13 @@ class TestMemory:
 
 
 MEASURES_REFUSALS = """
-import resource, sys
+import sys
 from helpers.basics.errors import CourseError
+from helpers.basics.memory import peak_memory
 from helpers.model_files.load import load_model
 
 def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    return peak_memory() // 2**20
 
 load_model(sys.argv[1])
 before = peak()
