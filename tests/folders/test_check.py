@@ -970,6 +970,15 @@ class TestNoPlainFiles:
         with somebody_else(), pytest.raises(FolderError, match="Permission denied.*copy it else"):
             check_folder(".")
 
+    def test_the_way_to_it_may_not_be_read(self, open_photos):
+        (open_photos / "closed" / "inner").mkdir(parents=True)
+        (open_photos / "closed").chmod(0)
+        try:
+            with somebody_else(), pytest.raises(FolderError, match="denied.*copy it elsewhere"):
+                check_folder("closed/inner")
+        finally:
+            (open_photos / "closed").chmod(0o755)
+
 
 # ------------------------------------------------------------------------- copies
 
