@@ -1288,6 +1288,12 @@ class TestNearlyTheSame:
         kinds = [finding.kind for finding in check_folder(photos).findings]
         assert kinds == ["copy", "nearly the same"]
 
+    def test_what_is_kept_of_a_picture_until_others_are_seen_is_small(self, tmp_path):
+        for size in (64, 600):
+            write(tmp_path / "a.png", photo(0, size))
+            kept = examine_module._examine(str(tmp_path), ("a.png",)).picture
+            assert kept.shape == (min(size, 200), min(size, 200), 3)
+
     def test_thumbnails_made_together_are_those_of_each(self):
         sizes = [(32, 32), (30, 45), (5, 4), (200, 9), (100, 75), (300, 216)]
         pictures = [NOISE.resize(sizes[number % len(sizes)]) for number in range(250)]
