@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import math
-from dataclasses import astuple, replace
+from dataclasses import FrozenInstanceError, astuple, replace
 
 import numpy as np
 import pytest
@@ -312,6 +312,9 @@ def test_a_notebook_shows_the_strip(stated, monkeypatch):
     monkeypatch.setattr(figures, "in_notebook", lambda: True)
     monkeypatch.setattr("IPython.display.display", shown.append)
     stated.state("loss", 1.5, unit="epochs")
+    for made in (stated, *shown):
+        with pytest.raises(FrozenInstanceError):
+            made.seeds = ()
     ((seeds, _, value, unit),) = map(astuple, shown)
     assert (seeds, value, unit) == (tuple(1 + TENTHS), 1.5, "epochs")
 

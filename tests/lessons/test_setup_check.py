@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+from dataclasses import FrozenInstanceError
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
@@ -49,6 +50,13 @@ def found(what: str) -> setup_check.Check:
 
 @pytest.mark.usefixtures("a_good_python", "data_dir")
 class TestTheReport:
+    @pytest.mark.usefixtures("installed")
+    def test_what_was_found_cannot_be_changed(self):
+        report = check_setup()
+        for made in (report, report.checks[0]):
+            with pytest.raises(FrozenInstanceError):
+                made.checks = ()
+
     def test_everything_is_here(self, installed):
         installed["keras"] = "3.15.1"
         report = check_setup()

@@ -10,7 +10,7 @@ import re
 import shutil
 import warnings
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import FrozenInstanceError, replace
 from itertools import combinations
 from pathlib import Path
 from xml.etree import ElementTree
@@ -403,6 +403,11 @@ class TestPicture:
             shown = plot_images(np.zeros((1, side, side, 3), np.uint8)).to_html()
             left = '<img alt="1 image, 1 in a row." src style="max-width: 100%">'
             assert re.sub(rule["regex"], rule["replace"], shown) == left
+
+    def test_it_cannot_be_changed_and_can_be_kept_in_a_set(self):
+        with pytest.raises(FrozenInstanceError):
+            BARS.description = ""
+        assert len({BARS, replace(BARS), BARS}) == 2
 
     def test_its_name_is_wrapped_where_a_page_would_break_it(self):
         shown = repr(plot_bars({"a": 1}, x_label="x", title="word " * 40))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from dataclasses import replace
+from dataclasses import FrozenInstanceError, replace
 
 import numpy as np
 import pytest
@@ -148,6 +148,12 @@ class TestWorkedByHand:
         by_hand = (1 * 0.5 + 1 * 0.625 + 2 * 0.25 + 2 * 0.34375) / 6
         assert calibration.error == pytest.approx(by_hand, abs=1e-6)
         assert repr(calibration) == "Calibration: 4 groups, expected error 38.5 points"
+
+    def test_it_cannot_be_changed_and_can_be_kept_in_a_set(self, result):
+        for made in (result, result.calibration):
+            with pytest.raises(FrozenInstanceError):
+                made.accuracy = 1.0
+            assert len({made, replace(made), made}) == 2
 
     def test_the_repr_says_it_all(self, result):
         assert repr(result).splitlines() == [

@@ -6,7 +6,7 @@ import contextlib
 import csv
 import itertools
 import re
-from dataclasses import replace
+from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 
 import numpy as np
@@ -641,6 +641,11 @@ class TestPrediction:
         np.testing.assert_allclose(answer.confidences[1], first[1])
         with pytest.raises(UsageError, match="count"):
             answer.top(0)
+
+    def test_it_cannot_be_changed_and_can_be_kept_in_a_set(self, answer):
+        with pytest.raises(FrozenInstanceError):
+            answer.least_confidence = 0.5
+        assert len({answer, replace(answer), answer}) == 2
 
     def test_none_of_these(self, model):
         answer = predict(model, [grey(0), grey(120)], least_confidence=0.9)
