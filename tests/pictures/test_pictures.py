@@ -1336,7 +1336,7 @@ class TestPlotLines:
             assert all(float(tick).is_integer() for tick in ax.get_xticks())
 
     def test_the_numbers_of_other_positions_are_not_rounded(self):
-        (ax,) = plot_lines([0.1, 0.2, 0.4], {"a": [1, 2, 3]}, x_label="x", y_label="y").axes
+        (ax,) = plot_lines([0.5, 1.5, 4.2], {"a": [1, 2, 3]}, x_label="x", y_label="y").axes
         assert not all(float(tick).is_integer() for tick in ax.get_xticks())
 
     @pytest.mark.parametrize(("points", "marker"), [(30, "o"), (31, "None")])
@@ -1349,9 +1349,13 @@ class TestPlotLines:
     def test_more_names_than_colours_stand_beside_the_lines(self, count, inches, rows):
         names = [f"{LONG} {number}" for number in range(count)]
         picture = plot_lines([1], dict.fromkeys(names, [1]), x_label="x", y_label="y")
-        texts = picture.axes[0].get_legend().get_texts()
+        (ax,) = picture.axes
+        legend = ax.get_legend()
         assert picture.figure.get_size_inches()[0] == inches
-        assert {len(text.get_text().split("\n")) for text in texts} == {rows}
+        assert {len(text.get_text().split("\n")) for text in legend.get_texts()} == {rows}
+        picture.figure.draw_without_rendering()
+        beside = legend.get_window_extent().x0 >= ax.get_window_extent().x1
+        assert beside == (count == 8)
 
     def test_the_title_may_be_left_out(self):
         picture = plot_lines([1], {"a": [1]}, x_label="epoch", y_label="loss")
