@@ -177,9 +177,10 @@ class TestWhatGoesWrong:
         with pytest.raises(UsageError, match="from load_dataset"):
             build_pretrained("photos", data_dir=data_dir)
 
-    def test_no_smallest_side(self, bands, data_dir):
-        with pytest.raises(UsageError, match="Expected smallest_side as .* Received: 31"):
-            build_pretrained(bands, smallest_side=31, data_dir=data_dir)
+    @pytest.mark.parametrize("side", [31, 1_001])
+    def test_no_smallest_side(self, bands, data_dir, side):
+        with pytest.raises(UsageError, match=f"Expected smallest_side as .* Received: {side}"):
+            build_pretrained(bands, smallest_side=side, data_dir=data_dir)
 
     def test_images_of_other_channels(self, make_dataset, data_dir):
         with pytest.raises(MismatchError, match="build_cnn takes any"):
@@ -192,7 +193,7 @@ class TestWhatGoesWrong:
         flat = replace(dataset.train, images=dataset.train.images[..., 0])
         with pytest.raises(MismatchError, match="build_cnn takes any"):
             build_pretrained(replace(dataset, train=flat), data_dir=data_dir)
-        with pytest.raises(MismatchError, match=r"Received: 4 x 500"):
+        with pytest.raises(MismatchError, match=r"at most 2,000 pixels .*: 4 x 500"):
             build_pretrained(make_dataset((4, 500, 3)), data_dir=str(data_dir))
 
     @pytest.mark.parametrize("side", [25, 41, 50, 100])

@@ -219,6 +219,7 @@ class TestArraysOfTheOwnKind:
             (np.linspace(-1, 1, 768), (-1.0, 1.0)),
             (np.linspace(-1.1, 1.1, 768), (-1.0, 1.0)),
             (np.linspace(10, 245, 768), (0.0, 255.0)),
+            (np.linspace(30, 225, 768), None),
             (np.linspace(-0.95, 0.95, 768), (-1.0, 1.0)),
         ],
     )

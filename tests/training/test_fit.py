@@ -152,6 +152,15 @@ class TestTrain:
         assert isinstance(model.loss, keras.losses.SparseCategoricalCrossentropy)
         assert model.loss.from_logits
 
+    def test_its_step_is_traced_once(self, dataset, monkeypatch):
+        """Each time takes a second; Keras would make the variables of its metrics in the first."""
+        traced, step = [], keras.Sequential.train_step
+        monkeypatch.setattr(
+            keras.Sequential, "train_step", lambda self, data: traced.append(1) or step(self, data)
+        )
+        train(dense_model(), dataset, epochs=2, batch_size=8, progress=False)
+        assert len(traced) == 1
+
     def test_a_compiled_model_is_trained_as_it_is(self, dataset):
         optimizer = keras.optimizers.SGD(0.02)
         model = compiled(dense_model(), optimizer)

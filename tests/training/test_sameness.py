@@ -317,6 +317,7 @@ class TestTheSameFunctions:
     ):
         folder = shutil.copytree(reference.folder, tmp_path / "copy")
         now = sameness.surroundings(as_built(random_model))
+        assert now["python"].count(".") == 1  # 3.13.1 has the instructions of 3.13.0
         monkeypatch.setattr(state, "surroundings", lambda model: now | {name: "another"})
         model = as_built(random_model)
         ends_as(reference, go(model, small, folder), model)
