@@ -578,6 +578,7 @@ class TestWhatTheModelTakes:
             ((-1, 1), lambda x: 2.2 * (x / 255) - 1.1, True),  # as noise does it
             ((0, 255), lambda x: x / 255, False),
             ((0, 255), lambda x: x.astype(np.float32), True),
+            ((0, 255), lambda x: (x // 100).astype(np.float32), True),
         ],
     )
     def test_pixels_far_beyond_those_of_the_training_or_far_smaller(self, pixels, images, fit):
