@@ -208,9 +208,19 @@ except MemoryError:
     assert finished.stdout == "as said\n", finished.stderr
 
 
+def test_on_linux_the_peak_is_that_of_this_process_alone(monkeypatch, tmp_path):
+    """What getrusage says begins with the memory of the process that started this one."""
+    status = tmp_path / "status"
+    status.write_text("VmPeak:\t   90000 kB\nVmHWM:\t   7000 kB\nVmRSS:\t   6000 kB\n")
+    monkeypatch.setattr(memory, "STATUS", status)
+    monkeypatch.setattr(resource, "getrusage", lambda who: SimpleNamespace(ru_maxrss=80_000))
+    assert peak_memory() == 7_000 * 1024
+
+
 @pytest.mark.parametrize(("system", "unit"), [("linux", 1024), ("darwin", 1)])
 def test_the_most_that_was_taken_is_said_in_bytes(monkeypatch, system, unit):
     """Each system counts it in another unit."""
+    monkeypatch.setattr(memory, "STATUS", Path("none"))
     monkeypatch.setattr(sys, "platform", system)
     monkeypatch.setattr(resource, "getrusage", lambda who: SimpleNamespace(ru_maxrss=7_000))
     assert peak_memory() == 7_000 * unit
