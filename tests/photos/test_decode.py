@@ -304,6 +304,11 @@ class TestSingleFiles:
         write(photos / "cat" / "new.png", Image.fromarray(glow))
         assert check_folder(photos).findings == ()
 
+    def test_what_is_sharp_and_pale_is_not_blurred(self, photos):
+        pale = picture(50, (64, 64)).point(lambda value: 200 + value // 9)
+        write(photos / "cat" / "new.png", pale)
+        assert check_folder(photos).findings == ()
+
     def test_the_first_picture_of_an_animation_counts(self, photos, tmp_path):
         for kind in ("GIF", "WEBP", "PNG"):
             options = {"lossless": True} if kind == "WEBP" else {}
