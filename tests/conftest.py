@@ -30,7 +30,11 @@ gc.set_threshold(100_000, 50, 1_000)
 
 
 def pytest_sessionfinish():
-    """pytest looks through all objects five times at its end, which would take a minute."""
+    """pytest looks through all objects five times at its end, which would take a minute.
+
+    Once has to be: h5py 3.14 crashes where a file in memory is still there when Python has ended.
+    """
+    gc.collect()
     gc.freeze()
 
 

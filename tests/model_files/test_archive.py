@@ -51,10 +51,12 @@ class TestOtherKindsOfFiles:
         refused(tmp_path / "cnn.zip", MissingFileError, "cnn.zip. Received: no file of that name")
 
     def test_a_file_that_cannot_be_read(self, model, tmp_path, monkeypatch):
-        path = save_model(model, tmp_path / "cnn")
+        path, opened = save_model(model, tmp_path / "cnn"), Path.open
 
-        def fails(self, *given):
-            raise OSError(errno.EIO, "Input/output error")
+        def fails(self, *given, **named):
+            if self == path:
+                raise OSError(errno.EIO, "Input/output error")
+            return opened(self, *given, **named)
 
         monkeypatch.setattr(archive_module.Path, "open", fails)
         refused(path, ModelFileError, "an error while reading it: Input/output error")
