@@ -11,7 +11,7 @@ round, a result or a call left out. Each is put into a copy of the project, wher
 the first that fails: first those that come by the changed lines, of its room and of the rooms that
 tests/mutants.toml adds, then of all others, quick ones before slow ones; then, as a line may count
 in a process that nothing is noted of, the others of its room and of those added. A run that takes
-far longer than without the fault counts as caught too.
+far longer than without the fault, or is killed, counts as caught too.
 The made-up cases that the checks of exercises try an answer with are left as they are.
 The list also has the named faults, and those faults that change nothing, with the reason.
 """
@@ -221,8 +221,8 @@ class Copy:
             return False
         self.said = run.stdout.decode() + run.stderr.decode()
         # Passed, failed, could not be imported; 4 says that of tests that are named one by one, and
-        # 5 that none was left.
-        if run.returncode not in (0, 1, 2, 4, 5):
+        # 5 that none was left. Below 0 it was killed, for taking too much memory for example.
+        if run.returncode not in (0, 1, 2, 4, 5) and run.returncode > 0:
             sys.exit(self.said)
         return run.returncode in (0, 5)
 
