@@ -149,7 +149,7 @@ def _dropout_fits(layers: list, weighted: list[int]) -> None:
                 "A dropout stands behind the layer that gives the logits. In each training step it "
                 "would set the logits of some classes to 0, the correct class too."
             )
-        if not 0.1 <= rate <= 0.5:
+        if not 0.1 - 1e-6 <= rate <= 0.5 + 1e-6:  # 1 - 0.9 is a little less than 0.1
             raise Wrong(f"Expected a rate from 0.1 to 0.5 in each dropout. Received: {rate:.3g}.")
 
 

@@ -137,6 +137,8 @@ def _trained_as_asked(model: keras.Model, history: dict, validation: Images) -> 
             f"Expected Adam with a rate of 0.01. The model has {type(optimizer).__name__} with "
             f"{float(optimizer.learning_rate):.4g}."
         )
+    if history["loss"][-1] >= history["loss"][0]:
+        raise Wrong("The training loss does not fall. What does the optimizer get?")
     steps = int(model.optimizer.iterations) / len(losses)
     if steps != math.ceil(IMAGES / BATCH):
         raise Wrong(

@@ -35,6 +35,7 @@ class Refused(Exception):
     """Why a model is not loaded. Said in words by `load_model` and `save_model`."""
 
     def __init__(self, received: str, advice: str, kind: type[CourseError] = ModelFileError):
+        super().__init__(received)
         self.received, self.advice, self.kind = received, advice, kind
 
 

@@ -30,10 +30,13 @@ def check_memory(contents: Contents) -> None:
     """Refuse what asks for more memory than there is, before any of it is taken."""
     # Keras keeps its state for each thread: from a thread of its own nothing stays behind.
     # Whatever Keras warns of, it does so again when it loads the model.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        # An interrupt ends it: nobody waits for the thread then.
-        numbers = ThreadPoolExecutor(1).submit(_numbers_of, contents.config).result()
+    thread = ThreadPoolExecutor(1)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            numbers = thread.submit(_numbers_of, contents.config).result()
+    finally:
+        thread.shutdown(wait=False)  # so that an interrupt ends it
     _check_fits(4 * numbers + len(contents.weights))
 
 

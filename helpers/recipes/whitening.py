@@ -25,7 +25,7 @@ def _sample(dataset: ImageDataset) -> Iterator[np.ndarray]:
     images = dataset.train.images
     count = min(len(images), IMAGES_TO_MEASURE)
     chosen = np.arange(count) * len(images) // count
-    at_once = max(NUMBERS_AT_ONCE * len(images) // images.size, 1)
+    at_once = max(NUMBERS_AT_ONCE // images[0].size, 1)
     for start in range(0, count, at_once):
         yield images[chosen[start : start + at_once]]
         forget_pages(images)  # a folder's lie in a file

@@ -128,6 +128,11 @@ class StepCost:
     def together(self, workers: int, network: Network, cores: int | None = None) -> float:
         """Seconds in which the gradients of all workers are brought together.
 
+        Args:
+            workers: how many, each with one thread.
+            network: between them.
+            cores: as for `computation`.
+
         Introduced in lesson 8.
         """
         _check_step(workers, workers, cores)

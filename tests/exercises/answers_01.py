@@ -249,7 +249,7 @@ ANSWERS = {
             (in_torch(middle=[nn.MaxPool2d(2)]), "no ReLU behind"),
             (in_torch(end=[nn.Softmax(dim=1)]), "add up to 1"),
             (in_torch(end=[nn.LogSoftmax(dim=1)]), "calculates something else"),
-            (in_torch(end=[nn.ReLU()]), "cuts off"),
+            (in_torch(end=[nn.ReLU()]), "numbers are exactly 0"),
             (in_torch(middle=[nn.ReLU(), nn.AvgPool2d(2)]), "takes the mean"),
             (in_torch(bias=False), "convolution has no bias"),
             (in_torch(padding=1, row=8 * 10 * 15), "keeps its size"),

@@ -349,6 +349,14 @@ def learns_from_all(model, train, validation, path):
     return trainer(callbacks=[stopper()])(model, both, validation, path)
 
 
+def counts_no_image(model, train, validation, path):
+    model.compile(keras.optimizers.Adam(0.01), BY_KERAS, metrics=["accuracy"])
+    return model.fit(
+        *train, 32, 20, sample_weight=np.zeros(len(train[1])), verbose=0,
+        validation_data=validation, callbacks=[stopper()()],
+    )  # fmt: skip
+
+
 def trains_a_copy(model, train, validation, path):
     return trainer(callbacks=[stopper()])(keras.models.clone_model(model), train, validation, path)
 
@@ -582,6 +590,7 @@ ANSWERS = {
             (trainer(callbacks=[stopper()], save="before"), "before training or after it"),
             (trainer(callbacks=[stopper()], save="never"), "no file at `path`"),
             (learns_from_all, "learns from the validation images"),
+            (counts_no_image, "training loss does not fall"),
             (trains_a_copy, "has no loss yet"), (saves_weights_only, "cannot be loaded"),
             (scales_again, "changes the images"),
             (lambda model, train, validation: None, "called with 4 values"),

@@ -672,7 +672,7 @@ ANSWERS = {
     ),
     "complete": Answers(
         right=[
-            usual(), usual(L.Dense(16, activation="relu"), L.Dropout(0.1), L.Dense(5)),
+            usual(), usual(L.Dense(16, activation="relu"), L.Dropout(1 - 0.9), L.Dense(5)),
             photos(*norm(8), L.SpatialDropout2D(0.2), *norm(8), L.GlobalMaxPooling2D(), L.Dense(5)),
             usual(rate=MyCycle()), usual(first=[L.BatchNormalization(), L.RandomRotation(0.1)]),
             ready(Photos()), residual(), all_convolutions(), blocks_of_blocks(),
