@@ -163,7 +163,13 @@ def accuracy_interval(correct: int, total: int, confidence: float = 0.95) -> tup
     return float(interval.low), float(interval.high)
 
 
-def evaluate(model: keras.Model, split: Split, *more: object, mirrored: bool = False) -> Evaluation:
+def evaluate(
+    model: keras.Model,
+    split: Split,
+    *more: object,
+    mirrored: bool = False,
+    shifted: bool = False,
+) -> Evaluation:
     """Ask `model` about every image of `split` and compare its answers with the labels.
 
     Args:
@@ -173,6 +179,9 @@ def evaluate(model: keras.Model, split: Split, *more: object, mirrored: bool = F
         mirrored: whether to ask about the mirror image of every image too, and take the mean of
             the two answers. It takes twice as long, and is for a model that was trained on
             both (`flip_sideways`).
+        shifted: whether to ask about every image moved by one pixel too, up and to the left, and
+            down and to the right, and take the mean. It takes three times as long, together with
+            `mirrored` six times, and is for a model that was trained on such images (`shift`).
 
     Raises:
         UsageError: the split is empty, or something else is given as the model or the split.
@@ -180,7 +189,7 @@ def evaluate(model: keras.Model, split: Split, *more: object, mirrored: bool = F
             does not give one number a class, or gives numbers that are not finite; or it was
             trained on classes in another order, or on pixels in another range.
 
-    Introduced in lesson 5; `mirrored` in lesson 6.
+    Introduced in lesson 5; `mirrored` and `shifted` in lesson 6.
     """
     from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
@@ -194,10 +203,10 @@ def evaluate(model: keras.Model, split: Split, *more: object, mirrored: bool = F
             f"Expected a split with images. Received: {split!r}. Choose another split."
         )
     split.check()
-    check_switches(mirrored=mirrored)
+    check_switches(mirrored=mirrored, shifted=shifted)
     if known := trained_on(model):
         known.check_split(split)
-    logs = log_probabilities(model, split, mirrored=mirrored)
+    logs = log_probabilities(model, split, mirrored=mirrored, shifted=shifted)
     probabilities = np.exp(logs)
     classes = list(range(len(split.class_names)))
     predictions, confidences = probabilities.argmax(axis=1), probabilities.max(axis=1)

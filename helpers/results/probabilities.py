@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from helpers.basics.errors import MismatchError
 from helpers.basics.own_words import computing_in_words
 from helpers.basics.quiet import no_word_of_tracing
+from helpers.datasets.augment import Augmentation
 from helpers.datasets.batches import make_batches
 from helpers.datasets.dataset import Split
 from helpers.models.fit_check import check_pixels, check_takes, output_shape
@@ -27,13 +28,15 @@ ROUNDED = 0.01  # how far rounding in 16 bits may lead beyond 0 and 1
 SMALLEST_REST = float(np.finfo(np.float32).epsneg / 2)
 
 
-def log_probabilities(model: keras.Model, split: Split, *, mirrored: bool = False) -> np.ndarray:
+def log_probabilities(
+    model: keras.Model, split: Split, *, mirrored: bool = False, shifted: bool = False
+) -> np.ndarray:
     """The logarithm of the probability of every class for every image, float64 (images, classes).
 
     A probability may be too small for a number, its logarithm never is.
 
     Args:
-        model, mirrored: as for `evaluate`.
+        model, mirrored, shifted: as for `evaluate`.
         split: the images; their labels are not looked at.
 
     Raises:
@@ -52,10 +55,12 @@ def log_probabilities(model: keras.Model, split: Split, *, mirrored: bool = Fals
         check_pixels(model, split)
     end = reading.ending if reading else Ending()
     check_last_step(end)
-    asked = [split]
-    if mirrored:
-        asked.append(replace(split, images=split.images[:, :, ::-1]))
-    answers = np.stack([_answers(model, each, reading) for each in asked])
+    views = [
+        partial(_view, mirror=mirror, aside=aside)
+        for mirror in ((False, True) if mirrored else (False,))
+        for aside in ((0, -1, 1) if shifted else (0,))
+    ]
+    answers = np.stack([_answers(model, split, reading, view) for view in views])
     rest = np.zeros_like(answers)
     if not _are_logits(model, end, answers):
         _check_shares(answers)
@@ -64,8 +69,19 @@ def log_probabilities(model: keras.Model, split: Split, *, mirrored: bool = Fals
     if answers.shape[-1] < len(split.class_names):
         # One number for two classes: that of the second. The other follows from it.
         answers = np.concatenate([rest, answers], axis=-1)
-    views = log_softmax(answers, axis=-1)
-    return logsumexp(views, axis=0) - np.log(len(views)) if mirrored else views[0]
+    logs = log_softmax(answers, axis=-1)
+    return logsumexp(logs, axis=0) - np.log(len(views)) if len(views) > 1 else logs[0]
+
+
+def _view(images: np.ndarray, _: object, *, mirror: bool, aside: int) -> np.ndarray:
+    """The images as an augmentation may give them, all in the same way."""
+    if mirror:
+        images = images[:, :, ::-1]
+    if aside:
+        first, (height, width) = 1 + aside, images.shape[1:3]
+        padded = np.pad(images, [(0, 0), (1, 1), (1, 1), (0, 0)], mode="reflect")
+        images = padded[:, first : first + height, first : first + width]
+    return images
 
 
 def _check_shares(answers: np.ndarray) -> None:
@@ -77,21 +93,24 @@ def _check_shares(answers: np.ndarray) -> None:
         )
 
 
-def _answers(model: keras.Model, split: Split, reading: Reading | None) -> np.ndarray:
-    """The numbers of the model for every image, float64 (images, classes) or (images, 1).
+def _answers(
+    model: keras.Model, split: Split, reading: Reading | None, view: Augmentation
+) -> np.ndarray:
+    """The numbers of the model for a view of every image, float64 (images, classes or 1).
 
     Logits where they are in reach: they say more than the probabilities made of them.
     """
     size = batch_without_training(model)
     # A pipeline takes longer to set up than a few images to answer.
     few = callable(model) and len(split) <= size
-    batches = [(split.images, split.labels)] if few else make_batches(split, size)
+    images = view(split.images, None) if few else None
+    batches = [(images, split.labels)] if few else make_batches(split, size, augment=[view])
     with no_word_of_tracing():
         if reading:
             with computing_in_words():
                 outputs = np.concatenate([reading.answer(images).numpy() for images, _ in batches])
         else:
-            outputs = ask(model, split.images if few else batches)
+            outputs = ask(model, images if few else batches)
     _check_shape(outputs.shape, split)
     if not np.isfinite(outputs).all():
         broken = outputs[~np.isfinite(outputs)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 from dataclasses import FrozenInstanceError, replace
 
@@ -250,9 +251,10 @@ class TestEdges:
         assert result.calibration.error == pytest.approx(error)
         assert result.calibration.counts.tolist() == counts
 
-    def test_mirrored_is_a_switch(self, answers):
-        with pytest.raises(UsageError, match="Expected mirrored as True or False. Received: 'no'"):
-            evaluate(answers([(1, 0, 0)]), split_of([0]), mirrored="no")
+    @pytest.mark.parametrize("name", ["mirrored", "shifted"])
+    def test_a_switch_is_on_or_off(self, answers, name):
+        with pytest.raises(UsageError, match=f"Expected {name} as True or False. Received: 'no'"):
+            evaluate(answers([(1, 0, 0)]), split_of([0]), **{name: "no"})
 
     def test_images_and_labels_by_themselves(self, dataset):
         model, split = build_cnn(dataset), dataset.test
@@ -320,9 +322,12 @@ def test_a_few_images_are_asked_about_at_once_and_many_in_batches(monkeypatch, i
     sizes = []
     make = probabilities.make_batches
     monkeypatch.setattr(probabilities, "batch_without_training", lambda model: 7)
-    monkeypatch.setattr(
-        probabilities, "make_batches", lambda split, size: sizes.append(size) or make(split, size)
-    )
+
+    def noted(split, size, **settings):
+        sizes.append(size)
+        return make(split, size, **settings)
+
+    monkeypatch.setattr(probabilities, "make_batches", noted)
     split = looked_at(3, images)
     from scipy.special import softmax
 
@@ -344,25 +349,69 @@ def test_a_real_model_is_asked_about_every_image(dataset):
     assert result.split is dataset.test
 
 
+def as_it_is(images):
+    return images
+
+
+def in_a_mirror(images):
+    return np.flip(images, axis=2)
+
+
+def moved(images, by: int):
+    """Down and to the right, where `by` is 1; the border is reflected, as `shift` does it."""
+    places = [np.abs(np.arange(side) - by) for side in images.shape[1:3]]
+    places = [np.where(place < len(place), place, len(place) - 2) for place in places]
+    return images[:, places[0]][:, :, places[1]]
+
+
+def up(images):
+    return moved(images, -1)
+
+
+def down(images):
+    return moved(images, 1)
+
+
 @pytest.mark.parametrize("in_a_file", [False, True], ids=["in memory", "in a file"])
-def test_mirrored_is_the_mean_over_each_image_and_its_mirror_image(dataset, tmp_path, in_a_file):
-    images = dataset.test.images[:300]
+@pytest.mark.parametrize("count", [300, 1_500], ids=["few", "many"])
+@pytest.mark.parametrize(
+    ("asked", "views"),
+    [
+        ({"mirrored": True}, [as_it_is, in_a_mirror]),
+        ({"shifted": True}, [as_it_is, up, down]),
+        (
+            {"mirrored": True, "shifted": True},
+            [as_it_is, up, down, in_a_mirror]
+            + [lambda images: up(in_a_mirror(images)), lambda images: down(in_a_mirror(images))],
+        ),
+    ],
+    ids=["mirrored", "shifted", "both"],
+)
+def test_the_mean_over_several_views_of_each_image(
+    dataset, tmp_path, asked, views, count, in_a_file
+):
+    images = dataset.train.images[:count]
     if in_a_file:
         np.save(tmp_path / "images.npy", images)
         images = np.load(tmp_path / "images.npy", mmap_mode="r")
-    split = replace(dataset.test, images=images, labels=dataset.test.labels[:300])
-    mirror = replace(split, images=np.ascontiguousarray(images[:, :, ::-1]))
+    split = replace(dataset.train, images=images, labels=dataset.train.labels[:count])
     model = build_cnn(dataset)
-    once, other, both = (
-        evaluate(model, split),
-        evaluate(model, mirror),
-        evaluate(model, split, mirrored=True),
-    )
-    assert np.abs(once.probabilities - other.probabilities).max() > 1e-3
-    expected = (once.probabilities + other.probabilities) / 2
-    np.testing.assert_allclose(both.probabilities, expected, atol=1e-6)
-    assert both.accuracy == np.mean(expected.argmax(axis=1) == split.labels)
-    assert both.split is split
+    each = [
+        evaluate(model, replace(split, images=np.ascontiguousarray(view(images)))).probabilities
+        for view in views
+    ]
+    for one, other in itertools.combinations(each, 2):
+        assert np.abs(one - other).max() > 1e-3
+    result = evaluate(model, split, **asked)
+    expected = np.mean(each, axis=0)
+    np.testing.assert_allclose(result.probabilities, expected, atol=1e-6)
+    assert result.accuracy == np.mean(expected.argmax(axis=1) == split.labels)
+    assert result.split is split
+
+
+def test_images_of_one_pixel_may_be_asked_about_shifted(answers):
+    split = replace(split_of([0]), images=np.zeros((1, 1, 1, 1), np.uint8))
+    assert evaluate(answers([(1, 0, 0)]), split, shifted=True).accuracy == 1
 
 
 def test_the_pictures_are_of_this_evaluation(answers):
