@@ -15,17 +15,23 @@ from machine import EpochMarks, cpu_seconds, speed
 
 from helpers import quiet_tensorflow
 
+ASKED = {
+    "once": {},
+    "twice": {"mirrored": True},
+    "six times": {"mirrored": True, "shifted": True},
+}
+
 with quiet_tensorflow():  # as every lesson starts TensorFlow, with oneDNN
     import keras
 
 
 def recipe(
-    recipe_name: str, name: str, seed: str, epochs: str, images: str = "", mirrored: str = ""
+    recipe_name: str, name: str, seed: str, epochs: str, images: str = "", asked: str = "once"
 ) -> dict:
     """A recipe from loading to evaluation; the test images are used once, at the end.
 
-    `images`: of all training images, how many; `mirrored`: whether the mirror images of the test
-    images are asked about too.
+    `images`: of all training images, how many; `asked`: how often about each test image. About
+    the validation images it is asked less often too, to see what asking again brings.
     """
     from helpers import evaluate, load_dataset, recipes
 
@@ -33,9 +39,13 @@ def recipe(
     dataset = dataset.subset(int(images)) if images else dataset
     chosen = getattr(recipes, recipe_name).but(epochs=int(epochs))
     measured, model = _measured(chosen, dataset, int(seed))
+    ways = list(ASKED)[: list(ASKED).index(asked) + 1]
     return measured | {
-        "test_accuracy": evaluate(model, dataset.test, mirrored=bool(mirrored)).accuracy,
-        "mirrored": bool(mirrored),
+        "test_accuracy": evaluate(model, dataset.test, **ASKED[asked]).accuracy,
+        "asked": asked,
+        "validation_accuracy": {
+            name: evaluate(model, dataset.validation, **ASKED[name]).accuracy for name in ways
+        },
         "recipe": recipe_text(chosen),
     }
 

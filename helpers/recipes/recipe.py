@@ -12,7 +12,8 @@ loaded, evaluated and explained like any other.
 Sources: batch normalisation, S. Ioffe and C. Szegedy (2015), arXiv 1502.03167; one cycle of the
 learning rate, L. N. Smith and N. Topin (2017), arXiv 1708.07120; label smoothing,
 C. Szegedy and others (2016), arXiv 1512.00567; a frozen first layer that whitens the images,
-K. Jordan (2024), arXiv 2404.00498.
+K. Jordan (2024), arXiv 2404.00498; SiLU, S. Elfwing, E. Uchibe and K. Doya (2017), arXiv
+1702.03118.
 Introduced in lesson 6.
 """
 
@@ -22,7 +23,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from helpers.basics.arguments import check_seed, check_switches
 from helpers.basics.errors import UsageError
@@ -38,7 +39,8 @@ from helpers.datasets.dataset import ImageDataset
 from helpers.models.cnn import check_image_size
 from helpers.models.fit_check import check_splits
 from helpers.recipes.bfloat16 import has_fast_bfloat16
-from helpers.recipes.whitening import mean_and_spread, whitening_layers
+from helpers.recipes.networks import NETWORKS, feature_layers
+from helpers.recipes.whitening import mean_and_spread
 from helpers.training.fit import train, what_instead
 from helpers.training.run import TrainingRun
 
@@ -46,26 +48,7 @@ if TYPE_CHECKING:
     import keras
 
 WARM_UP = 0.3  # of all steps: the learning rate rises; then it falls to nothing
-# Keras' own 0.99 moves the running averages by a hundredth a step: too late for few epochs.
-NORM_MOMENTUM = 0.9
 STEPS_A_CALL = 4  # that Keras takes before it comes back to Python, which costs as much as a step
-
-
-class _Network(NamedTuple):
-    """The shape of a network: what stands between the scaled images and the last layer."""
-
-    channels: tuple[int, ...]  # of one convolution after the other, 3 x 3 each
-    whitening: int = 0  # directions of a first, frozen convolution with stride 2; 0: there is none
-    padding: str = "same"
-    pools: int = 3  # the first so many convolutions are followed by a pooling
-    hidden: int = 0  # units of a dense layer before the last one; 0: there is none
-
-
-NETWORKS = {
-    "classic": _Network((32, 64, 64), padding="valid", pools=2, hidden=64),
-    "compact": _Network((32, 64, 128), whitening=12),
-    "wide": _Network((64, 128, 256, 256), whitening=14),
-}
 # What the numbers of a recipe may be, in words and as a check.
 SWITCHES = ("standardise", "batch_norm", "one_cycle", "bfloat16")
 WHOLE = ("a whole number from 1 on", lambda n: isinstance(n, Integral) and n >= 1)
@@ -90,8 +73,9 @@ class Recipe:
         learning_rate: of Adam; with one_cycle, its highest value.
         standardise: whether the pixels of each channel get mean 0 and spread 1 over the training
             images, instead of values from 0 to 1.
-        batch_norm: whether every convolution is followed by batch normalisation, whose running
-            averages move by a tenth at each step (Keras' own: by a hundredth).
+        batch_norm: whether every convolution, and the dense layer of "wide", is followed by batch
+            normalisation, whose running averages move by a tenth at each step (Keras' own: by a
+            hundredth).
         one_cycle: whether the learning rate rises for 30 % of the steps and then falls to 0.
         augment: functions that change the training images at random, as
             `helpers.datasets.augment` has them, in a list or a tuple.
@@ -188,7 +172,13 @@ class Recipe:
             [
                 keras.Input(dataset.image_shape, name="image"),
                 *_scaling(self, dataset),
-                *_features(self, dataset, policy),
+                *feature_layers(
+                    NETWORKS[self.network],
+                    dataset,
+                    policy,
+                    batch_norm=self.batch_norm,
+                    dropout=self.dropout,
+                ),
                 keras.layers.Dense(len(dataset.class_names), name="logits", dtype="float32"),
             ],
             name=f"{self.network}_cnn",
@@ -286,58 +276,12 @@ def _scaling(recipe: Recipe, dataset: ImageDataset) -> list[keras.Layer]:
     return [layers.Normalization(mean=mean, variance=spread**2, name="standardise")]
 
 
-def _features(recipe: Recipe, dataset: ImageDataset, policy: str) -> list[keras.Layer]:
-    """From scaled images to the features that the last layer decides by."""
-    from keras import layers
-
-    network = NETWORKS[recipe.network]
-    side = min(dataset.image_shape[:2])
-    made: list[keras.Layer] = []
-    if network.whitening:
-        made += whitening_layers(dataset, network.whitening, policy)
-        side = -(-side // 2)
-    for number, channels in enumerate(network.channels, 1):
-        pool = number <= network.pools and side >= 4
-        made += _convolution(recipe, network, number, channels, pool, policy)
-        side //= 2  # where there is no pooling, none comes later either
-    made.append(layers.Flatten(name="flatten"))
-    if network.hidden:
-        made.append(layers.Dense(network.hidden, activation="relu", name="dense"))
-    if recipe.dropout:
-        made.append(layers.Dropout(recipe.dropout, name="dropout"))
-    return made
-
-
-def _convolution(
-    recipe: Recipe, network: _Network, number: int, channels: int, pool: bool, policy: str
-) -> list[keras.Layer]:
-    """A convolution and what belongs to it, in the order that costs least."""
-    from keras import layers
-
-    made: list[keras.Layer] = [
-        layers.Conv2D(
-            channels, 3, padding=network.padding, use_bias=not recipe.batch_norm, dtype=policy,
-            name=f"conv_{number}",
-        )
-    ]  # fmt: skip
-    if pool:  # first, so that what follows has a quarter of the numbers to work on
-        made.append(layers.MaxPooling2D(2, name=f"pool_{number}", dtype=policy))
-    if recipe.batch_norm:
-        made.append(
-            layers.BatchNormalization(
-                momentum=NORM_MOMENTUM, name=f"norm_{number}", dtype=policy
-            )
-        )  # fmt: skip
-    made.append(layers.Activation("relu", name=f"act_{number}", dtype=policy))
-    return made
-
-
 CLASSIC = Recipe()
 FAST = Recipe(
     "compact", epochs=2, batch_size=64, learning_rate=0.01, standardise=True, batch_norm=True,
     one_cycle=True, augment=(flip_sideways,), bfloat16=True,
 )  # fmt: skip
 ACCURATE = FAST.but(
-    network="wide", epochs=8, batch_size=128, learning_rate=0.015, augment=(flip_sideways, shift),
+    network="wide", epochs=8, batch_size=256, learning_rate=0.02, augment=(flip_sideways, shift),
     label_smoothing=0.1,
 )  # fmt: skip

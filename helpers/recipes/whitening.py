@@ -83,7 +83,9 @@ def _patches(images: np.ndarray, size: int) -> np.ndarray:
     return patches.reshape(-1, size * size * images.shape[-1])
 
 
-def whitening_layers(dataset: ImageDataset, directions: int, policy: str) -> list[keras.Layer]:
+def whitening_layers(
+    dataset: ImageDataset, directions: int, activation: str, policy: str
+) -> list[keras.Layer]:
     """A first convolution that is measured, not learned, and halves the image."""
     from keras import layers
 
@@ -94,4 +96,4 @@ def whitening_layers(dataset: ImageDataset, directions: int, policy: str) -> lis
     )  # fmt: skip
     convolution.build((None, *dataset.image_shape))
     convolution.set_weights([kernel])
-    return [convolution, layers.Activation("relu", dtype=policy, name="act_whiten")]
+    return [convolution, layers.Activation(activation, dtype=policy, name="act_whiten")]
