@@ -239,7 +239,7 @@ def full(parts: Sequence[str], seeds: dict[str, int], repeats: int, folder_image
     processes = {"trainings": sum(seeds.values()) + 1, "speeds": len(ways) * repeats}
     with tqdm(total=sum(processes.get(part, 1) for part in parts), unit="process") as bar:
         step = stepper(bar)
-        for part in parts:
+        for part in (part for part in PARTS if part in parts):
             if part == "trainings":
                 measured = training_runs(seeds, step)
                 rows = training_rows(measured)
