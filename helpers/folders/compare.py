@@ -97,11 +97,12 @@ def near_pairs(images: Sequence[SeenImage], thumbnails: np.ndarray) -> np.ndarra
     if len(chosen) < 2:
         return np.empty((2, 0), int)
     tree = tree_of(thumbnails, rows)
-    pairs = _neighbours(tree)
+    most = np.minimum(NEAR_SHARE * contrast, MOST_NEAR)
+    pairs = _neighbours(tree, most)
     distance = np.concatenate(
         [distance_between(*thumbnails[rows[piece.T]]) for piece in pieces_of(pairs.T)]
     )
-    close = distance <= np.minimum(NEAR_SHARE * contrast, MOST_NEAR)[pairs].min(axis=0)
+    close = distance <= most[pairs].min(axis=0)
     pairs, distance = pairs[:, close], distance[close]
     some, at = np.unique(pairs, return_inverse=True)
     usual = _usual_difference(tree, thumbnails, rows, some)
@@ -124,12 +125,17 @@ def tree_of(thumbnails: np.ndarray, rows: np.ndarray) -> cKDTree:
     return cKDTree(places)
 
 
-def _neighbours(tree: cKDTree) -> np.ndarray:
-    """Pairs of points of the tree that may be near each other: int, (2, pairs)."""
-    radius = MOST_NEAR * math.sqrt(THUMBNAIL_BYTES)
+def _neighbours(tree: cKDTree, most: np.ndarray) -> np.ndarray:
+    """Pairs of points of the tree that may be near each other: int, (2, pairs).
+
+    `most` says how many grey levels away what is near a point may be. Points are looked at
+    together that have about the same limit and lie in the same branch: that takes a third of the
+    time that it would take in their own order, with the largest limit for all.
+    """
 
     def near(points: np.ndarray) -> np.ndarray:
         """Each pair as one number: to sort pairs takes several times their memory."""
+        radius = most[points].max() * math.sqrt(THUMBNAIL_BYTES)
         _, nearest = tree.query(
             tree.data[points], k=NEIGHBOURS, distance_upper_bound=radius, workers=-1
         )
@@ -138,7 +144,9 @@ def _neighbours(tree: cKDTree) -> np.ndarray:
         different = one != other
         return (np.minimum(one, other) * tree.n + np.maximum(one, other))[different]
 
-    found = np.concatenate([near(points) for points in pieces_of(np.arange(tree.n))])
+    in_branches = tree.indices
+    order = in_branches[np.argsort(np.ceil(most[in_branches]), kind="stable")]
+    found = np.concatenate([near(points) for points in pieces_of(order)])
     return np.array(np.divmod(np.unique(found), tree.n))
 
 

@@ -205,19 +205,20 @@ def _take_down(entry: os.DirEntry, place: Place, listing: Listing) -> bytes:
     if pattern := _left_by_systems(entry.name):
         listing.ignored[pattern] += 1
         return b"ignored"
+    if entry.is_file(follow_symlinks=False):
+        listing.files.append(place)
+        try:
+            status = entry.stat(follow_symlinks=False)
+        except OSError:  # it vanished; the look at it says so
+            return b"file"
+        listing.bytes += status.st_size
+        return state_of_file(status)
     if entry.is_symlink():
         listing.links[place] = leads_to_file = os.path.isfile(entry)  # noqa: PTH113, never raises
         return b"link %d" % leads_to_file
     if entry.is_dir(follow_symlinks=False):
         listing.folders.append(place)
         return b"folder"
-    if entry.is_file(follow_symlinks=False):
-        listing.files.append(place)
-        with contextlib.suppress(OSError):  # it vanished; the look at it says so
-            status = entry.stat(follow_symlinks=False)
-            listing.bytes += status.st_size
-            return state_of_file(status)
-        return b"file"
     cause = "It is a pipe, socket or device."
     listing.findings.append(make_finding(place, "not a file", cause))
     return b"other"

@@ -12,7 +12,7 @@ from helpers.basics.errors import NotEnoughMemoryError
 if TYPE_CHECKING:
     import keras
 
-LARGEST_BATCH_WITHOUT_TRAINING = 500  # images; no weights change, so larger is only faster
+LARGEST_BATCH_WITHOUT_TRAINING = 250  # images; more are not faster, and take more memory
 BYTES_WITHOUT_TRAINING = 256e6  # for the outputs of all layers, so that large images fit too
 # Of what the outputs of all layers take, for one batch: the outputs, what flows back, and
 # room to work in. Measured with benchmarks/batch_memory.py.

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from helpers.photos.remarks import Refused, Remark
+from helpers.photos.thumbnails import of_same_shape
 
 FEWEST_PIXELS = 4  # a side
 LONGEST = 8  # times the shorter side
@@ -52,10 +53,7 @@ def may_show_nothing(pictures: Sequence[np.ndarray], thumbnails: np.ndarray) -> 
     Introduced in lesson 2.
     """
     suspect = thumbnails.max(axis=(1, 2, 3), initial=0) < DARK
-    of_size: dict[tuple[int, ...], list[int]] = {}
-    for index, picture in enumerate(pictures):
-        of_size.setdefault(picture.shape, []).append(index)
-    for (_, width, _), indices in of_size.items():
+    for (_, width, _), indices in of_same_shape(pictures):
         rows = np.concatenate([pictures[index][::EVERY, :, 1] for index in indices])
         rows = rows.reshape(len(indices), -1, width)
         suspect[indices] |= _steepest(rows[..., :-1], rows[..., 1:]) < SOFT * 255

@@ -169,15 +169,27 @@ def make_thumbnails(pictures: Sequence[np.ndarray]) -> np.ndarray:
     So a picture and a resized copy of it have nearly the same dots.
     """
     height, width = THUMBNAIL
+    pictures = [_not_large(picture) for picture in pictures]
     thumbnails = np.empty((len(pictures), *THUMBNAIL, 3), np.uint8)
-    for thumbnail, picture in zip(thumbnails, pictures, strict=True):
-        times = math.ceil(math.sqrt(picture.size / NOT_LARGE))
-        if times > 1:
-            picture = np.asarray(Image.fromarray(picture).reduce(times))
-        rows, columns, _ = picture.shape
-        lower = _means(rows, height) @ picture.reshape(rows, -1).astype(np.float32)
-        thumbnail[:] = np.rint(_means(columns, width) @ lower.reshape(height, columns, 3))
+    for (rows, columns, _), indices in of_same_shape(pictures):
+        some = np.stack([pictures[index] for index in indices]).reshape(len(indices), rows, -1)
+        lower = _means(rows, height) @ some.astype(np.float32)
+        dots = lower @ _means_of_colours(columns, width).T
+        thumbnails[indices] = np.rint(dots).reshape(-1, *THUMBNAIL, 3)
     return thumbnails
+
+
+def _not_large(picture: np.ndarray) -> np.ndarray:
+    times = math.ceil(math.sqrt(picture.size / NOT_LARGE))
+    return np.asarray(Image.fromarray(picture).reduce(times)) if times > 1 else picture
+
+
+def of_same_shape(pictures: Sequence[np.ndarray]) -> Iterator[tuple[tuple[int, ...], list[int]]]:
+    """Each shape, and the indices of the pictures that have it: these are worked on at once."""
+    indices: dict[tuple[int, ...], list[int]] = {}
+    for index, picture in enumerate(pictures):
+        indices.setdefault(picture.shape, []).append(index)
+    yield from indices.items()
 
 
 @lru_cache(maxsize=256)
@@ -187,6 +199,12 @@ def _means(pixels: int, dots: int) -> np.ndarray:
     pixel = np.arange(pixels)
     covered = np.minimum(edges[1:], pixel + 1) - np.maximum(edges[:-1], pixel)
     return (covered.clip(0) * dots / pixels).astype(np.float32)
+
+
+@lru_cache(maxsize=256)
+def _means_of_colours(pixels: int, dots: int) -> np.ndarray:
+    """The same where a pixel is three numbers side by side: float32, (3 dots, 3 pixels)."""
+    return np.kron(_means(pixels, dots), np.eye(3, dtype=np.float32))
 
 
 def contrast_of(points: np.ndarray) -> np.ndarray:

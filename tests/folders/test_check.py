@@ -1310,6 +1310,31 @@ class TestNearlyTheSame:
         np.testing.assert_allclose(together[:5], np.stack(means[:5]), atol=0.51)
         np.testing.assert_allclose(together[5], means[5], atol=1.3)  # made small in two steps
 
+    def test_among_thousands_each_pair_is_found_that_is_near_for_its_contrast(self, monkeypatch):
+        monkeypatch.setattr(compare, "USUAL_SHARE", 100)  # contrast alone decides
+        random = np.random.default_rng(0)
+        # They differ in as few directions as they are searched by: so the search is exact.
+        directions = random.normal(size=(compare.DIRECTIONS, thumbnails.THUMBNAIL_BYTES)) / 3
+        ones, noise = random.normal(size=(2, 2_000, compare.DIRECTIONS))
+        places = np.concatenate([ones, ones + noise * random.uniform(0, 0.5, (2_000, 1))])
+        varies = np.tile(random.uniform(20, 60, 2_000), 2)[:, np.newaxis]
+        points = (places @ directions * varies + 127).round().clip(0, 255).astype(np.uint8)
+        images = [
+            examine_module.SeenImage((), row, "cat", "", row.to_bytes(2)) for row in range(4_000)
+        ]
+        most = np.minimum(0.25 * thumbnails.contrast_of(points), 12)
+        near = {
+            (row, row + 1 + int(other))
+            for row in range(4_000)
+            for other in np.flatnonzero(
+                thumbnails.distance_between(points[row], points[row + 1 :])
+                <= np.minimum(most[row], most[row + 1 :])
+            )
+        }
+        assert 800 < len(near) < 1_500
+        found_pairs = compare.near_pairs(images, points).T.tolist()
+        assert {tuple(sorted(pair)) for pair in found_pairs} == near
+
     def test_pictures_of_nearly_one_colour_are_not_compared(self, tmp_path):
         random = np.random.default_rng(0)
         for number in range(40):
