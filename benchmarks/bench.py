@@ -7,7 +7,8 @@
 
 Every figure comes from processes of their own, peers and ours in turn, several times: so what is
 compared belongs to the same part, and each part may be measured at another hour. Results go
-to benchmarks/results/: bench.json, a table in bench.md, and a plot of accuracy over seconds. The
+to benchmarks/results/: bench.json, a table in bench.md, and a plot of accuracy over seconds; on a
+processor without fast 16-bit numbers, for which another way may be the best, bench_float32. The
 exit status is 1 where a ratio is below its floor in every one of its repeats. Images are the
 full CIFAR-10 in data/ (`make cifar10`). The validation split decided what is in the recipes;
 the test images are used once in each run, at its end.
@@ -227,9 +228,16 @@ def lesson_minutes() -> float:
 # --------------------------------------------------------------------------- full and quick
 
 
+def result_name() -> str:
+    """Which stored result this processor's belongs to."""
+    from helpers.recipes import has_fast_bfloat16
+
+    return "bench" if has_fast_bfloat16() else "bench_float32"
+
+
 def full(parts: Sequence[str], seeds: dict[str, int], repeats: int, folder_images: int) -> dict:
     """Measure these parts, one after the other; what is not among them stays as it is stored."""
-    path = RESULTS / "bench.json"
+    path = RESULTS / f"{result_name()}.json"
     result = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     if set(parts) == set(PARTS):
         result = {"floors": {}}
@@ -264,10 +272,10 @@ def full(parts: Sequence[str], seeds: dict[str, int], repeats: int, folder_image
 
 def quick() -> dict:
     """The same floors in five minutes: one FAST run; a part of the classic gives its seconds."""
-    path = RESULTS / "bench.json"
+    path = RESULTS / f"{result_name()}.json"
     if not path.exists():
         sys.exit(
-            "Expected the result of a full run in bench.json. It is not there: run `make bench`."
+            f"Expected the result of a full run in {path.name}. It is not there: run `make bench`."
         )
     stored = json.loads(path.read_text(encoding="utf-8"))
     ways = short_ways(IMAGES // 2)
@@ -327,10 +335,11 @@ def table(result: dict) -> str:
 
 
 def store(result: dict) -> None:
-    write_result("bench", result)
+    name = result_name()
+    write_result(name, result)
     heading = f"CPU: {result['machine']['processor']}. Images: {result['dataset']}.\n\n"
-    (RESULTS / "bench.md").write_text(heading + table(result) + "\n", encoding="utf-8")
-    picture(result).save(RESULTS / "bench.png")
+    (RESULTS / f"{name}.md").write_text(heading + table(result) + "\n", encoding="utf-8")
+    picture(result).save(RESULTS / f"{name}.png")
 
 
 def picture(result: dict) -> Picture:

@@ -94,6 +94,7 @@ KINDS = {
     "very long": (NOTE, "It is squeezed into shape. Crop it if what matters gets lost."),
     "strange name": (NOTE, "It is used. Rename it if other programs are to open it."),
     "link": (NOTE, "It is not followed. Copy what it leads to here if it is wanted."),
+    "hidden": (NOTE, "Rename what is wanted. Otherwise no need to act."),
     "not a file": (NOTE, "It is left alone. No need to act."),
     # images compared with each other
     "two labels": (SET_ASIDE, "Delete the copy whose class is wrong."),

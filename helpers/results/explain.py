@@ -148,12 +148,12 @@ def _one_number_a_class(answer: Any) -> Any:
 
 
 def _check_not_saturated(answer: np.ndarray, slopes: np.ndarray) -> None:
-    """Refuse a softmax that is no last layer, where it is so sure that it rises with nothing."""
-    if not slopes.any() and answer.shape[1] > 1 and answer.max() == 1 and answer.min() >= 0:
+    """Refuse a softmax or sigmoid that is no last layer, so sure that it rises with nothing."""
+    if not slopes.any() and answer.max() == 1 and answer.min() >= 0:
         raise UsageError(
-            "Expected logits, or a softmax as the last layer, which is left out here. Received: a "
-            "probability of exactly 1, which rises with nothing. Give Grad-CAM a model that ends "
-            "in the layer before the softmax: keras.Model(model.inputs[0], layer.output)."
+            "Expected logits, or a softmax or sigmoid as the last layer, which is left out here. "
+            "Received: a probability of exactly 1, which rises with nothing. Give Grad-CAM a model "
+            "that ends in the layer before it: keras.Model(model.inputs[0], layer.output)."
         )
 
 

@@ -28,8 +28,8 @@ from helpers.basics.errors import (
 )
 from helpers.basics.files import as_path
 from helpers.basics.memory import available_memory
-from helpers.folders.findings import Finding, Place, make_finding
-from helpers.folders.listing import list_folder, pictures_in
+from helpers.folders.findings import Finding, Place, counted, make_finding
+from helpers.folders.listing import HIDDEN, list_folder, pictures_in
 from helpers.models.trained_on import GREY_LEVELS, TrainedOn
 from helpers.photos.decode import decoded, from_pillow
 from helpers.photos.looks import about_shape
@@ -104,13 +104,17 @@ def _files_of(path: str | os.PathLike, like: TrainedOn) -> Given:
     findings += [
         make_finding(place, "link", "It leads elsewhere.") for place in sorted(listing.links)
     ]
+    if hidden := listing.ignored[HIDDEN]:
+        cause = f"Left out, for the dot in front: {counted(hidden, 'name')}."
+        findings.append(make_finding((), "hidden", cause))
     if not places:
         links = (
             f"{len(listing.links)} links, which are not followed" if listing.links else "no file"
         )
+        hidden = f" {findings[-1].cause}" if hidden else ""
         raise FolderError(
             f"Expected a folder with photos. Received: {printable(str(path))}, which holds {links}."
-            " Give the folder that the photos lie in."
+            f"{hidden} Give the folder that the photos lie in."
         )
     check_memory(len(places), like)
     images, found = _decoded_all(

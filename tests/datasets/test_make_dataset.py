@@ -143,6 +143,7 @@ class TestWhatIsTaken:
             (pipeline(labels=LABELS[:, np.newaxis]).batch(60), EXPECTED),
             (pipeline(labels=np.eye(3)[LABELS]), EXPECTED),
             (pipeline(labels=np.eye(3)[LABELS]).batch(8), EXPECTED),
+            (pipeline(GREY, np.eye(3)[LABELS]).batch(7), EXPECTED_GREY),
             (pipeline(IMAGES[:, :3], np.eye(3)[LABELS]), EXPECTED_LOW),
             (pipeline(GREY[:, :3, :, None], np.eye(3)[LABELS]), EXPECTED_LOW_GREY),
             (pipeline(tf.cast(IMAGES, tf.float32)).batch(9), EXPECTED),
@@ -155,7 +156,7 @@ class TestWhatIsTaken:
         ],
         ids=[
             "single", "batches", "grey batches", "single grey", "labels in columns", "one-hot",
-            "one-hot batches", "as many rows as classes", "as many grey ones", "floats",
+            "one-hot batches", "grey one-hot batches", "as many rows as classes", "as many grey ones", "floats",
             "of unknown shape and length",
         ],
     )  # fmt: skip

@@ -403,14 +403,16 @@ class TestInWords:
 
 
 class TestGradCamInWords:
-    @pytest.mark.parametrize("classes", [2, 3])
-    def test_a_sure_softmax_that_is_no_layer(self, flat, photo, classes):
+    @pytest.mark.parametrize(("classes", "last"), [(2, "softmax"), (3, "softmax"), (1, "sigmoid")])
+    def test_a_sure_answer_that_is_of_no_layer(self, flat, photo, classes, last):
         weights, biases = flat.get_layer("logits").get_weights()
         sure = keras.layers.Dense(classes)
-        one = keras.layers.Softmax()(sure(flat.get_layer("mean").output))
-        sure.set_weights([10_000 * weights[:, :classes], biases[:classes]])
+        one = keras.layers.Activation(last)(sure(flat.get_layer("mean").output))
+        sure.set_weights([10_000 * np.abs(weights[:, :classes]), biases[:classes]])
         model = keras.Model(flat.inputs[0], keras.layers.Average()([one, one]))
-        with pytest.raises(UsageError, match="Expected logits, or a softmax as the last layer"):
+        with pytest.raises(
+            UsageError, match="Expected logits, or a softmax or sigmoid as the last"
+        ):
             grad_cam(model, photo, "c")
 
     @pytest.mark.parametrize("class_index", ["cat", 1.0, True, 3])

@@ -519,6 +519,18 @@ class TestFiles:
         with pytest.raises(error, match=words):
             predict(model, given)
 
+    def test_hidden_names_are_told(self, model, tmp_path):
+        for name in (".a.png", ".b.png", "._c.png", ".DS_Store"):  # the last two are no one's own
+            write(tmp_path / name, picture(1))
+        with pytest.raises(FolderError, match=r"no file. Left out, for the dot in front: 2 names."):
+            predict(model, tmp_path)
+        write(tmp_path / "c.png", picture(1))
+        answer = predict(model, tmp_path)
+        assert answer.names == ("c.png",)
+        (told,) = answer.findings
+        assert (told.path, told.kind, told.level) == (".", "hidden", "note")
+        assert told.cause == "Left out, for the dot in front: 2 names."
+
     def test_many_files_in_several_processes(self, model, tmp_path, monkeypatch):
         monkeypatch.setattr("helpers.photos.processes.WORTH_PROCESSES", 0.0)
         monkeypatch.setattr("helpers.photos.processes.usable_cores", lambda: 2)
