@@ -156,8 +156,8 @@ class TestWhatIsTaken:
         ],
         ids=[
             "single", "batches", "grey batches", "single grey", "labels in columns", "one-hot",
-            "one-hot batches", "grey one-hot batches", "as many rows as classes", "as many grey ones", "floats",
-            "of unknown shape and length",
+            "one-hot batches", "grey one-hot batches", "as many rows as classes",
+            "as many grey ones", "floats", "of unknown shape and length",
         ],
     )  # fmt: skip
     def test_pipelines_of_tensorflow(self, given, expected):
