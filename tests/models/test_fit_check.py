@@ -608,6 +608,10 @@ class TestTwoClasses:
         cut = 0.5 if activation else 0
         assert f'[keras.metrics.BinaryAccuracy("accuracy", threshold={cut})]' in message
 
+    def test_two_numbers_for_two_classes_need_no_cut(self, two):
+        message = refused(compiled(dense(2), metrics=[]), two)
+        assert 'Compile with metrics=["accuracy"], or not at all' in message
+
     @pytest.mark.parametrize(
         "loss",
         [
