@@ -54,7 +54,7 @@ from helpers.folders.table import list_source
 from helpers.photos.thumbnails import FITS, ImageSize
 
 PREPARED = "prepared"  # the folder in data/
-VERSION = 7  # to be raised when the files or what is found in a folder is no longer the same
+VERSION = 8  # to be raised when the files or what is found in a folder is no longer the same
 SPLITS = ("train", "validation", "test")  # in the order of the file
 OF_AN_IMAGE = ("row", "label", "part", "twin")  # that is kept of each
 AT_ONCE = 1 << 20  # bytes that are copied

@@ -19,7 +19,7 @@ from helpers.folders.findings import Finding, Place, counted, first_names, make_
 from helpers.photos.formats import READABLE_ENDINGS
 from helpers.photos.remarks import printable
 
-HIDDEN = "other hidden names"  # than those that are known to be left by systems
+HIDDEN = "hidden pictures"
 NAMED_DATASETS = ("fashion_mnist", "cifar10")  # what a missing folder may have been meant to be
 QUOTES = "\"'`\u2018\u2019\u201c\u201d"
 # What operating systems and JupyterLab leave in folders; so is every name with a leading dot.
@@ -243,7 +243,10 @@ def _left_by_systems(name: str) -> str | None:
         return name
     if name.lower().endswith(".icloud"):  # what stands for a photo that is elsewhere
         return None
-    return "._*" if name.startswith("._") else HIDDEN
+    if name.startswith("._"):
+        return "._*"
+    is_picture = PurePosixPath(name).suffix.lower() in READABLE_ENDINGS
+    return HIDDEN if is_picture else "other hidden names"
 
 
 def links_in_words(listing: Listing, folder: Place) -> str:

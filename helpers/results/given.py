@@ -105,7 +105,7 @@ def _files_of(path: str | os.PathLike, like: TrainedOn) -> Given:
         make_finding(place, "link", "It leads elsewhere.") for place in sorted(listing.links)
     ]
     if hidden := listing.ignored[HIDDEN]:
-        cause = f"Left out, for the dot in front: {counted(hidden, 'name')}."
+        cause = f"Left out, for the dot in front: {counted(hidden, 'picture')}."
         findings.append(make_finding((), "hidden", cause))
     if not places:
         links = (

@@ -719,7 +719,8 @@ class TestNames:
             ("._cat.jpg", "._*"),
             ("Thumbs.db", "Thumbs.db"),
             ("desktop.ini", "desktop.ini"),
-            (".hidden.png", "other hidden names"),
+            (".hidden.png", "hidden pictures"),
+            (".hidden.txt", "other hidden names"),
         ],
     )
     def test_what_systems_leave_behind_is_passed_over_and_counted(self, photos, name, counted_as):

@@ -770,7 +770,7 @@ class TestMemory:
             check_batch_size(model, 20, 100)
 
     def test_of_large_images_fewer_are_validated_at_once(self, dataset, make_dataset):
-        assert batch_without_training(build_cnn(dataset)) == 500
+        assert batch_without_training(build_cnn(dataset)) == 250
         large = batch_without_training(build_cnn(make_dataset((256, 256, 3))))
         assert 1 <= large < 50
         assert large * bytes_an_image(build_cnn(make_dataset((256, 256, 3)))) <= 256e6

@@ -519,17 +519,19 @@ class TestFiles:
         with pytest.raises(error, match=words):
             predict(model, given)
 
-    def test_hidden_names_are_told(self, model, tmp_path):
-        for name in (".a.png", ".b.png", "._c.png", ".DS_Store"):  # the last two are no one's own
+    def test_hidden_pictures_are_told(self, model, tmp_path):
+        for name in (".a.png", ".b.JPG", "._c.png", ".DS_Store", ".notes"):  # two are pictures
             write(tmp_path / name, picture(1))
-        with pytest.raises(FolderError, match=r"no file. Left out, for the dot in front: 2 names."):
+        with pytest.raises(
+            FolderError, match=r"no file. Left out, for the dot in front: 2 pictures."
+        ):
             predict(model, tmp_path)
         write(tmp_path / "c.png", picture(1))
         answer = predict(model, tmp_path)
         assert answer.names == ("c.png",)
         (told,) = answer.findings
         assert (told.path, told.kind, told.level) == (".", "hidden", "note")
-        assert told.cause == "Left out, for the dot in front: 2 names."
+        assert told.cause == "Left out, for the dot in front: 2 pictures."
 
     def test_many_files_in_several_processes(self, model, tmp_path, monkeypatch):
         monkeypatch.setattr("helpers.photos.processes.WORTH_PROCESSES", 0.0)
