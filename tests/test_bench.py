@@ -54,6 +54,12 @@ def test_as_many_epochs_as_fit(bench, seconds, epochs):
     assert bench.epochs_within(seconds, [[14.0, 0.5], [22.0, 0.6]]) == epochs
 
 
+@pytest.mark.parametrize(("fast", "name"), [("yes", "bench"), ("no", "bench_float32")])
+def test_each_kind_of_processor_has_a_result_of_its_own(bench, monkeypatch, fast, name):
+    monkeypatch.setenv("COURSE_BFLOAT16", fast)
+    assert bench.result_name() == name
+
+
 def test_without_the_images_it_says_what_to_do(bench, monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(bench, "ROOT", tmp_path)
     monkeypatch.setattr(sys, "argv", ["bench.py", "--quick"])

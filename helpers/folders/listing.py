@@ -19,7 +19,7 @@ from helpers.folders.findings import Finding, Place, counted, first_names, make_
 from helpers.photos.formats import READABLE_ENDINGS
 from helpers.photos.remarks import printable
 
-HIDDEN = "hidden pictures"
+HIDDEN = "hidden pictures"  # how they are counted among what is ignored
 NAMED_DATASETS = ("fashion_mnist", "cifar10")  # what a missing folder may have been meant to be
 QUOTES = "\"'`\u2018\u2019\u201c\u201d"
 # What operating systems and JupyterLab leave in folders; so is every name with a leading dot.

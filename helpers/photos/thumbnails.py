@@ -180,6 +180,7 @@ def make_thumbnails(pictures: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def _not_large(picture: np.ndarray) -> np.ndarray:
+    """The picture, made small where NumPy would start threads for it."""
     times = math.ceil(math.sqrt(picture.size / NOT_LARGE))
     return np.asarray(Image.fromarray(picture).reduce(times)) if times > 1 else picture
 
@@ -201,7 +202,6 @@ def _means(pixels: int, dots: int) -> np.ndarray:
     return (covered.clip(0) * dots / pixels).astype(np.float32)
 
 
-@lru_cache(maxsize=256)
 def _means_of_colours(pixels: int, dots: int) -> np.ndarray:
     """The same where a pixel is three numbers side by side: float32, (3 dots, 3 pixels)."""
     return np.kron(_means(pixels, dots), np.eye(3, dtype=np.float32))

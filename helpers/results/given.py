@@ -104,17 +104,18 @@ def _files_of(path: str | os.PathLike, like: TrainedOn) -> Given:
     findings += [
         make_finding(place, "link", "It leads elsewhere.") for place in sorted(listing.links)
     ]
+    left_out = ""
     if hidden := listing.ignored[HIDDEN]:
-        cause = f"Left out, for the dot in front: {counted(hidden, 'picture')}."
-        findings.append(make_finding((), "hidden", cause))
+        left_out = f"Left out, for the dot in front: {counted(hidden, 'picture')}."
+        findings.append(make_finding((), "hidden", left_out))
     if not places:
         links = (
             f"{len(listing.links)} links, which are not followed" if listing.links else "no file"
         )
-        hidden = f" {findings[-1].cause}" if hidden else ""
+        advice = f"{left_out} Give the folder that the photos lie in.".lstrip()
         raise FolderError(
             f"Expected a folder with photos. Received: {printable(str(path))}, which holds {links}."
-            f"{hidden} Give the folder that the photos lie in."
+            f" {advice}"
         )
     check_memory(len(places), like)
     images, found = _decoded_all(
