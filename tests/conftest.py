@@ -1,7 +1,7 @@
 """What several test files share: small datasets, and a model that answers what a test says.
 
-What tests of folders and of model files make is imported from `made_images.py` and
-`made_models.py`, beside this file.
+What tests of folders, of model files and of permissions share is imported from `made_images.py`,
+`made_models.py` and `permissions.py`, beside this file.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import gc
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from helpers import ImageDataset, Split
 from helpers.datasets import cifar10, prepared
 
 os.environ.setdefault("MPLBACKEND", "agg")  # no test opens a window
-sys.path.append(str(Path(__file__).parent))  # for made_images and made_models
+sys.path.append(str(Path(__file__).parent))  # for made_images and the like
 # nohup, a background job and some CI start their children deaf to interrupts, and those of the
 # tests would be it too. Some tests are about interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -36,6 +37,15 @@ def pytest_sessionfinish():
     """
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def permissions_of_the_machine():
+    """Tests close and open folders, as superuser also those that are everybody's."""
+    everybodys = Path(tempfile.gettempdir())
+    before = everybodys.stat().st_mode
+    yield
+    assert everybodys.stat().st_mode == before, f"a test changed the permissions of {everybodys}"
 
 
 def _split(name: str, shape: tuple[int, int, int], classes: tuple[str, ...], count: int) -> Split:

@@ -15,6 +15,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from permissions import closed, ordinary_user
 
 ROOT = Path(__file__).resolve().parent.parent
 NAMES = ["00_start_here.ipynb", "01_libraries.ipynb", "02_images.ipynb", "whole_course.py"]
@@ -447,25 +448,9 @@ def test_a_full_disk_costs_nothing_and_is_said(course, monkeypatch, again):
     assert course.work() == before
 
 
-@contextlib.contextmanager
-def only_to_be_read(folder: Path):
-    """Whom no permission stops becomes somebody else meanwhile."""
-    me = os.geteuid()
-    for outer in (folder, *folder.parents[:3]):
-        outer.chmod(0o755)
-    folder.chmod(0o555)
-    if me == 0:
-        os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(me)
-        folder.chmod(0o755)
-
-
 @pytest.mark.skipif(os.name == "nt", reason="permissions of POSIX")
 def test_a_course_that_may_only_be_read_opens_its_stored_lessons(course, capsys):
-    with only_to_be_read(course.stored.parent):
+    with closed(course.stored.parent), ordinary_user(reaching=course.stored):
         assert tool("lab").folder_to_open() == "notebooks"
     shown = " ".join(capsys.readouterr().out.split())
     assert "Received: Permission denied." in shown
@@ -478,7 +463,7 @@ def test_copies_that_may_only_be_read_still_open(course, capsys):
     course.start()
     course.change(course.stored / SECOND, **UPDATED)
     before = course.work()
-    with only_to_be_read(course.mine):
+    with closed(course.mine), ordinary_user(reaching=course.mine / SECOND):
         assert tool("lab").folder_to_open() == "my_lessons"
     assert "Permission denied." in capsys.readouterr().out
     assert course.work() == before

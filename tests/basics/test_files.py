@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import hashlib
 import os
@@ -17,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from permissions import closed, ordinary_user
 
 from helpers.basics import files
 from helpers.basics.errors import MissingFileError, StorageError, UsageError
@@ -31,8 +31,6 @@ from helpers.basics.files import (
 )
 from helpers.datasets.downloads import one_at_a_time
 from helpers.training.checkpoints import CheckpointFolder
-
-NOBODY = 65534
 
 
 def test_a_tilde_is_the_home_folder(monkeypatch, tmp_path):
@@ -76,28 +74,13 @@ def names_in(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
 
-@contextlib.contextmanager
-def as_somebody_else():
-    """The administrator may write everywhere, so that these tests are then nobody for a moment."""
-    me = os.geteuid()
-    if me == 0:
-        os.seteuid(NOBODY)
-    try:
-        yield
-    finally:
-        os.seteuid(me)
-
-
 @pytest.fixture
 def closed_folder(tmp_path):
     """A folder that everybody may look into and nobody may write into."""
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
     folder = tmp_path / "closed"
     folder.mkdir()
-    folder.chmod(0o555)
-    yield folder
-    folder.chmod(0o755)
+    with closed(folder):
+        yield folder
 
 
 @pytest.fixture
@@ -209,7 +192,7 @@ class TestWrittenWhole:
         message = f"Expected to be allowed to write {path}. Received: Permission denied. Choose a"
         with (
             pytest.raises(StorageError, match=message),
-            as_somebody_else(),
+            ordinary_user(reaching=path),
             written_whole(path) as temporary,
         ):
             temporary.write_text("new")
@@ -219,7 +202,7 @@ class TestWrittenWhole:
         path = closed_folder / "inner" / "notes.txt"
         with (
             pytest.raises(StorageError, match="Expected to be allowed"),
-            as_somebody_else(),
+            ordinary_user(reaching=closed_folder),
             written_whole(path),
         ):
             pass

@@ -7,7 +7,6 @@ made up, in the layout of the official one.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import gzip
 import hashlib
@@ -29,6 +28,7 @@ from pathlib import Path
 import filelock
 import numpy as np
 import pytest
+from permissions import closed, ordinary_user
 
 import helpers
 from helpers import ImageDataset, load_dataset
@@ -561,29 +561,6 @@ class TestDownload:
 # --------------------------------------------------------------------------- the disk
 
 
-@contextlib.contextmanager
-def read_only(folder: Path) -> Iterator[None]:
-    """Let nothing be written in a folder, as on a shared course machine.
-
-    Nothing is closed to the superuser, who becomes an ordinary user meanwhile.
-    """
-    superuser = os.geteuid() == 0
-    opened = [place for place in folder.parents if superuser and place.stat().st_uid == 0]
-    modes = {place: place.stat().st_mode for place in (folder, *opened)}
-    for place in opened:
-        place.chmod(modes[place] | 0o555)
-    folder.chmod(0o555)
-    if superuser:
-        os.seteuid(65534)
-    try:
-        yield
-    finally:
-        if superuser:
-            os.seteuid(0)
-        for place, mode in modes.items():
-            place.chmod(mode)
-
-
 class TestDisk:
     @pytest.mark.parametrize(("kept", "needed"), [(0, 400_000), (100_000, 300_000)])
     def test_free_space_is_checked_first(self, host, path, part, monkeypatch, kept, needed):
@@ -643,7 +620,7 @@ class TestDisk:
         assert part.read_bytes() == CONTENT[:5_000]
 
     def test_a_folder_where_nothing_may_be_written(self, host, path, tmp_path):
-        with read_only(tmp_path):
+        with closed(tmp_path), ordinary_user(reaching=tmp_path):
             for attempt in (
                 lambda: get(host, path),
                 lambda: one_at_a_time(path).__enter__(),
@@ -821,13 +798,17 @@ class TestCifar10Archive:
         path.write_bytes(archive)
         load_cifar10(tmp_path)
         (tmp_path / LOCK).unlink()
-        with read_only(tmp_path):
+        with closed(tmp_path), ordinary_user(reaching=tmp_path):
             assert load_cifar10(tmp_path).source == "CIFAR-10"
         assert files_under(tmp_path) == UNPACKED | {ARCHIVE}
 
     def test_an_archive_where_nothing_may_be_written(self, path, tmp_path, archive):
         path.write_bytes(archive)
-        with read_only(tmp_path), pytest.raises(StorageError, match="to be allowed to write"):
+        with (
+            closed(tmp_path),
+            ordinary_user(reaching=tmp_path),
+            pytest.raises(StorageError, match="to be allowed to write"),
+        ):
             load_cifar10(tmp_path)
         assert files_under(tmp_path) == {ARCHIVE}
 

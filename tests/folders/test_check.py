@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from made_images import NOISE, encoded, fill, found, photo, picture, state, write
+from permissions import ordinary_user
 from PIL import Image
 
 from helpers import check_folder, load_dataset
@@ -822,14 +823,8 @@ def somebody_else() -> Iterator[None]:
     import sklearn.model_selection  # noqa: F401
     import tqdm.auto  # noqa: F401
 
-    if os.geteuid() != 0:
+    with ordinary_user():
         yield
-        return
-    os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
 
 
 class TestNoPlainFiles:

@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
+from permissions import NOBODY, closed, ordinary_user
 
 from helpers.datasets.load import FASHION_MNIST_FILE
 from helpers.lessons import check_setup, setup_check
@@ -112,29 +113,20 @@ def test_cifar10_is_seen(data_dir):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="permissions of POSIX")
-@pytest.mark.parametrize("closed", [".", "my_lessons", "scratch", "data", "data/prepared"])
-def test_a_course_that_may_only_be_read(monkeypatch, tmp_path, closed):
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
+@pytest.mark.parametrize("place", [".", "my_lessons", "scratch", "data", "data/prepared"])
+def test_a_course_that_may_only_be_read(monkeypatch, tmp_path, place):
     course = tmp_path / "course"
     (course / "data").mkdir(parents=True)
-    (course / closed).mkdir(exist_ok=True)
+    (course / place).mkdir(exist_ok=True)
     monkeypatch.setattr(setup_check, "DATA_DIR", course / "data")
-    me = os.geteuid()
-    for folder in (course, course / "data"):  # whom no permission stops becomes somebody else
-        os.chown(folder, 65534 if me == 0 else me, -1)
-    (course / closed).chmod(0o555)
-    if me == 0:
-        os.seteuid(65534)
-    try:
+    for folder in (course, course / "data"):
+        os.chown(folder, os.geteuid() or NOBODY, -1)
+    with closed(course / place), ordinary_user(reaching=course):
         check = found("writing")
-        content = sorted(path.name for path in course.rglob("*"))
-    finally:
-        os.seteuid(me)
-        (course / closed).chmod(0o755)
-    assert check.found == f"not possible in {course / closed}: Permission denied"
+    content = sorted(path.name for path in course.rglob("*"))
+    assert check.found == f"not possible in {course / place}: Permission denied"
     assert check.to_do.startswith("copy the whole course into a folder that is yours")
-    assert content == sorted({"data", Path(closed).name} - {""})  # nothing was left there
+    assert content == sorted({"data", Path(place).name} - {""})  # nothing was left there
 
 
 def test_settings_of_keras_that_do_not_fit_are_said(monkeypatch):

@@ -13,11 +13,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from permissions import closed, ordinary_user
 
 from helpers.basics.errors import CheckpointError, StorageError
 from helpers.training.checkpoints import Checkpoint, CheckpointFolder
-
-NOBODY = 65534
 
 
 def checkpoint(epoch: int) -> Checkpoint:
@@ -277,24 +276,16 @@ class TestTheFolder:
     @pytest.mark.parametrize("mode", [0o555, 0o000])
     @pytest.mark.parametrize("name", ["", "training"])
     def test_a_place_where_nothing_may_be_written(self, tmp_path, mode, name):
-        for parent in (tmp_path, *tmp_path.parents[:2]):
-            parent.chmod(0o755)
-        closed = tmp_path / "closed"
-        closed.mkdir()
-        closed.chmod(mode)
-        me = os.geteuid()
-        if me == 0:  # the administrator may write everywhere
-            os.seteuid(NOBODY)
-        try:
-            with (
-                pytest.raises(StorageError, match="Received: Permission denied. Choose a folder"),
-                CheckpointFolder(closed / name).locked(),
-            ):
-                pass
-        finally:
-            os.seteuid(me)
-            closed.chmod(0o755)
-        assert list(closed.iterdir()) == []
+        folder = tmp_path / "closed"
+        folder.mkdir()
+        with (
+            closed(folder, mode),
+            ordinary_user(reaching=folder),
+            pytest.raises(StorageError, match="Received: Permission denied. Choose a folder"),
+            CheckpointFolder(folder / name).locked(),
+        ):
+            pass
+        assert list(folder.iterdir()) == []
 
     def test_what_a_killed_save_left_is_removed(self, folder):
         leftover = folder.folder / f".{os.getpid()}.part.{newest_file(folder).name}"
