@@ -126,12 +126,8 @@ def prepare_folder(
         if inside and listing.labels is None:  # or it would be one of the files looked at
             raise StorageError(f"Expected another folder than the one that {path} lies in.")
         with one_at_a_time(path, "preparing"):
-            if found := _found(path, request):  # another program was quicker
-                return found
-            _make(path, request)
-            if found := _found(path, request):
-                return found
-        raise StorageError(f"Expected to read {path} after writing it. Received: damage.")
+            # Another program may have been quicker.
+            return _found(path, request) or _make(path, request)
     except (OSError, NotImplementedError) as error:  # the latter: a disk that knows no locks
         why = str(error).removesuffix(".")
         print(f"{why}. The images are read into the memory instead, and anew the next time.")
@@ -179,9 +175,9 @@ def _file_for(root: Path, image_size: ImageSize, data_dir: Path) -> Path:
     return data_dir / PREPARED / f"{name}-{digest}-{size}.images"
 
 
-def _make(path: Path, request: Request) -> None:
-    """Check the folder, and write the file whole or not at all."""
-    shape = request.image_size.shape
+def _make(path: Path, request: Request) -> Source:
+    """Check the folder, and write the file whole or not at all: what it holds then."""
+    shape, fit = request.image_size.shape, request.image_size.fit
     # Once in the order of the folder, then in that of the cut.
     needed = 2 * math.prod(shape) * len(request.listing.files)
     check_free_space(path.parent, needed, "the prepared images")
@@ -189,10 +185,11 @@ def _make(path: Path, request: Request) -> None:
     with storage_errors_in_words(path), temporary_file(as_listed) as rows:
         rows.touch()
         report, parts = request.check_and_cut(image_size=request.image_size, rows=rows)
+        labels = _labels(parts)
         kept = {
             "facts": request.facts(),
             "root": str(report.folder.resolve()),
-            "labels": _labels(parts),
+            "labels": labels,
             "class_names": report.class_names,
             # A list of each: one for every image takes several times the memory.
             "images": {
@@ -201,30 +198,30 @@ def _make(path: Path, request: Request) -> None:
             "findings": [astuple(found) for found in report.findings],
             "ignored": report.ignored,
         }
+        text = json.dumps(kept).encode()
         order = np.array([image.row for split in SPLITS for image in parts[split]])
         pixels = np.memmap(rows, np.uint8, "r").reshape(-1, *shape)
         with written_whole(path) as temporary:
-            _write(temporary, json.dumps(kept).encode(), pixels, order)
+            _write(temporary, text, pixels, order)
     _remove_orphans(path.parent)
+    with path.open("rb") as file:
+        file.seek(len(NO_CHECKSUM) + len(text) + 1)
+        return _as_source(report, _pixels_in(file, labels, shape), labels, fit)
 
 
 def _write(path: Path, text: bytes, pixels: np.ndarray, order: np.ndarray) -> None:
     """Write the text and the images in this order, and the checksum of both before them."""
     step = max(AT_ONCE // pixels[0].size, 1)
-    with path.open("w+b") as file:
+    digest = hashlib.sha256(text + b"\n")  # while it is written: to read it again takes long
+    with path.open("wb") as file:
         file.write(NO_CHECKSUM + text + b"\n")
         for start in range(0, len(order), step):
-            file.write(pixels[order[start : start + step]])
+            some = pixels[order[start : start + step]]
+            digest.update(some)
+            file.write(some)
             forget_pages(pixels)
-        checksum = _checksum(file)
         file.seek(0)
-        file.write(checksum)
-
-
-def _checksum(file: BinaryIO) -> bytes:
-    """The first line of a file that holds what this one holds behind its first line."""
-    file.seek(len(NO_CHECKSUM))
-    return f"{hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode()
+        file.write(digest.hexdigest().encode() + b"\n")
 
 
 def _remove_orphans(folder: Path) -> None:
@@ -252,12 +249,10 @@ def _found(path: Path, request: Request) -> Source | None:
             kept = _read_text(file)
             if kept["facts"] != request.facts():
                 return None
-            stops = np.cumsum([len(labels) for labels in kept["labels"]])
-            shape = (int(stops[-1]), *request.image_size.shape)
-            images = np.memmap(file, np.uint8, "r", offset=file.tell(), shape=shape)
-            checksum = _checksum(file)
+            pixels = _pixels_in(file, kept["labels"], request.image_size.shape)
             file.seek(0)
-            if file.readline() != checksum:
+            checksum = file.readline().decode()
+            if checksum != hashlib.file_digest(file, "sha256").hexdigest() + "\n":
                 return None
     except Exception:  # damaged bytes raise nearly every class
         return None
@@ -274,5 +269,13 @@ def _found(path: Path, request: Request) -> Source | None:
         tuple(Finding(*found) for found in kept["findings"]),
         kept["ignored"],
     )
-    pixels, fit = np.split(images, stops[:-1]), request.image_size.fit
-    return _as_source(report, pixels, kept["labels"], fit)
+    return _as_source(report, pixels, kept["labels"], request.image_size.fit)
+
+
+def _pixels_in(
+    file: BinaryIO, labels: list[list[int]], shape: tuple[int, int, int]
+) -> list[np.ndarray]:
+    """The images of each split, in a file that was read up to them."""
+    stops = np.cumsum([len(of_them) for of_them in labels])
+    images = np.memmap(file, np.uint8, "r", offset=file.tell(), shape=(int(stops[-1]), *shape))
+    return np.split(images, stops[:-1])

@@ -11,7 +11,6 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from urllib.request import url2pathname
 
 from helpers.basics.errors import FolderError, MissingFileError, UsageError
 from helpers.basics.files import as_path
@@ -152,6 +151,8 @@ def _meant(text: str) -> str | None:
     """The path of a folder that is there, and that the text may have meant."""
     plain = text.strip(" " + QUOTES)
     if plain.startswith("file:"):  # a Path makes one slash of several
+        from urllib.request import url2pathname
+
         plain = url2pathname(plain.removeprefix("file:"))
     plain = plain.replace("\\", "/")
     in_wsl = re.sub(r"^([A-Za-z]):/", lambda drive: f"/mnt/{drive[1].lower()}/", plain)

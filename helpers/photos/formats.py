@@ -76,7 +76,10 @@ def readable_format(file: BinaryIO, name: str) -> str:
 
 
 def _first_match(patterns: dict[str, re.Pattern], head: bytes) -> str | None:
-    return next((name for name, pattern in patterns.items() if pattern.match(head)), None)
+    for name, pattern in patterns.items():  # most often the first
+        if pattern.match(head):
+            return name
+    return None
 
 
 def _no_image(head: bytes, found: str | None, ending: str) -> Remark:
