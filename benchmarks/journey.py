@@ -18,6 +18,7 @@ from machine import machine, run_alone, summary, write_result
 from tqdm import tqdm
 
 from helpers.datasets.augment import flip_sideways
+from helpers.recipes import has_fast_bfloat16
 from helpers.recipes.recipe import CLASSIC, FAST
 
 OURS = str(Path(__file__).parent / "ours.py")
@@ -44,6 +45,11 @@ assert compact == FAST, "the journey of lesson 6 ends at FAST"
 
 
 def main(seeds: int) -> None:
+    if not has_fast_bfloat16():
+        sys.exit(
+            "Expected a processor that computes in bfloat16, as one step of the journey does. This "
+            "one would repeat the step before. Measure on another machine."
+        )
     runs = {name: [] for name in STEPS}
     with tqdm(total=seeds * len(STEPS), unit="training") as bar:
         for seed in range(seeds):

@@ -61,13 +61,13 @@ def command(form: str, machines: Machines, number: int, restarts: int = 3) -> li
             f"--node-rank={number}", f"--master-addr={first}", f"--master-port={PORT}",
         ],
         "c10d": [
-            "--rdzv-backend=c10d", "--rdzv-id=course", f"--rdzv-endpoint={first}:{PORT}",
+            "--rdzv-backend=c10d", f"--rdzv-endpoint={first}:{PORT}",
             f"--rdzv-conf=is_host={int(number == 0)}", f"--local-addr={machines.address(number)}",
         ],
     }  # fmt: skip
     return [
         sys.executable, "-m", "torch.distributed.run", f"--nnodes={machines.count}",
-        "--nproc-per-node=1", *forms[form], f"--max-restarts={restarts}",
+        "--nproc-per-node=1", "--rdzv-id=course", *forms[form], f"--max-restarts={restarts}",
     ]  # fmt: skip
 
 
@@ -252,9 +252,9 @@ def lost() -> dict:
     The second machine comes back with an empty folder; the first has its epochs.
     """
     measured = {}
-    for number in (1, 0):
+    for framework, number in itertools.product(SCRIPTS, (1, 0)):
         with Machines(2, NETWORKS["100 Mbit/s, 1 ms"]) as machines:
-            training = Training(machines, "TensorFlow", "static", images=1_280, epochs=60)
+            training = Training(machines, framework, "static", images=1_280, epochs=60)
             _wait_for(training, lambda reports: reports[0].get("epoch", 0) >= 3)
             kept, torchrun = training.report(0)["epoch"], training.processes[number]
             for process in [*psutil.Process(torchrun.pid).children(recursive=True), torchrun]:
@@ -266,7 +266,7 @@ def lost() -> dict:
             training.processes[number] = training.start(number)
             after = _go_on(training, kept)
             seconds = round(time.time() - at, 1)
-        name = f"machine {number}, TensorFlow, static"
+        name = f"machine {number}, {framework}, static"
         measured[name] = {"seconds to the end of the next epoch": seconds, **after}
         print(name, measured[name], flush=True)
     return measured

@@ -77,16 +77,22 @@ with join_workers(dataset, settings, folder, wait=wait) as worker:
         return strategy.reduce("SUM", strategy.run(count_correct, (images, labels)), axis=None)
 
     train = dataset.train.take(min(settings["images"], len(dataset.train)))
-    losses, seconds = [], []
-    for epoch in worker.epochs([*model.variables, *optimizer.variables], settings["epochs"]):
+    losses, seconds, epochs = [], [], settings["epochs"]
+    for epoch in worker.epochs([*model.variables, *optimizer.variables], epochs):
         start = time.perf_counter()
         batches = worker.batches(train, settings["batch_size"], epoch, seed=settings["seed"])
         shares = [step(images, labels, whole) for images, labels, whole in batches]
-        losses += strategy.reduce("SUM", tf.stack(shares), axis=None).numpy().tolist()
+        together = strategy.reduce("SUM", tf.stack(shares), axis=None).numpy().tolist()
+        losses += together
         seconds.append(time.perf_counter() - start)
+        if worker.rank == 0:  # all have the same to say
+            said = f"mean loss {np.mean(together):.4f}, {seconds[-1]:.1f} seconds"
+            print(f"Epoch {epoch + 1} of {epochs}: {said}", flush=True)
 
     batches = make_batches(dataset.validation, 500, share=(worker.rank, worker.count))
     right = sum(int(correct(images, labels)) for images, labels in batches)
     worker.note(losses=losses, seconds=seconds, images=len(train), right=right)
     weights = [np.ravel(one) for one in model.get_weights()]
-    np.save(f"{folder}/weights_{worker.rank}.npy", np.concatenate(weights))
+    np.save(worker.folder / f"weights_{worker.rank}.npy", np.concatenate(weights))
+    if worker.rank == 0:
+        print(f"What was kept is in {worker.folder.resolve()}", flush=True)

@@ -59,15 +59,20 @@ with join_workers(dataset, settings, folder, wait=wait) as worker:
         return float(together)
 
     train = dataset.train.take(min(settings["images"], len(dataset.train)))
-    losses, seconds = [], []
-    for epoch in worker.epochs(state, settings["epochs"]):
+    losses, seconds, epochs = [], [], settings["epochs"]
+    for epoch in worker.epochs(state, epochs):
         start = time.perf_counter()
         batches = worker.batches(train, settings["batch_size"], epoch, seed=settings["seed"])
-        for images, labels, whole in batches:
-            losses.append(step(images, labels, whole))
+        together = [step(images, labels, whole) for images, labels, whole in batches]
+        losses += together
         seconds.append(time.perf_counter() - start)
+        if worker.rank == 0:  # all have the same to say
+            said = f"mean loss {np.mean(together):.4f}, {seconds[-1]:.1f} seconds"
+            print(f"Epoch {epoch + 1} of {epochs}: {said}", flush=True)
     worker.note(losses=losses, seconds=seconds, images=len(train))
     weights = [np.ravel(weight.detach().numpy()) for weight in network.parameters()]
-    np.save(f"{folder}/weights_{worker.rank}.npy", np.concatenate(weights))
+    np.save(worker.folder / f"weights_{worker.rank}.npy", np.concatenate(weights))
+    if worker.rank == 0:
+        print(f"What was kept is in {worker.folder.resolve()}", flush=True)
     if worker.count > 1:
         torch.distributed.destroy_process_group()

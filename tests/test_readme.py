@@ -103,16 +103,35 @@ def test_the_journey_of_lesson_6_is_what_was_measured():
         assert f"from {one} to {other}" in text
 
 
-def test_the_table_of_trainings_is_what_was_measured():
-    bench = json.loads((RESULTS / "bench.json").read_text(encoding="utf-8"))
+@pytest.mark.parametrize("kind", ["bench", "bench_float32"])
+def test_the_tables_of_trainings_are_what_was_measured(kind):
+    bench = json.loads((RESULTS / f"{kind}.json").read_text(encoding="utf-8"))
     for name, runs in bench["trainings"].items():
         seconds, accuracy, memory = (
             median(run[what] for run in runs)
             for what in ("cpu_seconds", "test_accuracy", "peak_megabytes")
         )
         figures = f"{seconds:.0f} | {100 * accuracy:.1f} % | {memory / 1000:.1f} GB"
-        assert f"| {name} | {len(runs)} | {figures} |" in README
+        epochs = len(runs[0]["curve"])
+        assert f"| {name} | {epochs} | {len(runs)} | {figures} |" in README
     assert bench["machine"]["processor"] in README
+
+
+def test_the_seconds_of_whole_programs_are_what_was_measured():
+    trainings = json.loads((RESULTS / "bench.json").read_text(encoding="utf-8"))["trainings"]
+    classic, fast = (
+        median(run["process_cpu_seconds"] for run in trainings[name])
+        for name in ("classic script", "FAST, 3/4 epoch")
+    )
+    assert f"the classic script takes {classic:.0f} and `FAST` {fast:.0f} on the first" in README
+
+
+def test_the_speed_beside_keras_is_what_was_measured():
+    floors = json.loads((RESULTS / "bench_float32.json").read_text(encoding="utf-8"))["floors"]
+    text = " ".join(README.split())
+    assert f"trains {floors['speed']['median']:.1f} times as many images a processor second" in text
+    assert "about as many as Keras does in its best form" in text
+    assert abs(floors["keras"]["median"] - 1) < 0.1
 
 
 def test_the_gain_of_onednn_is_what_was_measured():

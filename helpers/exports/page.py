@@ -2,8 +2,9 @@
 
     write_page(model, "scratch/my_page.html", dataset.test.images)
 
-It is opened by a double click, on a telephone too: no Python, no server, no network. It prepares a
-photo as `predict` does, to a grey level of 255.
+It is opened by a double click, and on an Android telephone with its browser: no Python, no server,
+no network. (The Files app of an iPhone runs no program of a page.) It prepares a photo as `predict`
+does, to a grey level of 255.
 """
 
 from __future__ import annotations

@@ -79,7 +79,7 @@ class Comparison:
             return f"{said}: the variant is {'better' if low > 0 else 'worse'}."
         needed = seeds_needed(self.differences)
         more = (
-            f"{needed - count} more seeds would tell, if the difference is as large as it looks"
+            f"{needed - count} more seeds may tell, if the difference is as large as it looks"
             if needed <= MOST_SEEDS
             else f"even {MOST_SEEDS} seeds would hardly tell: the two are about alike"
         )

@@ -3,8 +3,8 @@
 TensorFlow waits without end for a worker that never comes, or that found its port taken. And it
 trains on, to a wrong end, where two workers have other images. So the workers meet first, on a
 plain socket of worker 0: each says who it is and what it would train. Worker 0 answers all of
-them at once: where each can be reached, and with what the training goes on; or why it does not
-begin, in words.
+them at once: where each can be reached, with what the training goes on, and the name of this
+meeting; or why it does not begin, in words.
 
 What goes over the socket is a line of JSON and, from worker 0, the bytes of an .npz file. Nothing
 in it can run. Whoever can reach the port can join: it belongs in a network that you trust.
@@ -13,9 +13,11 @@ in it can run. Whoever can reach the port can join: it belongs in a network that
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import json
 import os
 import queue
+import secrets
 import socket
 import threading
 import time
@@ -43,10 +45,12 @@ class Meeting:
     Attributes:
         addresses: "host:port" of each worker, in their order: for TensorFlow's own servers.
         state: what worker 0 had to hand out.
+        name: of this meeting; no other one has it.
     """
 
     addresses: Sequence[str]
     state: bytes
+    name: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,11 +167,27 @@ def _receive_all(
     if fault := fault_of(said, place, wait):
         _tell_all(guests, {"refused": fault})
         raise WorkersError(fault)
-    addresses = [_address(guests[1].other_host, introduction["port"])]
-    for rank in range(1, place.count):
-        addresses.append(_address(guests[rank].own_host, said[rank]["port"]))
-    _tell_all(guests, {"addresses": addresses, "bytes": len(state)}, state)
-    return Meeting(tuple(addresses), state)
+    hosts = _hosts([(guests[n].own_host, guests[n].other_host) for n in range(1, place.count)])
+    addresses = [_address(host, said[rank]["port"]) for rank, host in enumerate(hosts)]
+    name = secrets.token_hex()
+    _tell_all(guests, {"addresses": addresses, "bytes": len(state), "name": name}, state)
+    return Meeting(tuple(addresses), state, name)
+
+
+def _hosts(reached: Sequence[tuple[str, str]]) -> list[str]:
+    """Where all workers can reach each of them, worker 0 first.
+
+    A worker on the machine of worker 0 may have come by an address that means "this machine" to
+    everybody (loopback). Where others came from elsewhere, it is where these reached worker 0.
+
+    Args:
+        reached: of each other worker, its own address and the one where it reached worker 0.
+    """
+    elsewhere = [chief for _, chief in reached if not ipaddress.ip_address(chief).is_loopback]
+    if not elsewhere:
+        return [reached[0][1], *(own for own, _ in reached)]
+    here = elsewhere[0]
+    return [here, *(here if ipaddress.ip_address(own).is_loopback else own for own, _ in reached)]
 
 
 def _door(place: Place) -> socket.socket:
@@ -275,15 +295,15 @@ def _join(place: Place, introduction: Mapping[str, Any], wait: float) -> Meeting
 
 
 def _agreed(answer: Mapping[str, Any], stream: BinaryIO, place: Place) -> Meeting:
-    addresses, size = answer.get("addresses"), answer.get("bytes")
+    addresses, size, name = (answer.get(key) for key in ("addresses", "bytes", "name"))
     if type(addresses) is not list or len(addresses) != place.count or type(size) is not int:
         raise ValueError("it is no worker")
-    if not 0 <= size <= LONGEST_STATE:
+    if not 0 <= size <= LONGEST_STATE or type(name) is not str:
         raise ValueError("it is no worker")
     state = stream.read(size)
     if len(state) < size:
         raise ValueError("it went")
-    return Meeting(tuple(map(str, addresses)), state)
+    return Meeting(tuple(map(str, addresses)), state, name)
 
 
 # ---------------------------------------------------------------------------- what is sent

@@ -26,7 +26,7 @@ class Place:
         host: a name or an address of worker 0's machine.
         port: that port of worker 0's machine belongs to the launcher, and the next one to the
             meeting of the workers (`helpers.workers.meeting`).
-        start: how often the launcher has started all of them anew, from 0.
+        start: how often the launcher of this machine has started its workers anew, from 0.
         job: the name of this run. Workers of another one are sent away.
     """
 

@@ -104,10 +104,11 @@ class Worker:
     Attributes:
         rank: its number, from 0.
         count: how many there are.
+        folder: of this training, on this worker's machine.
     """
 
     def __init__(self, place: Place, folder: Path, settings: Mapping[str, Any], wait: float):
-        self.place, self.wait = place, wait
+        self.place, self.folder, self.wait = place, folder, wait
         self.rank, self.count = place.rank, place.count
         self.settings = json.loads(json.dumps(dict(settings)))
         self.kept_in = CheckpointFolder(folder / "epochs")
@@ -172,7 +173,8 @@ class Worker:
         """Where workers of PyTorch find each other, for `torch.distributed.init_process_group`.
 
         The launcher has one for all starts, and the addresses of the start before are still in
-        it: so each start gets a part of its own. Where worker 0 does not open it in time, PyTorch
+        it: so each meeting has a part of its own. The number of the start would not do: each
+        machine's launcher counts for itself. Where worker 0 does not open it in time, PyTorch
         says so.
 
         Introduced in lesson 8.
@@ -183,7 +185,7 @@ class Worker:
         opens = self.rank == 0 and not by_launcher
         longest = datetime.timedelta(seconds=self.wait)
         store = TCPStore(self.place.host, self.place.port, is_master=opens, timeout=longest)
-        return PrefixStore(f"start {self.place.start}", store)
+        return PrefixStore(self._meeting.name, store)
 
     def _give_up(self, error: WorkersError) -> None:
         self.note(fault=str(error), gone=True)

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import argparse
 import os
+import re
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
 
+import nbformat
 import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
+LESSON = ROOT / "notebooks" / "08_outgrowing_one_machine.ipynb"
 SLURM = ROOT / "notebooks" / "jobs" / "several_workers.slurm"
 KUBERNETES = ROOT / "notebooks" / "jobs" / "several_workers.yaml"
-# What each machine runs; the number of the machine and the address differ.
+# What each machine runs; how many there are, the number of the machine, where all meet and the name
+# of the run differ.
 DOCUMENTED = [
-    "--nnodes=4", "--node-rank={rank}", "--nproc-per-node=1", "--master-addr={first}",
-    "--master-port={port}", "--max-restarts=3", "notebooks/several_workers.py",
+    "--nnodes={count}", "--node-rank={rank}", "--nproc-per-node=1", "--max-restarts=3",
+    "--master-addr={first}", "--master-port={port}", "--rdzv-id={name}",
+    "notebooks/several_workers.py",
 ]  # fmt: skip
 
 needs_bash = pytest.mark.skipif(not shutil.which("bash"), reason="bash is not here")
@@ -25,8 +32,8 @@ needs_bash = pytest.mark.skipif(not shutil.which("bash"), reason="bash is not he
 STAND_INS = """
 scontrol() { [ "$*" = "show hostnames node[07-10]" ] && printf '%s\n' node07 node08 node09 node10; }
 srun() {
-    [ "$1" = --kill-on-bad-exit=1 ] || return 9
-    for number in 0 1 2 3; do SLURM_NODEID=$number "${@:2}" || return; done
+    [ "$1 $2" = "--kill-on-bad-exit=1 --cpus-per-task=8" ] || return 9
+    for number in 0 1 2 3; do SLURM_NODEID=$number "${@:3}" || return; done
 }
 export -f scontrol srun
 """
@@ -58,6 +65,18 @@ def test_bash_reads_the_job_of_slurm():
     subprocess.run(["bash", "-n", SLURM], check=True)
 
 
+def documented(**numbers):
+    return [word.format(**numbers) for word in DOCUMENTED]
+
+
+def test_the_lesson_has_the_documented_command():
+    cells = {cell.id: cell.source for cell in nbformat.read(LESSON, as_version=4).cells}
+    [command] = re.findall("```\n(.*?)```", cells["elsewhere-why"], re.DOTALL)
+    command = shlex.split(command.replace("\\\n", " "))
+    expected = documented(count=2, rank=0, first="10.0.0.1", port=29_400, name="clothes")
+    assert command[: len(expected) + 1] == ["torchrun", *expected]
+
+
 @needs_bash
 def test_slurm_runs_the_documented_command_on_each_machine(run_slurm):
     done = run_slurm("--epochs", "3", "--dataset", "my photos")
@@ -65,11 +84,23 @@ def test_slurm_runs_the_documented_command_on_each_machine(run_slurm):
     lines = [line.rstrip("|").split("|") for line in done.stdout.splitlines()]
     port = 20_000 + 4_567 * 8
     for rank, line in enumerate(lines):
-        command = [word.format(rank=rank, first="node07", port=port) for word in DOCUMENTED]
+        command = documented(count=4, rank=rank, first="node07", port=port, name=1_234_567)
         own = ["--folder", "scratch/several_workers_1234567"]
         given = ["--epochs", "3", "--dataset", "my photos"]
         assert line == ["torchrun", *command, *own, *given]
     assert len(lines) == 4
+
+
+@needs_bash
+def test_a_second_job_of_slurm_goes_on_in_the_folder_of_the_first(run_slurm):
+    """As the head of the file says it; argparse takes the last of two folders."""
+    [said] = re.findall(r"^# +sbatch \S+ (.*--folder.*)$", SLURM.read_text("utf-8"), re.MULTILINE)
+    given = shlex.split(said.replace("<number>", "77"))
+    line = run_slurm(*given).stdout.splitlines()[0].rstrip("|").split("|")
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--folder")
+    parsed, _ = parser.parse_known_args(line[line.index("notebooks/several_workers.py") + 1 :])
+    assert parsed.folder == "scratch/several_workers_77"
 
 
 @needs_bash
@@ -100,22 +131,24 @@ def test_what_is_asked_of_slurm_stands_before_the_commands():
     assert lines[0] == "#!/bin/bash"
     assert asked and max(asked) < commands[0]
     words = [lines[n].split()[1] for n in asked]
-    assert {"--nodes=4", "--ntasks-per-node=1", "--requeue"} <= {*words}
+    assert {"--nodes=4", "--ntasks-per-node=1", "--requeue", "--open-mode=append"} <= {*words}
 
 
 @pytest.fixture(scope="module")
 def kubernetes():
-    """The Service and the Job."""
-    return [*yaml.safe_load_all(KUBERNETES.read_text(encoding="utf-8"))]
+    """What the file makes, by its kind."""
+    return {one["kind"]: one for one in yaml.safe_load_all(KUBERNETES.read_text(encoding="utf-8"))}
 
 
-def test_kubernetes_gets_a_service_and_a_job_and_nothing_that_must_be_installed(kubernetes):
-    kinds = [(one["apiVersion"], one["kind"]) for one in kubernetes]
-    assert kinds == [("v1", "Service"), ("batch/v1", "Job")]
+def test_kubernetes_gets_nothing_that_must_be_installed(kubernetes):
+    assert {kind: one["apiVersion"] for kind, one in kubernetes.items()} == {
+        "PersistentVolumeClaim": "v1", "Service": "v1", "NetworkPolicy": "networking.k8s.io/v1",
+        "Job": "batch/v1", "Pod": "v1",
+    }  # fmt: skip
 
 
 def test_the_pods_of_kubernetes_find_each_other(kubernetes):
-    service, job = kubernetes
+    service, job = kubernetes["Service"], kubernetes["Job"]
     pod = job["spec"]["template"]["spec"]
     assert service["spec"]["clusterIP"] == "None"  # a text: names without an address
     assert service["spec"]["publishNotReadyAddresses"] is True
@@ -124,8 +157,48 @@ def test_the_pods_of_kubernetes_find_each_other(kubernetes):
     assert job["spec"]["completionMode"] == "Indexed"
 
 
+def test_only_the_pods_of_the_job_reach_the_workers(kubernetes):
+    """On all ports: PyTorch's workers get theirs from the system."""
+    policy = kubernetes["NetworkPolicy"]["spec"]
+    own = {"matchLabels": {"job-name": kubernetes["Job"]["metadata"]["name"]}}
+    assert policy == {
+        "podSelector": own,
+        "policyTypes": ["Ingress"],
+        "ingress": [{"from": [{"podSelector": own}]}],
+    }
+    assert "labels" not in kubernetes["Pod"]["metadata"]  # nor is it taken for a worker
+
+
+def test_what_kubernetes_keeps_outlasts_the_pods_and_can_be_copied_out(kubernetes):
+    claim, pod = kubernetes["PersistentVolumeClaim"], kubernetes["Pod"]["spec"]
+    assert claim["spec"]["accessModes"] == ["ReadWriteMany"]  # pods on four machines write
+    named = {"claimName": claim["metadata"]["name"]}
+    for spec in (kubernetes["Job"]["spec"]["template"]["spec"], pod):
+        assert spec["volumes"] == [{"name": "kept", "persistentVolumeClaim": named}]
+    worker = kubernetes["Job"]["spec"]["template"]["spec"]["containers"][0]
+    assert pod["containers"][0]["image"] == worker["image"]
+    assert pod["containers"][0]["volumeMounts"] == [{**worker["volumeMounts"][0], "readOnly": True}]
+
+
+def test_the_commands_in_the_head_of_the_file_name_what_is_in_it(kubernetes):
+    head = KUBERNETES.read_text(encoding="utf-8").partition("\napiVersion")[0]
+    said = [shlex.split(line) for line in re.findall(r"^# {5}kubectl (.*)$", head, re.MULTILINE)]
+    file, job = KUBERNETES.relative_to(ROOT).as_posix(), kubernetes["Job"]["metadata"]["name"]
+    pods = ["-l", f"job-name={job}"]
+    place = kubernetes["Pod"]["spec"]["containers"][0]["volumeMounts"][0]["mountPath"]
+    kept = f"{kubernetes['Pod']['metadata']['name']}:{place}"
+    assert said == [
+        ["apply", "-f", file],
+        ["wait", "--for=condition=Ready", "pod", *pods, "--timeout=10m"],
+        ["logs", "-f", *pods, "--tail=-1", "--prefix"],
+        ["cp", kept, "kept"],
+        ["delete", "job", job],
+        ["delete", "-f", file],
+    ]
+
+
 def test_kubernetes_runs_the_documented_command(kubernetes):
-    service, job = kubernetes
+    service, job = kubernetes["Service"], kubernetes["Job"]
     (container,) = job["spec"]["template"]["spec"]["containers"]
     own = {one["name"]: one["value"] for one in container["env"]}
     assert all(isinstance(value, str) for value in own.values())
@@ -136,13 +209,14 @@ def test_kubernetes_runs_the_documented_command(kubernetes):
         words = list(container["command"])
         for name, value in filled.items():
             words = [word.replace(f"$({name})", value) for word in words]
-        command = [word.format(rank=rank, first=first, port=port) for word in DOCUMENTED]
+        count, name = job["spec"]["completions"], job["metadata"]["name"]
+        command = documented(count=count, rank=rank, first=first, port=port, name=name)
         assert words[: len(command) + 1] == ["torchrun", *command]
         assert words[len(command) + 1 :] == ["--folder=/kept", "--epochs=3"]
 
 
 def test_the_numbers_of_kubernetes_agree(kubernetes):
-    _, job = kubernetes
+    job = kubernetes["Job"]
     pod = job["spec"]["template"]["spec"]
     (container,) = pod["containers"]
     own = {one["name"]: one["value"] for one in container["env"]}
@@ -163,5 +237,5 @@ def test_what_was_measured_is_the_documented_command(monkeypatch):
     machines = networks.Machines(4, networks.NETWORKS[networks.SLOWEST])
     for rank in range(4):
         command = networks.command("static", machines, rank)
-        filled = [word.format(rank=rank, first="10.77.0.1", port=29_400) for word in DOCUMENTED]
+        filled = documented(count=4, rank=rank, first="10.77.0.1", port=29_400, name="course")
         assert {*command[3:]} == {*filled[:-1]}

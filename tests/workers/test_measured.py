@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,21 @@ def test_a_network_that_breaks_is_noticed_within_a_minute_and_the_training_goes_
             assert row["went on"], name
             ended = filter(None, row["seconds until the workers ended"])  # some wait it out
             assert all(seconds < 60 for seconds in ended), name
+
+
+def test_a_machine_that_is_lost_comes_back_and_the_training_goes_on():
+    for name, row in stored("networks", "lost").items():
+        if isinstance(row, dict) and "went on" in row:
+            assert row["went on"], name
+
+
+def test_lesson_8_works_with_the_messages_that_were_measured():
+    """It rounds what was fitted to TensorFlow over networks."""
+    lesson = (ROOT / "notebooks" / "08_outgrowing_one_machine.ipynb").read_text(encoding="utf-8")
+    [(handling, hops)] = re.findall(r"handling=([\d.]+), hops=(\d+)", lesson)
+    measured = stored("networks", "model")["costs"]["TensorFlow"]
+    assert float(handling) == pytest.approx(measured["handling"], rel=0.3)
+    assert int(hops) == pytest.approx(measured["hops"], rel=0.3)
 
 
 def test_with_the_old_learning_rate_a_larger_batch_leads_less_far():

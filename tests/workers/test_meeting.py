@@ -73,6 +73,48 @@ def test_all_get_the_state_and_the_same_addresses_in_order(port, count):
     assert not _at_the_door()
 
 
+def test_each_meeting_has_a_name_that_all_know_and_no_other_one_has(port):
+    """However often the launcher of each machine has started its workers."""
+    names = []
+    for _ in range(2):
+        one, other = outcomes([Place(rank, 2, port=port, start=rank) for rank in range(2)])
+        assert one.name == other.name
+        names.append(one.name)
+    assert len({*names, ""}) == 3
+
+
+@pytest.mark.parametrize(
+    ("reached", "hosts"),
+    [
+        # All on one machine.
+        ([("127.0.0.1", "127.0.0.1"), ("127.0.0.1", "127.0.1.1")], ["127.0.0.1"] * 3),
+        ([("::1", "::1")], ["::1", "::1"]),
+        # Each on its own.
+        (
+            [("10.0.0.2", "10.0.0.1"), ("10.0.0.3", "10.0.0.1")],
+            ["10.0.0.1", "10.0.0.2", "10.0.0.3"],
+        ),
+        # Worker 1 is beside worker 0, and the name of their machine stands for 127.0.1.1 there.
+        (
+            [("127.0.0.1", "127.0.1.1"), ("10.0.0.3", "10.0.0.1"), ("10.0.0.3", "10.0.0.1")],
+            ["10.0.0.1", "10.0.0.1", "10.0.0.3", "10.0.0.3"],
+        ),
+        ([("::1", "::1"), ("fd00::3", "fd00::1")], ["fd00::1", "fd00::1", "fd00::3"]),
+        (
+            [("fe80::3%eth0", "fe80::1%eth0"), ("::1", "::1")],
+            ["fe80::1%eth0", "fe80::3%eth0", "fe80::1%eth0"],
+        ),
+        # It came by the address in the network, as the others.
+        (
+            [("10.0.0.1", "10.0.0.1"), ("10.0.0.3", "10.0.0.1")],
+            ["10.0.0.1", "10.0.0.1", "10.0.0.3"],
+        ),
+    ],
+)
+def test_nobody_is_told_an_address_that_means_another_machine_there(reached, hosts):
+    assert meeting._hosts(reached) == hosts
+
+
 def _at_the_door():
     return [thread for thread in threading.enumerate() if "_let_in" in thread.name]
 
@@ -324,10 +366,12 @@ def test_addresses_of_ipv6(port):
 @pytest.mark.parametrize(
     "answer",
     [b"", b"no\n", b"[]\n", b'{"addresses": [], "bytes": 0}\n',
-     b'{"addresses": ["a:1"], "bytes": 0}\n', b'{"addresses": "ab", "bytes": 0}\n',
-     b'{"addresses": ["a:1", "b:2"], "bytes": -1}\n',
-     b'{"addresses": ["a:1", "b:2"], "bytes": "x"}\n',
-     b'{"addresses": ["a:1", "b:2"], "bytes": 5}\nab'],
+     b'{"addresses": ["a:1"], "bytes": 0, "name": ""}\n',
+     b'{"addresses": "ab", "bytes": 0, "name": ""}\n',
+     b'{"addresses": ["a:1", "b:2"], "bytes": -1, "name": ""}\n',
+     b'{"addresses": ["a:1", "b:2"], "bytes": "x", "name": ""}\n',
+     b'{"addresses": ["a:1", "b:2"], "bytes": 0, "name": 7}\n',
+     b'{"addresses": ["a:1", "b:2"], "bytes": 5, "name": ""}\nab'],
 )  # fmt: skip
 def test_a_stranger_in_the_place_of_worker_0_is_not_believed(port, answer, monkeypatch):
     monkeypatch.setattr("helpers.workers.meeting.LONGER", 0)

@@ -42,17 +42,22 @@ def namespaces(monkeypatch):
     return namespaces
 
 
-def outcomes(machines, wait=20.0, host=None):
-    """What each machine's worker got, or the words it was refused with."""
+def outcomes(machines, wait=20.0, hosts=None, on=None):
+    """What each worker got, or the words it was refused with.
+
+    Each calls at one of `hosts`, and runs on one of `on`: by default each on its own machine.
+    """
+    on = on or range(machines.count)
+    hosts = hosts or [machines.address(0)] * len(on)
     started = []
-    for rank in range(machines.count):
+    for rank, number in enumerate(on):
         place = {
-            "RANK": rank, "WORLD_SIZE": machines.count, "MASTER_PORT": 29_400,
-            "MASTER_ADDR": host or machines.address(0), "PYTHONPATH": ROOT,
+            "RANK": rank, "WORLD_SIZE": len(on), "MASTER_PORT": 29_400,
+            "MASTER_ADDR": hosts[rank], "PYTHONPATH": ROOT,
         }  # fmt: skip
         environment = os.environ | {name: str(value) for name, value in place.items()}
         command = [sys.executable, "-c", WORKER, wait]
-        started.append(machines.start(rank, command, env=environment, stdout=subprocess.PIPE))
+        started.append(machines.start(number, command, env=environment, stdout=subprocess.PIPE))
     return [json.loads(process.communicate(timeout=60)[0]) for process in started]
 
 
@@ -60,6 +65,15 @@ def test_machines_meet_and_know_the_addresses_of_each_other(namespaces):
     with namespaces.Machines(3, Network(12.5e6, 0.001)) as machines:
         met = outcomes(machines)
         expected = [f"{machines.address(rank)}:{29_402 + rank}" for rank in range(3)]
+    assert met == [[expected, "state", namespaces.LINK]] * 3
+
+
+def test_two_workers_on_the_machine_of_worker_0_can_be_reached_from_the_other(namespaces):
+    """The name of a machine often stands for 127.0.1.1 on itself: so worker 1 calls there."""
+    with namespaces.Machines(2, Network(12.5e6)) as machines:
+        first, other = machines.address(0), machines.address(1)
+        met = outcomes(machines, hosts=[first, "127.0.1.1", first], on=[0, 0, 1])
+    expected = [f"{first}:29402", f"{first}:29403", f"{other}:29404"]
     assert met == [[expected, "state", namespaces.LINK]] * 3
 
 
@@ -83,7 +97,7 @@ def test_a_machine_that_is_cut_off_is_missing_and_may_come_later(namespaces):
 
 def test_an_address_of_worker_0_that_nobody_else_reaches_is_said(namespaces):
     with namespaces.Machines(2, Network(12.5e6)) as machines:
-        chief, other = outcomes(machines, wait=1, host="127.0.0.1")
+        chief, other = outcomes(machines, wait=1, hosts=["127.0.0.1"] * 2)
     assert "worker 1 did not come" in chief
     assert "Expected worker 0 at 127.0.0.1, port 29401" in other
     assert "refused" in other

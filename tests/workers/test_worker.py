@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import signal
+import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +23,7 @@ from helpers.basics.memory import peak_memory
 from helpers.training.checkpoints import CheckpointFolder
 from helpers.workers import ending, join_workers, start_workers, worker
 from helpers.workers.place import Place
+from helpers.workers.start import _free_ports
 from helpers.workers.state import write_state
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "notebooks"
@@ -100,6 +103,12 @@ class TestAlone:
         trained(dataset, tmp_path, 1)
         with pytest.raises(CheckpointError, match="another the training images"):
             trained(make_dataset(train=25), tmp_path, 2)
+
+    def test_a_folder_in_the_home_is_found(self, dataset, tmp_path, monkeypatch):
+        for name in ("HOME", "USERPROFILE"):
+            monkeypatch.setenv(name, str(tmp_path))
+        with join_workers(dataset, SETTINGS, "~/run") as one:
+            assert one.folder == tmp_path / "run"
 
     def test_two_trainings_into_one_folder_are_refused(self, dataset, tmp_path):
         with (
@@ -184,7 +193,7 @@ class TestAlone:
 def of_count(monkeypatch, dataset, tmp_path, rank: int, count: int):
     """A worker of several that has met nobody."""
     one = worker.Worker(Place(rank, count), tmp_path / str(rank), SETTINGS, wait=1)
-    met = worker.Meeting([f"127.0.0.1:{n}" for n in range(count)], b"")
+    met = worker.Meeting([f"127.0.0.1:{n}" for n in range(count)], b"", "meeting")
     monkeypatch.setattr(worker, "meet", lambda *_, **__: met)
     one.join(dataset)
     return one
@@ -222,19 +231,20 @@ def test_worker_0_opens_the_store_where_the_launcher_has_not(
     monkeypatch, dataset, tmp_path, by_launcher
 ):
     distributed = pytest.importorskip("torch.distributed")
-    opens = []
+    opens, names = [], []
 
     def store(host, port, *, is_master, timeout):
         opens.append((port, is_master, timeout.total_seconds()))
 
     monkeypatch.setattr(distributed, "TCPStore", store)
-    monkeypatch.setattr(distributed, "PrefixStore", lambda *_: None)
+    monkeypatch.setattr(distributed, "PrefixStore", lambda name, _: names.append(name))
     monkeypatch.delenv("TORCHELASTIC_USE_AGENT_STORE", raising=False)
     if by_launcher:
         monkeypatch.setenv("TORCHELASTIC_USE_AGENT_STORE", by_launcher)
     for rank in range(2):
         of_count(monkeypatch, dataset, tmp_path, rank, 2).store()
     assert opens == [(29_400, by_launcher != "True", 1), (29_400, False, 1)]
+    assert names == ["meeting"] * 2
 
 
 class TestBatches:
@@ -363,6 +373,47 @@ def test_two_workers_learn_what_one_learns_with_sgd(tmp_path):
         assert np.abs(np.load(tmp_path / "2" / f"weights_{rank}.npy") - alone).max() < 1e-12
     assert np.allclose(one.reports[0]["losses"], two.reports[1]["losses"], rtol=0, atol=1e-12)
     assert one.reports[0]["right"] == two.reports[0]["right"] == two.reports[1]["right"]
+    epoch, kept = says(two.output)
+    assert re.fullmatch(r"Epoch 1 of 1: mean loss \d\.\d{4}, \d+\.\d seconds", epoch)
+    assert float(epoch.split()[6][:-1]) == pytest.approx(
+        np.mean(two.reports[0]["losses"]), abs=1e-4
+    )
+    assert kept == f"What was kept is in {(tmp_path / '2').resolve()}"
+
+
+def says(output: Path) -> list[str]:
+    """What the scripts printed, without what their packages do."""
+    lines = output.read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if line.startswith(("Epoch", "What was kept"))]
+
+
+@pytest.mark.slow
+def test_workers_of_pytorch_train_whatever_their_launchers_count(tmp_path):
+    """Each machine's torchrun counts for itself: after one came anew, they differ."""
+    pytest.importorskip("torch")
+    port, started = _free_ports(), []
+    for rank in range(2):
+        place = {
+            "RANK": rank, "WORLD_SIZE": 2, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port,
+            "TORCHELASTIC_RESTART_COUNT": rank, "OMP_NUM_THREADS": 1,
+        }  # fmt: skip
+        environment = os.environ | {name: str(value) for name, value in place.items()}
+        given = ["--images", "128", "--folder", tmp_path / str(rank)]
+        command = [sys.executable, SCRIPTS / "several_workers_torch.py", *given]
+        with (tmp_path / f"{rank}.txt").open("wb") as output:
+            started.append(subprocess.Popen(command, env=environment, stdout=output, stderr=output))
+    try:
+        assert [process.wait(100) for process in started] == [0, 0]
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+    weights = [np.load(tmp_path / str(n) / f"weights_{n}.npy") for n in range(2)]
+    np.testing.assert_array_equal(*weights)
+    epoch, kept = says(tmp_path / "0.txt")
+    assert epoch.startswith("Epoch 1 of 1: mean loss")
+    assert kept == f"What was kept is in {(tmp_path / '0').resolve()}"
+    assert says(tmp_path / "1.txt") == []
 
 
 @pytest.mark.slow
