@@ -13,7 +13,7 @@ import os
 import subprocess
 import sys
 
-from machine import ONE_THREAD, cpu_seconds, machine, summary, write_result
+from machine import ONE_THREAD, SecondEpoch, machine, summary, write_result
 
 SETTINGS = {"with oneDNN": "1", "without": "0", "TensorFlow's own choice": None}
 RECIPES = ("CLASSIC", "FAST", "ACCURATE")
@@ -22,19 +22,18 @@ REPEATS = 3
 
 def epoch_seconds(name: str) -> float:
     """Processor seconds of an epoch of plain `fit`, once the graph is there."""
-    import keras
-
     from helpers import load_dataset, recipes
 
     dataset = load_dataset("fashion_mnist")
     recipe = getattr(recipes, name).but(label_smoothing=0)  # plain `fit` gives whole numbers
     model = recipe.build(dataset)
     images, labels = dataset.train.images, dataset.train.labels
-    ends = []
-    note = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: ends.append(cpu_seconds()))
-    options = {"batch_size": recipe.batch_size, "epochs": 2, "verbose": 0, "callbacks": [note]}
-    model.fit(images, labels, **options)
-    return ends[1] - ends[0]
+    second = SecondEpoch()
+    model.fit(
+        images, labels, batch_size=recipe.batch_size, epochs=2, verbose=0,
+        callbacks=[second.callback()],
+    )  # fmt: skip
+    return second.speed(len(images))["cpu_seconds"]
 
 
 def measured_alone(setting: str | None) -> dict[str, float]:

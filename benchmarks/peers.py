@@ -15,7 +15,7 @@ import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # the log only; nothing that changes speed
 
-from machine import EpochMarks, cpu_seconds, speed
+from machine import EpochMarks, SecondEpoch, cpu_seconds, speed
 
 BATCH_SIZE = 32
 
@@ -101,14 +101,12 @@ def keras_speed(
     count = int(images)
     model = classic_model(dataset.image_shape, len(dataset.class_names))
     pixels, labels = dataset.train.images[:count] / 255.0, dataset.train.labels[:count]
-    ends = []
-    note = keras.callbacks.LambdaCallback(
-        on_epoch_end=lambda epoch, logs: ends.append((cpu_seconds(), time.perf_counter()))
-    )
-    options = {"batch_size": int(batch_size), "epochs": 2, "verbose": 0, "callbacks": [note]}
-    model.fit(pixels, labels, **options)
-    (before, start), (after, end) = ends
-    return {"images": count, "cpu_seconds": after - before, "wall_seconds": end - start}
+    second = SecondEpoch()
+    model.fit(
+        pixels, labels, batch_size=int(batch_size), epochs=2, verbose=0,
+        callbacks=[second.callback()],
+    )  # fmt: skip
+    return second.speed(count)
 
 
 def torch_speed(name: str, images: str, batch_size: str, numbers: str = "float32") -> dict:
