@@ -96,7 +96,8 @@ def examine_all(
                 remarks = [layout.stray]
             elif digest:
                 images.append(SeenImage(place, row, name, part, digest))
-            findings.extend(make_finding(place, kind, cause) for kind, cause in remarks)
+            for kind, cause in remarks:
+                findings.append(make_finding(place, kind, cause))
 
     look = partial(_examine_chunk, str(listing.root), image_size, rows)
     bytes_each = listing.bytes / max(len(listing.files), 1)

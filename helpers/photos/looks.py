@@ -37,10 +37,13 @@ def about_shape(pixels: np.ndarray) -> list[Remark]:
     Introduced in lesson 2.
     """
     height, width, _ = pixels.shape
+    shorter, longer = (width, height) if width < height else (height, width)
+    if shorter >= FEWEST_PIXELS and longer <= LONGEST * shorter:
+        return []
     shape = f"It has {width} x {height} pixels."
-    if min(height, width) < FEWEST_PIXELS:
+    if shorter < FEWEST_PIXELS:
         raise Refused("tiny", shape)
-    return [("very long", shape)] if max(height, width) > LONGEST * min(height, width) else []
+    return [("very long", shape)]
 
 
 def may_show_nothing(pictures: Sequence[np.ndarray], thumbnails: np.ndarray) -> list[int]:
