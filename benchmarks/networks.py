@@ -59,6 +59,7 @@ def command(form: str, machines: Machines, number: int, restarts: int = 3) -> li
     forms = {
         "static": [
             f"--node-rank={number}", f"--master-addr={first}", f"--master-port={PORT}",
+            "--rdzv-conf=timeout=60",
         ],
         "c10d": [
             "--rdzv-backend=c10d", f"--rdzv-endpoint={first}:{PORT}",

@@ -22,7 +22,7 @@ parser.add_argument("--norm", choices=("none", "alone", "together"), default="no
 parser.add_argument("--seed", type=int, default=0)
 settings = vars(parser.parse_args())
 folder, wait = settings.pop("folder"), settings.pop("wait")
-dataset = load_dataset(settings["dataset"])
+dataset = load_dataset(settings.pop("dataset"))  # its path may be another one on each machine
 
 with join_workers(dataset, settings, folder, wait=wait) as worker:
     strategy = worker.strategy()
@@ -81,12 +81,15 @@ with join_workers(dataset, settings, folder, wait=wait) as worker:
     for epoch in worker.epochs([*model.variables, *optimizer.variables], epochs):
         start = time.perf_counter()
         batches = worker.batches(train, settings["batch_size"], epoch, seed=settings["seed"])
-        shares = [step(images, labels, whole) for images, labels, whole in batches]
+        shares, sizes = [], []
+        for images, labels, whole in batches:
+            shares.append(step(images, labels, whole))
+            sizes.append(int(whole))
         together = strategy.reduce("SUM", tf.stack(shares), axis=None).numpy().tolist()
         losses += together
         seconds.append(time.perf_counter() - start)
         if worker.rank == 0:  # all have the same to say
-            said = f"mean loss {np.mean(together):.4f}, {seconds[-1]:.1f} seconds"
+            said = f"mean loss {np.average(together, weights=sizes):.4f}, {seconds[-1]:.1f} seconds"
             print(f"Epoch {epoch + 1} of {epochs}: {said}", flush=True)
 
     batches = make_batches(dataset.validation, 500, share=(worker.rank, worker.count))

@@ -24,7 +24,7 @@ parser.add_argument("--floatx", choices=("float32", "float64"), default="float32
 parser.add_argument("--seed", type=int, default=0)
 settings = vars(parser.parse_args())
 folder, wait = settings.pop("folder"), settings.pop("wait")
-dataset = load_dataset(settings["dataset"])
+dataset = load_dataset(settings.pop("dataset"))  # its path may be another one on each machine
 
 with join_workers(dataset, settings, folder, wait=wait) as worker:
     torch.set_default_dtype(getattr(torch, settings["floatx"]))
@@ -63,11 +63,14 @@ with join_workers(dataset, settings, folder, wait=wait) as worker:
     for epoch in worker.epochs(state, epochs):
         start = time.perf_counter()
         batches = worker.batches(train, settings["batch_size"], epoch, seed=settings["seed"])
-        together = [step(images, labels, whole) for images, labels, whole in batches]
+        together, sizes = [], []
+        for images, labels, whole in batches:
+            together.append(step(images, labels, whole))
+            sizes.append(int(whole))
         losses += together
         seconds.append(time.perf_counter() - start)
         if worker.rank == 0:  # all have the same to say
-            said = f"mean loss {np.mean(together):.4f}, {seconds[-1]:.1f} seconds"
+            said = f"mean loss {np.average(together, weights=sizes):.4f}, {seconds[-1]:.1f} seconds"
             print(f"Epoch {epoch + 1} of {epochs}: {said}", flush=True)
     worker.note(losses=losses, seconds=seconds, images=len(train))
     weights = [np.ravel(weight.detach().numpy()) for weight in network.parameters()]

@@ -156,19 +156,6 @@ class StepCost:
         computation = self.computation(workers, batch_size, cores)
         return computation + self.together(workers, network, cores)
 
-    def images_a_second(
-        self,
-        workers: int,
-        batch_size: int,
-        network: Network = ONE_MACHINE,
-        cores: int | None = None,
-    ) -> float:
-        """Images that all workers together learn from in a second.
-
-        Introduced in lesson 8.
-        """
-        return batch_size / self.seconds(workers, batch_size, network, cores)
-
     def epoch_seconds(
         self,
         images: int,
@@ -198,25 +185,6 @@ class StepCost:
         """
         alone = self.seconds(1, batch_size)
         return alone / workers / self.seconds(workers, batch_size, network, cores)
-
-    def pays_up_to(
-        self,
-        batch_size: int,
-        network: Network = ONE_MACHINE,
-        cores: int | None = None,
-        *,
-        least: float = 0.5,
-        most: int = 64,
-    ) -> int:
-        """The most workers whose efficiency is at least `least`, of 1 to `most`.
-
-        Introduced in lesson 8.
-        """
-        _check("least", least, above=True)
-        check_whole("most", most, 1, 100_000)
-        numbers = range(min(most, batch_size), 1, -1)
-        pays = (n for n in numbers if self.efficiency(n, batch_size, network, cores) >= least)
-        return next(pays, 1)
 
 
 def fit_cost(

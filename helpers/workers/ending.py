@@ -1,7 +1,7 @@
 """How a worker ends: with words, at once, and not after the one who started it is gone. Lesson 8.
 
 TensorFlow waits for the other workers when Python exits, and torchrun starts its workers in
-sessions of their own, so that they outlive a notebook whose kernel was killed.
+sessions of their own, so that they outlive it, and a notebook whose kernel was killed.
 """
 
 from __future__ import annotations
@@ -9,13 +9,14 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
 import time
 import traceback
 
-from helpers.basics.errors import CourseError, wrapped
+from helpers.basics.errors import CourseError, WorkersError, wrapped
 
 # What TensorFlow's errors are called when another worker is gone, by where it was noticed, and
 # what gloo, with which PyTorch's workers talk, says of it.
@@ -24,7 +25,7 @@ GONE = (
     "DistNetworkError", "DistStoreError",
 )  # fmt: skip
 GONE_FOR_GLOO = re.compile(r"\bgloo\b|Connection closed by peer")
-STARTER = "WORKERS_STARTED_BY"  # the process that waits for the workers: its number and its age
+STARTER = "WORKERS_STARTED_BY"  # the number of the process that waits for the launcher
 CHECK_EVERY = 1  # seconds
 STOPPED = "A worker stopped"  # so begins what a launcher says of it
 TIME_TO_END = 3  # seconds, until a process that does not end by itself is killed
@@ -69,36 +70,59 @@ def end_at_once(rank: int, error: BaseException) -> None:
         os._exit(1)
 
 
-def this_process() -> str:
-    """Names this process for those that it starts; another one may get its number later.
+def end_with_launcher(rank: int) -> None:
+    """End this process soon after its launcher is gone, or whoever started that.
+
+    Nothing is done where no launcher has started it.
 
     Introduced in lesson 8.
     """
-    import psutil
-
-    return f"{os.getpid()} {psutil.Process().create_time():.2f}"
-
-
-def end_with_starter() -> None:
-    """End this process soon after the one that waits for it is gone.
-
-    Introduced in lesson 8.
-    """
-    if starter := os.environ.get(STARTER):
-        threading.Thread(target=_watch, args=starter.split(), daemon=True).start()
+    if "RANK" not in os.environ:
+        return
+    launcher, starter = os.getppid(), os.environ.get(STARTER, "")
+    if not _is_waited_for(launcher, starter):  # before it takes anything from others
+        _end_alone(rank)
+    threading.Thread(target=_watch, args=(rank, launcher, starter), daemon=True).start()
 
 
-def _watch(pid: str, began: str) -> None:
-    import psutil
-
-    while True:
-        with contextlib.suppress(psutil.AccessDenied):
-            try:
-                if f"{psutil.Process(int(pid)).create_time():.2f}" != began:
-                    os._exit(1)
-            except psutil.NoSuchProcess:
-                os._exit(1)
+def _watch(rank: int, launcher: int, starter: str) -> None:
+    while _is_waited_for(launcher, starter):
         time.sleep(CHECK_EVERY)
+    with contextlib.suppress(OSError):
+        if os.getppid() == launcher:  # it would start others in the place of these
+            os.kill(launcher, signal.SIGTERM)
+    _end_alone(rank)
+
+
+def _is_waited_for(launcher: int, starter: str) -> bool:
+    """Whether the launcher is there, and whoever started that.
+
+    Ages are compared with each other alone: a clock that is set changes all of them.
+    """
+    import psutil
+
+    if os.getppid() != launcher:
+        return False
+    with contextlib.suppress(psutil.AccessDenied):
+        try:
+            own = psutil.Process(launcher)
+            first = psutil.Process(int(starter or launcher))
+            # Another process that got its number meanwhile is younger than the launcher.
+            is_first = first.create_time() <= own.create_time()
+            return is_first and first.status() != psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return False
+    return True
+
+
+def _end_alone(rank: int) -> None:
+    end_at_once(
+        rank,
+        WorkersError(
+            "Expected the program that started the workers to go on. Received: it was ended. "
+            "What worker 0 kept of whole epochs is there: start again to go on."
+        ),
+    )
 
 
 def end_all(processes: list[subprocess.Popen], time_to_end: float = TIME_TO_END) -> None:

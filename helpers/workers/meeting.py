@@ -148,18 +148,16 @@ def _receive_all(
     with _door(place) as door:
         came: queue.Queue[_Guest] = queue.Queue()
         threading.Thread(target=_let_in, args=(door, came), daemon=True).start()
-        while len(guests) < place.count - 1:
+        while _who_stay(guests) < place.count - 1:
             try:
                 guest = came.get(timeout=max(until - time.monotonic(), 0))
             except queue.Empty:
                 break
+            _who_stay(guests)
             rank = guest.introduction["rank"]
-            twice = rank in guests and not guests[rank].went()
-            if words := refusal(guest.introduction, place, twice):
+            if words := refusal(guest.introduction, place, twice=rank in guests):
                 _answer(guest, {"refused": words})
             else:
-                if rank in guests:  # it went, and came again
-                    _leave(guests[rank])
                 guests[rank] = guest
         with contextlib.suppress(OSError):  # wakes the thread that waits at the door
             door.shutdown(socket.SHUT_RDWR)
@@ -172,6 +170,13 @@ def _receive_all(
     name = secrets.token_hex()
     _tell_all(guests, {"addresses": addresses, "bytes": len(state), "name": name}, state)
     return Meeting(tuple(addresses), state, name)
+
+
+def _who_stay(guests: dict[int, _Guest]) -> int:
+    """How many are still there: one that was ended while it waited may come again."""
+    for rank in [rank for rank, guest in guests.items() if guest.went()]:
+        _leave(guests.pop(rank))
+    return len(guests)
 
 
 def _hosts(reached: Sequence[tuple[str, str]]) -> list[str]:

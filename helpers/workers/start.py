@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,12 +23,15 @@ import psutil
 from helpers.basics.arguments import check_whole
 from helpers.basics.errors import MissingFileError, WorkersError
 from helpers.basics.files import as_path, file_lock
-from helpers.workers.ending import STARTER, STOPPED, TIME_TO_END, end_all, this_process
+from helpers.workers.ending import STARTER, STOPPED, TIME_TO_END, end_all
 from helpers.workers.worker import REPORT
 
 CHECK_EVERY = 0.2  # seconds
 MOST_HERE = 64
 OUTPUT = "output.txt"
+
+Reports = Sequence[Mapping[str, Any]]  # of each worker; an empty one where it has none yet
+Look = Callable[[], Reports]
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +45,7 @@ class Outcome:
         output: all that they printed is in this file.
     """
 
-    reports: Sequence[Mapping[str, Any]]
+    reports: Reports
     seconds: float
     starts: int
     output: Path
@@ -90,13 +93,15 @@ def start_workers(
     try:
         for old in folder.glob(REPORT.format(rank="*")):
             old.unlink()
+        name = secrets.token_hex(8)  # of this run: workers of another one are sent away
         command = [
-            *_launcher(workers, restarts, _free_ports()), script.as_posix(),
+            *_launcher(workers, restarts, _free_ports(), name), script.as_posix(),
             *map(str, arguments), "--folder", folder.as_posix(),
         ]  # fmt: skip
         began, output = time.monotonic(), folder / OUTPUT
-        code, starts = _run(command, _environment(threads), folder, output, workers)
-        reports = [_report(folder, rank) for rank in range(workers)]
+        look = partial(_reports, folder, workers, name)
+        code, starts = _run(command, _environment(threads), output, look)
+        reports = look()
     finally:
         lock.release()
     if code:
@@ -111,8 +116,7 @@ def _refuse(folder: Path, lock: object) -> None:
     )
 
 
-def _launcher(workers: int, restarts: int, port: int) -> list[str]:
-    name = secrets.token_hex(8)  # of this run: workers of another one are sent away
+def _launcher(workers: int, restarts: int, port: int, name: str) -> list[str]:
     if importlib.util.find_spec("torch") is None:
         return [
             sys.executable, "-m", "helpers.workers", f"--restarts={restarts}", f"--port={port}",
@@ -149,12 +153,12 @@ def _environment(threads: int) -> dict[str, str]:
     number = str(threads)
     return os.environ | {
         "OMP_NUM_THREADS": number, "TF_NUM_INTRAOP_THREADS": number,
-        "TF_NUM_INTEROP_THREADS": number, "PYTHONUNBUFFERED": "1", STARTER: this_process(),
+        "TF_NUM_INTEROP_THREADS": number, "PYTHONUNBUFFERED": "1", STARTER: str(os.getpid()),
     }  # fmt: skip
 
 
 def _run(
-    command: Sequence[str], environment: Mapping[str, str], folder: Path, output: Path, workers: int
+    command: Sequence[str], environment: Mapping[str, str], output: Path, look: Look
 ) -> tuple[int, int]:
     """The exit code of the launcher, and how often it started the workers."""
     with output.open("wb") as stream:
@@ -162,7 +166,7 @@ def _run(
             command, stdout=stream, stderr=subprocess.STDOUT, env=environment
         )
         try:
-            return _watch(process, folder, workers)
+            return _watch(process, look)
         finally:
             # torchrun waits longer than a learner does for what does not end by itself.
             own = _descendants(process.pid)
@@ -178,12 +182,12 @@ def _descendants(pid: int) -> list[psutil.Process]:
     return []
 
 
-def _watch(process: subprocess.Popen, folder: Path, workers: int) -> tuple[int, int]:
+def _watch(process: subprocess.Popen, look: Look) -> tuple[int, int]:
     """Wait for the end; say when all were started anew. Ends what no other start would mend."""
     starts = 1
     while process.poll() is None:
         time.sleep(CHECK_EVERY)
-        reports = [_report(folder, rank) for rank in range(workers)]
+        reports = look()
         if any(report.get("hopeless") for report in reports):
             return 1, starts
         _end_frozen(process.pid, reports)
@@ -194,7 +198,7 @@ def _watch(process: subprocess.Popen, folder: Path, workers: int) -> tuple[int, 
     return process.returncode, starts
 
 
-def _end_frozen(launcher: int, reports: Sequence[Mapping[str, Any]]) -> None:
+def _end_frozen(launcher: int, reports: Reports) -> None:
     """End what no longer answers another worker. torchrun would wait half a minute for it."""
     starts = {report.get("start") for report in reports if report.get("gone")}
     silent = {
@@ -208,14 +212,21 @@ def _end_frozen(launcher: int, reports: Sequence[Mapping[str, Any]]) -> None:
                 process.kill()
 
 
-def _report(folder: Path, rank: int) -> dict[str, Any]:
+def _reports(folder: Path, workers: int, name: str) -> Reports:
+    """What each worker of this run noted last. Others may write into the folder too: refused ones,
+    who were started with the same one elsewhere."""
+    reports = [_report(folder / REPORT.format(rank=rank)) for rank in range(workers)]
+    return [report if report.get("job") == name else {} for report in reports]
+
+
+def _report(file: Path) -> dict[str, Any]:
     try:
-        return json.loads((folder / REPORT.format(rank=rank)).read_text())
+        return json.loads(file.read_text())
     except (OSError, ValueError):
         return {}
 
 
-def _why(reports: Sequence[Mapping[str, Any]], output: Path) -> str:
+def _why(reports: Reports, output: Path) -> str:
     """The reason of a worker that had one of its own; the others only noticed that it went."""
     own = [report for report in reports if report.get("fault") and not report.get("gone")]
     if own:

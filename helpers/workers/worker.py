@@ -38,7 +38,7 @@ from helpers.datasets.batches import make_batches
 from helpers.datasets.dataset import ImageDataset, Split
 from helpers.training.checkpoints import Checkpoint, CheckpointFolder
 from helpers.training.sameness import split_digest
-from helpers.workers.ending import end_at_once, end_with_starter, other_is_gone, words_of
+from helpers.workers.ending import end_at_once, end_with_launcher, other_is_gone, words_of
 from helpers.workers.meeting import Meeting, link_of, meet
 from helpers.workers.place import Place
 from helpers.workers.state import packed, read_state, unpacked, write_state
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 
 REPORT = "worker_{rank}.json"
 PACKAGES = ("keras", "tensorflow", "tensorflow-cpu", "torch", "numpy")
+COURSE = Path(__file__).parents[1]
 MAY_GROW = "epochs"  # the one setting that may be another when a training goes on
 
 
@@ -75,12 +76,12 @@ def join_workers(
         wait: seconds until a worker that does not come is missing.
 
     Raises:
-        UsageError: the environment says something that cannot be.
+        UsageError: the environment says something that cannot be, or JSON cannot hold the settings.
 
     Introduced in lesson 8.
     """
     place = Place.of_this_process()
-    end_with_starter()
+    end_with_launcher(place.rank)
     worker = Worker(place, as_path(folder), settings, wait)
     with contextlib.ExitStack() as closing:
         try:
@@ -110,11 +111,12 @@ class Worker:
     def __init__(self, place: Place, folder: Path, settings: Mapping[str, Any], wait: float):
         self.place, self.folder, self.wait = place, folder, wait
         self.rank, self.count = place.rank, place.count
-        self.settings = json.loads(json.dumps(dict(settings)))
+        self.settings = json.loads(_as_json("settings", dict(settings)))
         self.kept_in = CheckpointFolder(folder / "epochs")
         self._report_in = folder / REPORT.format(rank=place.rank)
         self._report: dict[str, Any] = {
-            "rank": place.rank, "count": place.count, "start": place.start, "pid": os.getpid(),
+            "rank": place.rank, "count": place.count, "start": place.start, "job": place.job,
+            "pid": os.getpid(),
         }  # fmt: skip
         self._meeting = Meeting((), b"")
         self._kept: Checkpoint | None = None
@@ -257,8 +259,15 @@ class Worker:
     def note(self, **values: Any) -> None:
         """Write something into this worker's report, which `start_workers` reads.
 
+        Args:
+            values: by their names: numbers, texts, and lists of them.
+
+        Raises:
+            UsageError: JSON cannot hold one of them.
+
         Introduced in lesson 8.
         """
+        _as_json("what a worker notes", values)
         self._report |= values | {"at": time.time()}
         # A report is no reason to end a training.
         with contextlib.suppress(OSError), written_whole(self._report_in) as temporary:
@@ -283,12 +292,31 @@ class Worker:
         return found
 
 
+def _as_json(name: str, values: Mapping[str, Any]) -> str:
+    try:
+        return json.dumps(values)
+    except (TypeError, ValueError) as error:
+        raise UsageError(
+            f"Expected {name} as JSON can hold it: numbers, texts, lists of them. Received: "
+            f"{error}. Make plain numbers of arrays with `.tolist()`."
+        ) from None
+
+
 def _surroundings() -> dict[str, str]:
     """What has to be the same, or the workers would compute something else, or not talk."""
     found = {"Python": platform.python_version().rpartition(".")[0]}
     for package in PACKAGES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             found[package.removesuffix("-cpu")] = importlib.metadata.version(package)
-    with contextlib.suppress(OSError):
-        found["the script"] = hashlib.sha256(Path(sys.argv[0]).read_bytes()).hexdigest()[:16]
+    with contextlib.suppress(OSError, ValueError):  # none, or one that is no text
+        found["the script"] = _digest([Path(sys.argv[0])])
+    found["the course's code"] = _digest(sorted(COURSE.rglob("*.py")))
     return found
+
+
+def _digest(files: Sequence[Path]) -> str:
+    """The same for the same text, however a system ends its lines."""
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.read_text(encoding="utf-8").encode() + b"\0")
+    return digest.hexdigest()[:16]

@@ -19,7 +19,6 @@ FREE = Network(1e30)
 def test_one_worker_brings_nothing_together():
     assert COST.together(1, GIGABIT) == 0
     assert COST.seconds(1, 90, GIGABIT) == pytest.approx(0.1)
-    assert COST.images_a_second(1, 90) == pytest.approx(900)
     assert COST.efficiency(1, 90) == 1
 
 
@@ -52,15 +51,14 @@ def test_the_worker_with_the_most_images_is_waited_for():
 def test_computation_without_any_talk_is_shared_fully():
     plain = StepCost(0, 0.001, 0)
     assert plain.efficiency(64, 640, FREE) == pytest.approx(1)
-    assert plain.pays_up_to(640, FREE) == 64
 
 
 def test_more_workers_stop_paying_where_they_only_talk():
-    best = COST.pays_up_to(64, GIGABIT)
-    assert COST.efficiency(best, 64, GIGABIT) >= 0.5 > COST.efficiency(best + 1, 64, GIGABIT)
-    assert COST.pays_up_to(64, Network(1e3)) == 1
-    assert COST.pays_up_to(8, FREE, least=0.001) == 8  # no more workers than images
-    assert COST.pays_up_to(4_096, GIGABIT) > best  # a larger batch computes longer for one talk
+    shares = [COST.efficiency(workers, 64, GIGABIT) for workers in (2, 4, 8, 16)]
+    assert shares == sorted(shares, reverse=True)
+    assert shares[0] > 0.5 > shares[-1]
+    # A larger batch computes longer for one talk.
+    assert COST.efficiency(16, 4_096, GIGABIT) > 0.5
 
 
 @pytest.mark.parametrize("cores", [2, 8])
@@ -118,8 +116,6 @@ def test_costs_that_cannot_be(name, value):
         (lambda: COST.seconds(65, 64), "at least one image for each of 65 workers"),
         (lambda: COST.seconds(2, 64, cores=0), "cores as a whole number from 1"),
         (lambda: COST.epoch_seconds(0, 1, 64), "images as a whole number"),
-        (lambda: COST.pays_up_to(64, least=0), "least as a number above 0"),
-        (lambda: COST.pays_up_to(64, most=0), "most as a whole number"),
         (lambda: fit_cost({64: 1}, {64: 1, 2: 1}, 1, cores=2), "alone with the seconds of two"),
         (lambda: fit_cost({1: 1, 2: 2}, {64: 1}, 1, cores=2), "two with the seconds of two"),
         (lambda: fit_cost({1: 2, 2: 1}, {1: 1, 2: 2}, 1, cores=2), "alone to grow with the batch"),
@@ -132,10 +128,6 @@ def test_costs_that_cannot_be(name, value):
 def test_what_makes_no_sense_is_said(make, words):
     with pytest.raises(UsageError, match=words):
         make()
-
-
-def test_two_workers_pay_for_two_images():
-    assert StepCost(0, 0.001, 0).pays_up_to(2, FREE) == 2
 
 
 def test_short_steps_count_as_much_as_long_ones():

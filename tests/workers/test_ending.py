@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import psutil
 import pytest
@@ -79,36 +80,109 @@ class Waited(Exception):
 
 
 @pytest.fixture
-def watch(monkeypatch):
-    def waits(seconds):
-        raise Waited
+def ended(monkeypatch):
+    """What a worker of number 3 did to its launcher, and said, when it ended."""
+    said = []
 
-    def look(*starter):
-        process, looks = psutil.Process, []
+    def end(rank, error):
+        assert rank == 3
+        said.append(str(error))
+        raise SystemExit
 
-        def once(pid):
-            looks.append(pid)
-            assert looks == [pid], "it looks all the time"
-            return process(pid)
+    def waits(seconds, sleep=time.sleep):
+        if seconds == 1.25:
+            raise Waited
+        sleep(seconds)
 
-        with monkeypatch.context() as patched:
-            patched.setattr(psutil, "Process", once)
-            patched.setattr(ending.os, "_exit", sys.exit)
-            patched.setattr(ending.time, "sleep", waits)
-            ending._watch(*starter)
+    def kill(process, number, really=os.kill):
+        if process == os.getppid():
+            said.append(number)
+        else:
+            really(process, number)
 
-    return look
+    monkeypatch.setattr(ending.os, "kill", kill)
+    monkeypatch.setattr(ending, "CHECK_EVERY", 1.25)
+    monkeypatch.setattr(ending, "end_at_once", end)
+    monkeypatch.setattr(ending.time, "sleep", waits)
+    return said
 
 
-def test_a_worker_looks_again_and_again_for_the_one_who_started_it(watch):
-    with pytest.raises(Waited):
-        watch(*ending.this_process().split())
+def test_a_worker_looks_again_and_again_for_its_launcher_and_who_started_that(ended):
+    above = psutil.Process(os.getppid()).ppid()
+    for starter in ("", str(os.getppid()), str(above or os.getppid())):
+        with pytest.raises(Waited):
+            ending._watch(3, os.getppid(), starter)
 
 
-def test_and_ends_when_that_one_is_gone(watch, child):
+def test_and_ends_with_its_launcher_when_who_started_that_is_gone(ended, child):
     gone = child("signal.SIG_DFL")
     ending.end_all([gone])
-    with pytest.raises(SystemExit, match="^1$"):
-        watch(str(gone.pid), "0.00")
-    with pytest.raises(SystemExit, match="^1$"):
-        watch(str(os.getpid()), "0.00")  # another one got its number
+    with pytest.raises(SystemExit):
+        ending._watch(3, os.getppid(), str(gone.pid))
+    assert ended[0] == signal.SIGTERM
+    assert "start again to go on" in ended[1]
+
+
+def test_another_process_with_the_number_of_who_started_it_is_younger(ended, child):
+    with pytest.raises(SystemExit):
+        ending._watch(3, os.getppid(), str(child("signal.SIG_DFL").pid))
+
+
+def test_who_ended_and_was_not_fetched_is_gone(ended, monkeypatch):
+    """As in a container whose first process fetches nobody."""
+    monkeypatch.setattr(psutil.Process, "create_time", lambda process: 0)
+    zombie = subprocess.Popen([sys.executable, "-Sc", ""], stdout=subprocess.PIPE)
+    zombie.stdout.read()
+    until = time.monotonic() + 5
+    while psutil.Process(zombie.pid).status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < until
+    with pytest.raises(SystemExit):
+        ending._watch(3, os.getppid(), str(zombie.pid))
+    zombie.wait()
+    zombie.stdout.close()
+
+
+def test_a_worker_whose_launcher_is_gone_ends_and_asks_nobody_to(ended):
+    """Another one is its parent now."""
+    with pytest.raises(SystemExit):
+        ending._watch(3, os.getpid(), "")
+    assert len(ended) == 1
+
+
+def test_a_clock_that_is_set_ends_nobody(ended, monkeypatch):
+    """The system counts ages from when it began, and works the time of that out anew."""
+    ages, moved = psutil.Process.create_time, iter(range(0, 100_000, 3_600))
+    steps = {}
+
+    def create_time(process):
+        return ages(process) + steps["now"]
+
+    monkeypatch.setattr(psutil.Process, "create_time", create_time)
+    for _ in range(5):
+        steps["now"] = next(moved)
+        with pytest.raises(Waited):
+            ending._watch(3, os.getppid(), str(os.getppid()))
+
+
+def test_what_may_not_be_looked_at_is_there(ended, monkeypatch):
+    def denied(process):
+        raise psutil.AccessDenied
+
+    monkeypatch.setattr(psutil.Process, "create_time", denied)
+    with pytest.raises(Waited):
+        ending._watch(3, os.getppid(), "")
+
+
+def test_who_was_started_by_no_launcher_looks_for_nobody(ended, monkeypatch):
+    monkeypatch.delenv("RANK", raising=False)
+    monkeypatch.setattr(ending, "_is_waited_for", lambda *above: pytest.fail("it looks"))
+    ending.end_with_launcher(3)
+
+
+def test_the_first_look_comes_before_anything_else(ended, monkeypatch):
+    monkeypatch.setenv("RANK", "3")
+    monkeypatch.setattr(ending.threading, "Thread", lambda **_: pytest.fail("too late"))
+    monkeypatch.setattr(ending, "_is_waited_for", lambda *above: False)
+    with pytest.raises(SystemExit):
+        ending.end_with_launcher(3)
+    assert len(ended) == 1

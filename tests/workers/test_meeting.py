@@ -338,6 +338,22 @@ def test_one_that_went_may_come_again(port, closes):
         assert [one.result().state for one in (chief, again, last)] == [b"s"] * 3
 
 
+def test_one_that_was_ended_while_it_waited_is_waited_for(port):
+    """The last of the others comes before it does: they are not all there."""
+    said = {"rank": 1, "count": 3, "job": "", "epoch": 0, "facts": FACTS, "port": 1}
+    with ThreadPoolExecutor(3) as threads:
+        chief = threads.submit(meet, Place(0, 3, port=port), FACTS, b"s", wait=8)
+        first = calls(port)
+        first.sendall(json.dumps(said).encode() + b"\n")
+        time.sleep(0.3)
+        first.close()
+        last = threads.submit(meet, Place(2, 3, port=port), FACTS, wait=8)
+        time.sleep(0.6)
+        assert not chief.done()
+        again = threads.submit(meet, Place(1, 3, port=port), FACTS, wait=8)
+        assert [one.result().state for one in (chief, again, last)] == [b"s"] * 3
+
+
 def test_later_epochs_on_another_disk_are_said(port):
     """Else a machine that comes new as worker 0 would begin the training again."""
 

@@ -28,9 +28,14 @@ rank, count = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
 restart = int(os.environ["TORCHELASTIC_RESTART_COUNT"])
 
 def note(**values):
-    report = {"rank": rank, "count": count, "start": restart, "epoch": 0, **values}
+    job = os.environ["TORCHELASTIC_RUN_ID"]
+    report = {"rank": rank, "count": count, "start": restart, "job": job, "epoch": 0, **values}
     (folder / f"worker_{rank}.json").write_text(json.dumps(report))
 """
+
+
+def noted(folder: Path, rank: int) -> dict:
+    return start._report(folder / f"worker_{rank}.json")
 
 
 @pytest.fixture
@@ -191,8 +196,8 @@ def test_where_nothing_is_asked_two_workers_start_with_a_thread_each(
     asked = []
     monkeypatch.setattr(start, "_run", lambda *given: asked.append(given) or (0, 1))
     start_workers(script("pass"), folder=tmp_path / "run")
-    [(command, environment, _, _, workers)] = asked
-    assert workers == 2
+    [(command, environment, _, look)] = asked
+    assert len(look()) == 2
     assert environment["TF_NUM_INTRAOP_THREADS"] == environment["OMP_NUM_THREADS"] == "1"
     own = {"--restarts=3", "2"} if launcher == "own launcher" else set()
     assert {*command} >= (own or {"--max-restarts=3", "--nproc-per-node=2"})
@@ -212,9 +217,9 @@ def test_an_interrupt_ends_all_workers(launcher, script, tmp_path, monkeypatch, 
 
     launched = []
 
-    def interrupted(process, folder, workers):
+    def interrupted(process, look):
         launched.append(process)
-        while not all(start._report(folder, rank).get("pid") for rank in range(2)):
+        while not all(noted(tmp_path / "run", rank).get("pid") for rank in range(2)):
             time.sleep(0.05)
         raise KeyboardInterrupt
 
@@ -222,41 +227,97 @@ def test_an_interrupt_ends_all_workers(launcher, script, tmp_path, monkeypatch, 
     with pytest.raises(KeyboardInterrupt):
         start_workers(path, folder=tmp_path / "run")
     assert launched[0].returncode is not None
-    pids = [start._report(tmp_path / "run", rank)["pid"] for rank in range(2)]
+    pids = [noted(tmp_path / "run", rank)["pid"] for rank in range(2)]
     until = time.monotonic() + 20
     while any(map(psutil.pid_exists, pids)) and time.monotonic() < until:
         time.sleep(0.05)
     assert not any(map(psutil.pid_exists, pids))
+
+
+LEFT_ALONE = """
+    import signal
+    from helpers.workers.ending import end_with_launcher
+    {text}
+    end_with_launcher(rank)
+    note(pid=os.getpid(), launcher=os.getppid())
+    time.sleep(60)
+    """
+
+
+@pytest.fixture
+def started_elsewhere(launcher, script, tmp_path):
+    """Gives a function that starts workers from another process, and gives that one."""
+    started = []
+
+    def start_elsewhere(text=""):
+        path = script(LEFT_ALONE.format(text=text))
+        code = (
+            "import importlib.util, sys\n"
+            "from helpers.workers import start\n"
+            f"if {launcher == 'own launcher'}:\n"
+            "    start.importlib.util.find_spec = lambda name: None\n"
+            f"start.start_workers({path.as_posix()!r}, folder={(tmp_path / 'run').as_posix()!r})\n"
+        )
+        command = [sys.executable, "-c", code]
+        started.append(subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE))
+        while not all(noted(tmp_path / "run", rank).get("pid") for rank in range(2)):
+            time.sleep(0.05)
+        return started[0]
+
+    yield start_elsewhere
+    started[0].kill()
+    started[0].communicate()
+
+
+def with_the_script(tmp_path: Path) -> list[psutil.Process]:
+    """All processes that run it, also those that were started after others had ended."""
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        words = process.info["cmdline"] or []
+        if any(word.endswith((tmp_path / "script.py").as_posix()) for word in words):
+            found.append(process)
+    return found
 
 
 @pytest.mark.parametrize("text", ["", "signal.signal(signal.SIGTERM, signal.SIG_IGN)"])
-def test_no_worker_outlives_the_one_who_waits_for_it(launcher, script, tmp_path, text):
+def test_no_worker_outlives_the_one_who_waits_for_it(started_elsewhere, tmp_path, text):
     """As when a kernel is killed: torchrun's workers are in a session of their own."""
-    path = script(f"""
-        import signal
-        from helpers.workers.ending import end_with_starter
-        {text}
-        end_with_starter()
-        note(pid=os.getpid())
-        time.sleep(60)
-        """)
-    code = (
-        "import importlib.util, sys\n"
-        "from helpers.workers import start\n"
-        f"if {launcher == 'own launcher'}:\n"
-        "    start.importlib.util.find_spec = lambda name: None\n"
-        f"start.start_workers({path.as_posix()!r}, folder={(tmp_path / 'run').as_posix()!r})\n"
-    )
-    starter = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
-    while not all(start._report(tmp_path / "run", rank).get("pid") for rank in range(2)):
-        time.sleep(0.05)
-    pids = [start._report(tmp_path / "run", rank)["pid"] for rank in range(2)]
+    starter = started_elsewhere(text)
+    assert len(with_the_script(tmp_path)) >= 3
     starter.kill()
     starter.wait()
     until = time.monotonic() + 20
-    while any(map(psutil.pid_exists, pids)) and time.monotonic() < until:
+    while with_the_script(tmp_path) and time.monotonic() < until:
         time.sleep(0.05)
-    assert not any(map(psutil.pid_exists, pids))
+    time.sleep(0.5)
+    assert not with_the_script(tmp_path)  # the launcher starts no others
+
+
+def test_no_worker_outlives_its_launcher(started_elsewhere, tmp_path):
+    """As when the system is short of memory, and kills it."""
+    starter = started_elsewhere()
+    os.kill(noted(tmp_path / "run", 0)["launcher"], signal.SIGKILL)
+    _, said = starter.communicate(timeout=20)
+    assert b"WorkersError" in said
+    until = time.monotonic() + 20
+    while with_the_script(tmp_path) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not with_the_script(tmp_path)
+
+
+def test_who_is_refused_elsewhere_ends_no_other_training(no_torch, script, tmp_path):
+    """Somebody started the script with the same folder in a terminal, and was refused."""
+    path = script("""
+        note(epoch=1)
+        if rank == 0:
+            other = {"rank": 0, "job": "", "start": 7, "fault": "refused", "hopeless": True}
+            (folder / "worker_0.json").write_text(json.dumps(other))
+            time.sleep(1)
+        note(done=True)
+        """)
+    outcome = start_workers(path, folder=tmp_path / "run")
+    assert [report["done"] for report in outcome.reports] == [True, True]
+    assert outcome.starts == 1
 
 
 def test_what_another_start_would_not_mend_is_not_tried_again(launcher, script, tmp_path):
@@ -278,7 +339,7 @@ def test_two_starts_into_one_folder_are_refused(no_torch, script, tmp_path):
     path = script("note(pid=os.getpid()); time.sleep(2)")
     with ThreadPoolExecutor(2) as threads:
         first = threads.submit(start_workers, path, folder=tmp_path / "run")
-        while not start._report(tmp_path / "run", 0):
+        while not noted(tmp_path / "run", 0):
             time.sleep(0.05)
         with pytest.raises(WorkersError, match="only one that starts workers"):
             start_workers(path, folder=tmp_path / "run")
@@ -363,7 +424,7 @@ def test_between_two_looks_at_the_workers_some_time_goes_by(tmp_path, monkeypatc
     waits, looks = [], []
     monkeypatch.setattr(start, "_descendants", lambda pid: [])
     monkeypatch.setattr(start.time, "sleep", waits.append)
-    assert start._watch(Launcher(), tmp_path, 1) == (0, 1)
+    assert start._watch(Launcher(), lambda: [{}]) == (0, 1)
     assert waits == [start.CHECK_EVERY] * 3
 
 
@@ -407,9 +468,9 @@ def test_the_own_launcher_ends_its_workers_when_it_is_ended(script, tmp_path):
         [sys.executable, "-m", "helpers.workers", "2", path, "--folder", tmp_path],
         env=os.environ | {"PYTHONPATH": str(Path.cwd())},
     )
-    while not all(start._report(tmp_path, rank).get("pid") for rank in range(2)):
+    while not all(noted(tmp_path, rank).get("pid") for rank in range(2)):
         time.sleep(0.05)
-    pids = [start._report(tmp_path, rank)["pid"] for rank in range(2)]
+    pids = [noted(tmp_path, rank)["pid"] for rank in range(2)]
     process.terminate()
     assert process.wait(20) == 1
     assert not any(map(psutil.pid_exists, pids))

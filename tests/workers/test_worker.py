@@ -152,9 +152,9 @@ class TestAlone:
 
     def test_it_looks_whether_the_one_who_started_it_is_there(self, dataset, tmp_path, monkeypatch):
         looks = []
-        monkeypatch.setattr(worker, "end_with_starter", lambda: looks.append(1))
+        monkeypatch.setattr(worker, "end_with_launcher", looks.append)
         trained(dataset, tmp_path, 1)
-        assert looks == [1]
+        assert looks == [0]
 
     def test_it_says_what_has_to_be_the_same(self, dataset, tmp_path, monkeypatch):
         script = tmp_path / "script.py"
@@ -175,8 +175,33 @@ class TestAlone:
         facts = said[0][0]
         assert facts["Python"] == ".".join(map(str, sys.version_info[:2]))
         assert facts["keras"] == keras.__version__
-        assert facts["the script"] == hashlib.sha256(b"pass").hexdigest()[:16]
+        assert facts["the script"] == hashlib.sha256(b"pass\0").hexdigest()[:16]
         assert facts["seed"] == SETTINGS["seed"]
+
+    def test_another_state_of_the_course_is_no_other_end_of_lines(self, tmp_path, monkeypatch):
+        """git ends lines as a system does. What a module says counts, and which there are."""
+        monkeypatch.setattr(worker, "COURSE", tmp_path)
+        monkeypatch.setattr(sys, "argv", ["-c"])  # no script
+        said = []
+        for name, text in [("a", b"1\n2\n"), ("a", b"1\r\n2\r\n"), ("a", b"1\n"), ("b", b"2\n")]:
+            (tmp_path / f"{name}.py").write_bytes(text)
+            found = worker._surroundings()
+            assert "the script" not in found
+            said.append(found["the course's code"])
+        assert said[0] == said[1]
+        assert len({*said}) == 3
+
+    def test_what_json_cannot_hold_is_refused(self, dataset, tmp_path):
+        with join_workers(dataset, SETTINGS, tmp_path) as one:
+            with pytest.raises(UsageError, match="what a worker notes .* float32 .*tolist"):
+                one.note(loss=np.float32(1), right=3)
+            one.note(seen=2)
+        assert report(tmp_path).keys() & {"loss", "right", "seen", "done"} == {"seen", "done"}
+        with (
+            pytest.raises(UsageError, match="Expected settings as JSON .* set "),
+            join_workers(dataset, {"seeds": {1}}, tmp_path),
+        ):
+            pass
 
     def test_a_report_that_cannot_be_written_ends_no_training(self, dataset, tmp_path, monkeypatch):
         def full(path):
@@ -375,9 +400,8 @@ def test_two_workers_learn_what_one_learns_with_sgd(tmp_path):
     assert one.reports[0]["right"] == two.reports[0]["right"] == two.reports[1]["right"]
     epoch, kept = says(two.output)
     assert re.fullmatch(r"Epoch 1 of 1: mean loss \d\.\d{4}, \d+\.\d seconds", epoch)
-    assert float(epoch.split()[6][:-1]) == pytest.approx(
-        np.mean(two.reports[0]["losses"]), abs=1e-4
-    )
+    of_images = np.average(two.reports[0]["losses"], weights=[64] * 5 + [11])
+    assert float(epoch.split()[6][:-1]) == pytest.approx(of_images, abs=1e-4)
     assert kept == f"What was kept is in {(tmp_path / '2').resolve()}"
 
 
