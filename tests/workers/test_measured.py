@@ -84,18 +84,34 @@ def test_workers_learn_the_same_in_float64():
         assert apart < (1e-10 if "norm together" in name else 1e-12), name
 
 
+def of_rows(part: str) -> dict[str, dict]:
+    """What was measured, without what is said of the machine."""
+    return {name: row for name, row in stored("networks", part).items() if ", " in name}
+
+
 def test_a_network_that_breaks_is_noticed_within_a_minute_and_the_training_goes_on():
-    for name, row in stored("networks", "cut").items():
-        if isinstance(row, dict) and "went on" in row:
-            assert row["went on"], name
-            ended = filter(None, row["seconds until the workers ended"])  # some wait it out
-            assert all(seconds < 60 for seconds in ended), name
+    rows = of_rows("cut")
+    assert rows.keys() == {
+        f"{framework}, {form}, cut for {seconds} s"
+        for framework in ("TensorFlow", "PyTorch")
+        for form, seconds in (("static", 30), ("static", 90), ("c10d", 90))
+    }
+    for name, row in rows.items():
+        assert row["went on"], name
+        if name.endswith("90 s"):  # a cut of half a minute, some wait out
+            assert all(seconds < 60 for seconds in row["seconds until the workers ended"]), name
+            assert all(row["their words"]), name
 
 
 def test_a_machine_that_is_lost_comes_back_and_the_training_goes_on():
-    for name, row in stored("networks", "lost").items():
-        if isinstance(row, dict) and "went on" in row:
-            assert row["went on"], name
+    rows = of_rows("lost")
+    assert rows.keys() == {
+        f"machine {number}, {framework}, static"
+        for framework in ("TensorFlow", "PyTorch")
+        for number in (0, 1)
+    }
+    for name, row in rows.items():
+        assert row["went on"], name
 
 
 def test_lesson_8_works_with_the_messages_that_were_measured():
