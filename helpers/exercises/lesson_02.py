@@ -80,7 +80,7 @@ READ_FOLDER = Exercise(
     """
     Write `read_folder(folder, height, width)` with pathlib and Pillow. `folder` is a `Path` and holds one folder per class. The function gives three things:
 
-    - **images**: an array of uint8, of the shape (images, height, width, 3). Squeeze, or crop or pad about the middle, as you like. Grey images get three channels too.
+    - **images**: an array of uint8, of the shape (images, height, width, 3). Squeeze, or crop or pad about the middle, as you like. Grey images get three channels too. Some photos lie on their side, with a note in the file (EXIF) how to turn them: they come upright.
     - **labels**: the number of the class of each image. Classes are numbered from 0, in the order of the alphabet.
     - **counts**: a dictionary with the number of images of each class, by its name.
 
@@ -89,7 +89,7 @@ READ_FOLDER = Exercise(
     reads_a_folder,
     ["Begin with the classes: `sorted(folder.iterdir())`. Which of these are folders, and not hidden?",
      "`file.suffix.lower()` is the ending in small letters. `file.name.startswith(\".\")` says whether it is hidden.",
-     "`Image.open(file).convert(\"RGB\")` has three channels, whatever the file has. `resize` takes (width, height).",
+     "`ImageOps.exif_transpose(photo)` turns a photo as its note says. `convert(\"RGB\")` gives three channels, whatever the file has. `resize` takes (width, height).",
      "`np.stack(list_of_arrays)` makes one array. In the same loop append the label, so both lists stay in step."],
     """
     def is_image(file):
@@ -105,12 +105,13 @@ READ_FOLDER = Exercise(
             counts[class_folder.name] = len(files)
             for file in files:
                 with Image.open(file) as photo:
-                    images.append(np.asarray(photo.convert("RGB").resize((width, height))))
+                    upright = ImageOps.exif_transpose(photo).convert("RGB")
+                images.append(np.asarray(upright.resize((width, height))))
                 labels.append(label)
         return np.stack(images), np.array(labels), counts
     """,
     """
-    Two sorts of mistakes are common. Some stop: a hidden file that is no image, grey and colour images in one array. Others do not stop, and these are the dangerous ones: files that end in `.JPG` are left out, copies in a hidden folder are read, and the classes come in the order of the disk, so that on the next computer a 0 means another class. So sort, and look at the counts before you train. Damaged files and copies are another matter: the lesson's last part looks for them.
+    Two sorts of mistakes are common. Some stop: a hidden file that is no image, grey and colour images in one array. Others do not stop, and these are the dangerous ones: files that end in `.JPG` are left out, copies in a hidden folder are read, photos from a phone stay on their side, and the classes come in the order of the disk, so that on the next computer a 0 means another class. So sort, and look at the counts before you train. Damaged files and copies are another matter: the lesson's last part looks for them.
     """,
     stub="""
     def read_folder(folder, height, width):
@@ -264,7 +265,7 @@ SHEET = Sheet(
     import random
 
     import numpy as np
-    from PIL import Image
+    from PIL import Image, ImageOps
 
     from helpers import quiet_tensorflow
     from helpers.practice import load_exercises

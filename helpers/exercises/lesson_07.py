@@ -185,7 +185,7 @@ FINE_TUNE = Exercise(
     A model like that of exercise 4 was trained, `network` in it frozen. Now `fine_tune(model, network)` prepares it for some more epochs: the last layers of the network shall learn too. A colleague says: "I trained on with it, and not one number in the network has moved. So I called `compile` once more. Then the accuracy fell at once." Three things are wrong, and the first hides the other two. Mend the function, so that after it `model.fit` lets learn:
 
     - the layers of `network` whose names begin with `block_16` or `head`, but no batch normalisation;
-    - the new last layer, and nothing else; with Adam and a learning rate of 0.0001 or less.
+    - the new last layer, and nothing else; with Adam and a learning rate of 0.0001 or less, at every step.
     """,
     fine_tunes,
     ["A model that was trained keeps the step that Keras made of it. `compile` makes it look at `trainable` again.",

@@ -10,6 +10,7 @@ from helpers.checking.functions import check_callable
 from helpers.checking.limits import run
 from helpers.checking.models import Property, called_layers, loss_fits, network
 from helpers.checking.plain import NotAnswered, Wrong, as_array
+from helpers.grading.recipes import rates_at
 
 if TYPE_CHECKING:
     import keras
@@ -158,6 +159,7 @@ def _dropout_fits(layers: list, weighted: list[int]) -> None:
 SIDE, FEATURES, NEW = 12, 10, 4  # pixels, numbers that the network gives, new classes
 LEARN = ("block_16", "head")  # what fine-tuning unfreezes
 MOST = 1e-4  # the learning rate of fine-tuning
+STEPS = (*range(0, 100, 2), *range(100, 5_000, 50))  # at which a schedule is asked for its rate
 
 
 def _borrowed() -> keras.Model:
@@ -263,6 +265,27 @@ def transfers(answer: object) -> None:
         )
 
 
+def _trains_gently(optimizer: keras.optimizers.Optimizer) -> None:
+    """Ask for Adam, with a learning rate that is small at every step."""
+    import keras
+
+    if not isinstance(optimizer, keras.optimizers.Adam):
+        raise Wrong(
+            f"Asked for is Adam. Your optimizer is {type(optimizer).__name__}. With another rule "
+            "the same learning rate makes steps of another length."
+        )
+    begun = int(optimizer.iterations)
+    rates = run(rates_at, optimizer, STEPS)
+    optimizer.iterations.assign(begun)
+    highest = int(rates.argmax())
+    if rates[highest] > MOST:
+        where = f" at step {STEPS[highest]}, counted from 0" if np.ptp(rates) else ""
+        raise Wrong(
+            f"The learning rate is {rates[highest]:.3g}{where}. At most {MOST:.4f} is asked for, "
+            "at every step: what the network knows is to be changed a little, not learned anew."
+        )
+
+
 def fine_tunes(answer: object) -> None:
     """Asks for a function of (model, network) that lets the last layers of it learn on."""
     import keras
@@ -281,12 +304,7 @@ def fine_tunes(answer: object) -> None:
             "The model was trained before, and it goes on with the step that Keras made of it "
             "then: no weight of the network will move. What makes Keras look at `trainable` again?"
         )
-    rate = run(lambda: float(model.optimizer.learning_rate))
-    if rate > MOST:
-        raise Wrong(
-            f"The learning rate is {rate:.3g}. At most {MOST:.4f} is asked for: what the network "
-            "knows is to be changed a little, not learned anew."
-        )
+    _trains_gently(model.optimizer)
     model.run_eagerly = True
     images = _photos(8)[0]
     loss_fits(model, images, as_array(model(images.astype("float32"), training=False)))

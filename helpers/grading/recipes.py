@@ -279,7 +279,7 @@ def follows_one_cycle(steps: int, highest: float) -> Property:
         near = range(peak - 2, peak + 3)
         places = np.array(sorted({*range(0, steps, 20), *near, steps - 1}))
         try:
-            rates = run(_rates, optimizer, places)
+            rates = run(rates_at, optimizer, places)
         finally:
             optimizer.iterations.assign(begun)
         try:
@@ -290,7 +290,8 @@ def follows_one_cycle(steps: int, highest: float) -> Property:
     return check
 
 
-def _rates(optimizer: keras.optimizers.Optimizer, places: Sequence[int]) -> np.ndarray:
+def rates_at(optimizer: keras.optimizers.Optimizer, places: Sequence[int]) -> np.ndarray:
+    """The learning rate at each of these steps. The optimizer's count of steps is moved."""
     rates = []
     for place in places:
         optimizer.iterations.assign(place)

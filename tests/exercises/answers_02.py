@@ -28,9 +28,12 @@ def image_files(folder, endings=ENDINGS, hidden=False):
     return sorted(file for file in files if hidden or not file.name.startswith("."))
 
 
+upright = ImageOps.exif_transpose
+
+
 def read(file, height, width):
     with Image.open(file) as photo:
-        return np.asarray(photo.convert("RGB").resize((width, height)))
+        return np.asarray(upright(photo).convert("RGB").resize((width, height)))
 
 
 def reader(folders=class_folders, files=image_files, read=read, first=0, give=None):
@@ -56,7 +59,7 @@ def by_listdir(folder, height, width):
     for name in names:
         for file in os.listdir(os.path.join(folder, name)):  # noqa: PTH118, PTH208
             if not file.startswith(".") and file.lower().endswith(("png", "jpg", "jpeg")):
-                image = keras.utils.load_img(folder / name / file, target_size=(height, width))
+                image = upright(keras.utils.load_img(folder / name / file)).resize((width, height))
                 rows.append((keras.utils.img_to_array(image, dtype="uint8"), names.index(name)))
                 counts[name] += 1
     random.Random(0).shuffle(rows)
@@ -70,6 +73,8 @@ def by_tensorflow(folder, height, width):
         counts[each.name] += 0
         for file in image_files(each):
             image = tf.io.decode_image(file.read_bytes(), channels=3, expand_animations=False)
+            with Image.open(file) as photo:
+                image = tf.image.rot90(image, 3 if photo.getexif().get(0x0112) == 6 else 0)
             image = tf.image.resize_with_pad(image, height, width)
             images.append(tf.cast(tf.round(image), tf.uint8))
             labels.append(label)
@@ -92,12 +97,16 @@ class Reader:
 
 
 def cropped(file, height, width):
-    return np.asarray(ImageOps.fit(Image.open(file).convert("RGB"), (width, height)))
+    return np.asarray(ImageOps.fit(upright(Image.open(file)).convert("RGB"), (width, height)))
 
 
 def padded(file, height, width):
-    image = ImageOps.pad(Image.open(file).convert("RGB"), (width, height), Image.Resampling.NEAREST)
-    return np.array(image)
+    image = upright(Image.open(file)).convert("RGB")
+    return np.array(ImageOps.pad(image, (width, height), Image.Resampling.NEAREST))
+
+
+def on_its_side(file, height, width):
+    return np.asarray(Image.open(file).convert("RGB").resize((width, height)))
 
 
 def as_they_are(file, height, width):
@@ -429,6 +438,7 @@ ANSWERS = {
             (reader(first=1), "number 0, not 1"),
             (reader(read=as_they_are), "your code stopped with ValueError"),
             (reader(read=grey), "lost its colours"),
+            (reader(read=on_its_side), "'wolf/7.jpg'. It lies on its side"),
             (reader(read=lambda file, height, width: read(file, width, height)), "width first"),
             (reader(read=lambda file, height, width: read(file, height, width)[..., ::-1]),
              "Red and blue"),

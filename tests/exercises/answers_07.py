@@ -332,6 +332,30 @@ def tuned_by_schedule(model, network):
     model.compile(keras.optimizers.Adam(schedule), loss_of())
 
 
+def tuned_by_rising(steps):
+    """A schedule that begins low enough, and rises too high."""
+
+    def fine_tune(model, network):
+        tuned()(model, network)
+        schedule = keras.optimizers.schedules.CosineDecay(
+            1e-5, 9_000, warmup_target=0.003, warmup_steps=steps
+        )
+        model.compile(keras.optimizers.Adam(schedule), loss_of())
+
+    return fine_tune
+
+
+def tuned_by_adamw(model, network):
+    """Adam with a weight decay is an Adam."""
+    tuned()(model, network)
+    model.compile(keras.optimizers.AdamW(3e-5), loss_of())
+
+
+def tuned_by_sgd(model, network):
+    tuned()(model, network)
+    model.compile(keras.optimizers.SGD(1e-4), loss_of())
+
+
 def tuned_from_the_end(model, network):
     """From the layer on at which they begin; compiled first, but nothing was trained since."""
     model.compile(keras.optimizers.Adam(2e-5), loss_of())
@@ -653,11 +677,15 @@ ANSWERS = {
     "fine_tune": Answers(
         right=[
             tuned(), tuned_by_names, tuned_by_schedule, tuned_from_the_end, with_the_same_loss,
+            tuned_by_adamw,
         ],
         wrong=[
             (as_it_stood, "goes on with the step"), (tuned(compile_=False), "goes on with the"),
             (tuned(norms=True), "batch normalisation block_16"), (tuned(rate=0.003), "is 0.003"),
             (tuned(rate=0.00015), "is 0.00015"),
+            (tuned_by_sgd, "Your optimizer is SGD"),
+            (tuned_by_rising(90), "is 0.003 at step 90"),
+            (tuned_by_rising(1_500), "is 0.003 at step 1500"),
             (tuned(learn=("block", "head")), "block_15_project learns too"),
             (tuned(learn=("head",)), "block_16_project is as it was"),
             (tuned(learn=("none",)), "is as it was"), (tuned(last=False), "new last layer"),
