@@ -280,7 +280,7 @@ PREPARE = Exercise(
     print("white paper becomes", prepare(white_paper).max(), "in the shape", prepare(white_paper).shape)
     """,
     """
-    The network was trained with bright clothes on black. Given the other way round, a drawing is a picture of a kind that it has never met, and it still answers: the T-shirt of the lesson was a bag to it in all ten trainings. No error tells you this, so look at what the network is given. The missing axis is easier to find: `predict` refuses the array. With whole numbers of the type uint8, `1 - grey` and `-grey` run too, and give numbers that nobody meant.
+    The network was trained with bright clothes on black. Given the other way round, a drawing is a picture of a kind that it has never met, and it still answers, with a class and without an error. So look at what the network is given. The missing axis is easier to find: `predict` refuses the array. With whole numbers of the type uint8, `1 - grey` and `-grey` run too, and give numbers that nobody meant.
     """,
     stub="""
     def prepare(grey):
@@ -296,15 +296,15 @@ UNKNOWN = Exercise(
 
     - a) Yes. All ten numbers will be almost 0.
     - b) Yes. All ten numbers will be 0.1, since no class fits.
-    - c) No. It will name one of its ten classes, and may be very sure.
-    - d) No. `predict` will stop with an error.
+    - c) No. `predict` will stop with an error.
+    - d) No. It will name one of its ten classes, and may be very sure.
     """,
-    choice("c", {
+    choice("d", {
         "a": "The last layer makes ten numbers that add up to 1, whatever it is given: run "
         "`sure.sum()` in the lesson, below the cell that asks about your picture.",
         "b": "That would need a network that measures how well the classes fit. Run the lesson "
         "with an empty white sheet as the picture: how sure is it, and of what?",
-        "d": "`predict` looks at the shape of the array. Has the picture of a cat another shape?",
+        "c": "`predict` looks at the shape of the array. Has the picture of a cat another shape?",
     }),
     ["What are the ten numbers for? Is there an eleventh, for *none of these*?",
      "The lesson tells what an empty white sheet of paper was to this network."],
@@ -317,7 +317,7 @@ UNKNOWN = Exercise(
     sure = grown / grown.sum(axis=1, keepdims=True)  # what the last layer does
     print("ten numbers add up to 1, each time:", np.allclose(sure.sum(axis=1), 1))
     print("the answer is one of ten classes, each time:", set(sure.argmax(axis=1)) <= set(range(10)))
-    unknown = "c"
+    unknown = "d"
     """,
     """
     The last layer, with `softmax`, makes ten numbers that add up to 1 of whatever comes in. One of them is always the largest, and its class is the answer. The network was never shown anything without a class, so nothing has taught it to be unsure there. An empty white sheet was a sandal to it, and it was quite sure. To refuse all answers below some number helps only where the network is unsure of what it does not know, and often it is not. Lesson 5 measures how far its percentages can be believed.

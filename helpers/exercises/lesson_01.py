@@ -29,31 +29,31 @@ ENGINE = Exercise(
     """
     Your team has trained networks in Keras on TensorFlow and keeps them in `.keras` files. New colleagues want them to be calculated by PyTorch. What is the least that has to be done?
 
-    - a) Train all networks once more, in PyTorch.
+    - a) Set `KERAS_BACKEND` to `torch`, start Python, and load the files.
     - b) Write each network in `torch.nn`, and copy its weights.
-    - c) Set `KERAS_BACKEND` to `torch`, start Python, and load the files.
+    - c) Train all networks once more, in PyTorch.
     - d) In the notebook where Keras already runs on TensorFlow, set `os.environ["KERAS_BACKEND"] = "torch"`, and load the files again.
     """,
-    choice("c", {
-        "a": "The weights are in the file. Run the cell `run-program` of the lesson: on how many "
-        "engines did its one file give the same logits?",
+    choice("a", {
         "b": "That works, and it is much work. How was the program of the lesson changed, so that it "
         "ran on PyTorch?",
+        "c": "The weights are in the file. Run the cell `run-program` of the lesson: on how many "
+        "engines did its one file give the same logits?",
         "d": "Keras chooses its engine once, when it is imported. Why does the lesson start a new "
         "Python for each engine?",
     }),
     ["Which of the three, TensorFlow, Keras and PyTorch, does not calculate itself?",
      "When does Keras choose its engine?"],
-    'engine = "c"',
+    'engine = "a"',
     """
-    Keras names the layers, and its engine calculates. The engine is chosen when Keras is imported, so a notebook that already runs keeps the one that it has. Whoever uses Keras is not bound to TensorFlow. A network that is written in `torch.nn` is another matter: it needs no Keras, and Keras does not read it.
+    Keras names the layers, and its engine calculates. The engine is chosen when Keras is imported, so a notebook that already runs keeps the one that it has. Whoever uses Keras is not bound to TensorFlow. A network that is written in `torch.nn` is another matter: it needs no Keras. With PyTorch as its engine, Keras can use it as a layer (`keras.layers.TorchModuleWrapper`), but its own files are no `.keras` files.
     """,
 )  # fmt: skip
 
 ORDERS = Exercise(
     "orders", "predict", "The same numbers, in another order",
     """
-    A batch of 32 photos in colour, 48 pixels high and 64 wide, has the shape (32, 48, 64, 3) in Keras. A convolution gets it, with 8 kernels (windows) of 5x5. Later a dense layer makes 10 numbers of 120. What shapes have these five, as the library itself keeps them? Write numbers in brackets. Do not look at the table of the lesson.
+    A batch of 32 photos in colour, 48 pixels high and 64 wide, has the shape (32, 48, 64, 3) in Keras. A convolution gets it, with 8 kernels (small grids of weights) of 5x5. Later a dense layer makes 10 numbers of 120. What shapes have these five, as the library itself keeps them? Write numbers in brackets. Do not look at the table of the lesson.
     """,
     every(**{
         "photos in PyTorch": shape(32, 3, 48, 64, told={
@@ -118,8 +118,8 @@ CHANGED = Exercise(
     """,
     every(
         calls=number(2, told={
-            1: "One is enough in Keras, where a layer finds out what comes in. A layer of PyTorch "
-            "must be told.",
+            1: "One is enough in Keras, where a layer finds out what comes in. `Conv2d` of "
+            "PyTorch is told.",
             3: "The third convolution still gets 64 maps. Which layers are told a number that is "
             "now another one?",
             4: "Which layers are told how many maps come in or go out? And which of these numbers "
@@ -161,10 +161,10 @@ SMALL = Exercise(
     ["Keras: a `Sequential` with `Input`, `Rescaling`, `Conv2D`, `MaxPooling2D`, `Flatten` and "
      "`Dense`. Where does the ReLU stand?",
      "PyTorch: `torch.nn.Sequential` with `Conv2d`, `ReLU`, `MaxPool2d`, `Flatten` and `Linear`. "
-     "`Linear` must be told how long the row is that `Flatten` makes.",
+     "`Linear` is told how long the row is that `Flatten` makes.",
      "The convolution makes the image two pixels lower and narrower, and the pooling halves it."],
     f"""
-    small = keras.Sequential(
+    in_keras = keras.Sequential(
         [
             keras.Input(({HEIGHT}, {WIDTH}, {CHANNELS})),
             keras.layers.Rescaling(1 / 255),
@@ -174,19 +174,21 @@ SMALL = Exercise(
             keras.layers.Dense({CLASSES}),
         ]
     )
+    small = in_keras
 
     if torch is not None:  # the same network in PyTorch, which is taken too
         rows, columns = ({HEIGHT} - 2) // 2, ({WIDTH} - 2) // 2
-        small = torch.nn.Sequential(
+        in_torch = torch.nn.Sequential(
             torch.nn.Conv2d({CHANNELS}, {KERNELS}, 3),
             torch.nn.ReLU(),
             torch.nn.MaxPool2d(2),
             torch.nn.Flatten(),
             torch.nn.Linear({KERNELS} * rows * columns, {CLASSES}),
         )
+        print("in PyTorch:", exercises.small.verdict(in_torch))
     """,
     """
-    In Keras a layer finds out what comes in, in PyTorch you work it out: 8 maps of 9 x 14 numbers are a row of 1,008. The image is not square on purpose. With height and width exchanged the row has the same length, so neither library says anything. Ways that often go wrong: ReLU behind the last layer, which cuts off all logits below 0; softmax behind it, which the loss takes once more; the row of `Flatten` counted without the pooling.
+    In Keras a layer finds out what comes in. `Linear` of PyTorch is told: 8 maps of 9 x 14 numbers are a row of 1,008. (`LazyConv2d` and `LazyLinear` of PyTorch find it out at the first call. They are taken too.) The image is not square on purpose. With height and width exchanged the row has the same length, so neither library says anything. Ways that often go wrong: ReLU behind the last layer, which cuts off all logits below 0; softmax behind it, which the loss takes once more; the row of `Flatten` counted without the pooling.
     """,
     steps=("build",),
 )  # fmt: skip
@@ -196,7 +198,7 @@ LOSS = Exercise(
     """
     `loss(logits, labels)` is to give the mean cross-entropy of a batch, the loss of the lesson: `logits` has one row for each image, `labels` one number. **Softmax** turns the logits of an image into probabilities, which add up to 1; the cross-entropy is minus the logarithm of the probability of the true class. (Lesson 4 works it out by hand.)
 
-    The function below runs without an error. A training with it learns something, slowly, and its loss never comes near 0. One thing in it is done twice. Mend it. You may use any library.
+    The function below runs without an error on arrays. A training whose loss makes the same mistake still learns something, slowly, and with ten classes its loss never falls below 1.46. One thing in the function is done twice. Mend it. You may use any library.
     """,
     softmax_once(function(right_loss, loss_cases(), within=1e-4, told=[
         (softmax_twice, "Softmax is still taken twice: once in the first lines, and once more by "
@@ -219,7 +221,7 @@ LOSS = Exercise(
         return measure(labels, logits)
     """,
     """
-    `from_logits=True` says: these are logits, take softmax yourself. Given probabilities, it takes softmax of them once more. These lie between 0 and 1, so softmax makes them nearly equal, and the loss stays high even where every answer is correct and sure. In PyTorch the same mistake is easily made: `cross_entropy` always expects logits, and says nothing about a `Softmax` layer in front of it. Where the softmax is a layer or a function of Keras, Keras notices, warns, and repairs it. To take softmax nowhere is the opposite mistake, and gives no error either.
+    `from_logits=True` says: these are logits, take softmax yourself. Given probabilities, it takes softmax of them once more. These lie between 0 and 1, so softmax makes them nearly equal, and the loss stays high even where every answer is correct and sure. In PyTorch the same mistake is easily made: `cross_entropy` always expects logits, and says nothing about a `Softmax` layer in front of it. Where the softmax is a layer or a function of Keras, and TensorFlow is its engine, Keras notices, warns, and repairs it. With PyTorch as its engine it does not look at it. To take softmax nowhere is the opposite mistake, and gives no error either.
     """,
     stub="""
     def loss(logits, labels):
@@ -288,13 +290,13 @@ BETTER = Exercise(
     """
     A colleague has trained the same layers on the same images, once in Keras and once in PyTorch. The network in PyTorch names one image in a hundred more correctly. "So networks in PyTorch are more accurate." What do you answer?
 
-    - a) Yes. A library that research uses has the better arithmetic.
-    - b) Copy the weights of one network to the other, and compare the answers. Then train with several seeds and the same settings in both.
+    - a) Copy the weights of one network to the other, and compare the answers. Then train with several seeds and the same settings in both.
+    - b) Yes. A library that research uses has the better arithmetic.
     - c) No. Two trainings of the same layers always end at the same accuracy, so one of the two programs has a fault.
     - d) Perhaps. Train both for ten times as many epochs, once each, and see which is better then.
     """,
-    choice("b", {
-        "a": "Run the cell `logits-keras` and `logits-torch` of the lesson: from the same weights, "
+    choice("a", {
+        "b": "Run the cell `logits-keras` and `logits-torch` of the lesson: from the same weights, "
         "how far apart are the answers of the two libraries?",
         "c": "Train one of the two, in one library, with other random weights at the start. Does "
         "it end at the same accuracy?",
@@ -314,7 +316,7 @@ BETTER = Exercise(
     in_numpy = np.maximum(numbers @ first + first_bias, 0) @ last + last_bias
     difference = np.abs(network(numbers).numpy() - in_numpy).max()
     print("same weights, same answers in another library:", bool(difference < 1e-4))
-    better = "b"
+    better = "a"
     """,
     """
     From the same weights both libraries give the same answers, but for rounding. Even plain NumPy does. What makes two trainings differ are the random weights at the start, the order of the images, and settings that have other defaults, such as those of the optimizer Adam (lesson 4a). One training of each cannot tell these from the library. Answer *c* goes too far: the same layers, with another seed, end a little elsewhere.

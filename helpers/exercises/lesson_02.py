@@ -154,7 +154,7 @@ SPLIT_FILES = Exercise(
 SPLIT_BY_PLACE = Exercise(
     "split_by_place", "fault", "Good in the test, bad at a new place",
     """
-    Photos of cats and dogs were taken at several places, at some more, at some fewer. `cat/p7_2.jpg` and `dog/p7_3.jpg` were both taken at the place p7. The function below cuts the files into train and test. In the test the network is good, and at a new place it is bad. Mend the function: a fifth of the *places*, drawn by the seed, goes into test with all its photos. Each file is in one part.
+    Photos of cats and dogs were taken at several places, at some more, at some fewer. `cat/p7_2.jpg` and `dog/p7_3.jpg` were both taken at the place p7. The function below cuts the files into train and test. In the test the network is good, and at a new place it is bad. Mend the function: a fifth of the *places*, drawn by the seed, goes into test with all its photos. Each file is in one part. The function gives two lists, train and test. The same files and the same seed always give the same two parts, in whatever order the files come.
     """,
     splits_by_place,
     ["What has to be shuffled and cut: the photos or the places?",
@@ -224,15 +224,15 @@ BEST_OF_MANY = Exercise(
     You try 200 settings, and the best one is correct for 84 of 100 validation images. A friend tries 5 settings with the same images, and has 82 of 100 with the best one. Whose network is better?
 
     - a) Yours. 84 is more than 82.
-    - b) That cannot be said yet. Count both on images that chose nothing.
-    - c) The friend's. With fewer tries there is no luck in it.
+    - b) The friend's. With fewer tries there is no luck in it.
+    - c) That cannot be said yet. Count both on images that chose nothing.
     - d) Yours, if it stays at 84 when you count the same 100 images again.
     """,
-    choice("b", {
+    choice("c", {
         "a": "The best of many tries is also the luckiest one. Run the cells `luck` and "
         "`luck-fresh` of the lesson, once with `models = 2_000` and once with `models = 10`: none of "
         "these models knows anything. Which best one looks better?",
-        "c": "With fewer tries there is less luck, and not none. Run the cells `luck` and "
+        "b": "With fewer tries there is less luck, and not none. Run the cells `luck` and "
         "`luck-fresh` of the lesson with `models = 10`: is the best one at 10 of 100?",
         "d": "The same network gives the same answers for the same images. Does that make them new?",
     }),
@@ -248,7 +248,7 @@ BEST_OF_MANY = Exercise(
 
     print("200 that guess look better than 5:", best_of(200, 100) > best_of(5, 100))
     print("and less so on 1,000 images:", best_of(200, 1_000) < best_of(200, 100))
-    best_of_many = "b"
+    best_of_many = "c"
     """,
     """
     A number that was chosen for being high is too high. The more tries, and the fewer images, the more so. Yours was chosen among 200, so more of it may be luck; but nothing says that the friend's is better. Images that had no part in any choice decide, and of these many are needed: two of 100 is a difference that chance makes often. That is what the test images are for, once, at the end.

@@ -21,22 +21,22 @@ PLACES = Exercise(
     The classic CNN (two poolings, then `Flatten` and `Dense`) was trained on clothes that stand in the middle. Now every image is moved four pixels to the right. What happens?
 
     - a) Nothing: a CNN does not care where a thing stands.
-    - b) The feature maps move along, and the accuracy falls.
-    - c) The feature maps stay the same, and the accuracy falls.
+    - b) The feature maps stay the same, and the accuracy falls.
+    - c) The feature maps move along, and the accuracy falls.
     - d) The network refuses the images.
     """,
-    choice("b", {
+    choice("c", {
         "a": "That is a common belief about CNNs. The convolutions find a pattern anywhere, but "
         "`Dense` has another weight for every place. Lesson 5 moves the images: run its cell "
         "`moved` and look at the accuracy.",
-        "c": "Look at the cell `shift` of the lesson: what did the map do when the image moved?",
+        "b": "Look at the cell `shift` of the lesson: what did the map do when the image moved?",
         "d": "A network sees only the shape of its images. Has the shape changed?",
     }),
     ["A convolution uses the same weights at every place. Does a dense layer?",
      "Which of the two stands at the end of the classic CNN?"],
-    'places = "b"',
+    'places = "c"',
     """
-    A convolution gives the same answer at another place, so its map moves along. After `Flatten` each place has weights of its own, and those have learned the middle. Answer *a* is often read in books. It is true of a single convolution, not of the whole network. Lesson 6 shows two remedies: moved training images, and pooling over all places.
+    A convolution gives the same answer at another place, so its map moves along. After `Flatten` each place has weights of its own, and those have learned the middle. Answer *a* is often read in books. Not even for a single convolution is it true: its map moves along. True is only that one kernel finds its pattern at any place. Lesson 6 shows two remedies: moved training images, and pooling over all places.
     """,
     wrong_idea="a CNN does not care where a thing stands",
 )  # fmt: skip
@@ -76,7 +76,7 @@ SIDES = Exercise(
 ONE_WINDOW = Exercise(
     "one_window", "by hand", "One window on paper",
     """
-    The kernel is `[[0, 1, 0], [1, -4, 1], [0, 1, 0]]`. The window holds `[[5, 6, 5], [6, 2, 6], [5, 7, 5]]`. What number does a convolution give at this place, as deep learning means the word?
+    The kernel is `[[0, 1, 0], [1, -4, 1], [0, 1, 0]]`. The window holds `[[5, 6, 5], [6, 2, 6], [5, 7, 5]]`. What number does a convolution give at this place?
     """,
     number(17, told={
         25: "The middle counts too: its weight is -4.",
@@ -89,7 +89,7 @@ ONE_WINDOW = Exercise(
      "Four products are 0. The four neighbours count once each, the middle -4 times."],
     "one_window = 6 + 6 + 6 + 7 - 4 * 2",
     """
-    6 + 6 + 6 + 7 - 8 = 17. This kernel gives 0 where all pixels are equal, and a large number where the middle differs from its neighbours.
+    6 + 6 + 6 + 7 - 8 = 17. This kernel gives four times the difference between the mean of the four neighbours and the middle. That is 0 where all pixels are equal, and also where the brightness rises evenly. It is above 0 where the middle is darker than its neighbours, as here, and below 0 where it is brighter.
     """,
 )  # fmt: skip
 
@@ -270,15 +270,15 @@ FILTERS = Exercise(
     You train a network for two epochs, draw the kernels of its first layer, and several of them have a bright and a dark side, like edge finders. A friend says: "It has learned to find edges." What do you answer?
 
     - a) Yes. First filters always become edge finders.
-    - b) Compare them with the same kernels before the training.
+    - b) Look at more of the trained filters.
     - c) No. Filters of 3x3 pixels cannot find edges.
-    - d) Look at more of the trained filters.
+    - d) Compare them with the same kernels before the training.
     """,
-    choice("b", {
+    choice("d", {
         "a": "Kernels of nine random numbers often have a bright and a dark side too. Run the cells "
         "`filters` and `filters-number` of the lesson: how much has the training changed them?",
+        "b": "More of the same kind shows the same. With what would you have to compare them?",
         "c": "The kernel that you worked by hand has 3x3 numbers, and it found an edge.",
-        "d": "More of the same kind shows the same. With what would you have to compare them?",
     }),
     ["What would the kernels look like if nothing had been learned?"],
     """
@@ -287,10 +287,10 @@ FILTERS = Exercise(
     kernels = first.get_weights()[0][:, :, 0]  # random, of no training
     left, right = kernels[:, 0].sum(axis=0), kernels[:, 2].sum(axis=0)
     print("untrained kernels with one bright and one dark side:", (left * right < 0).any())
-    filters = "b"
+    filters = "d"
     """,
     """
-    A picture of trained filters shows nothing by itself. Here untrained kernels have bright and dark sides too. In the lesson, the first filters after two epochs were still 0.91 alike with their random start. A claim about learning needs the state before it. (Large networks, trained for long, have cleaner edge finders.)
+    A picture of trained filters shows nothing by itself. Here untrained kernels have bright and dark sides too. In the lesson, the first filters after two epochs still had a correlation of 0.91 with their random start. A claim about learning needs the state before it. (Large networks, trained for long, have cleaner edge finders.)
     """,
     wrong_idea="first filters are learned edges",
 )  # fmt: skip

@@ -57,13 +57,13 @@ BATCHES = Exercise(
 CROSS_ENTROPY = Exercise(
     "cross_entropy", "code", "Cross-entropy from logits, from nothing",
     """
-    Write softmax and cross-entropy in plain NumPy: `cross_entropy(logits, labels)` gets logits of (images, classes) and the true class of each image, as a whole number. It gives the loss of the batch, one number: the mean over its images. It must also be right for very large logits, such as 1000 and -2000: `np.exp(1000)` is more than a computer can hold, and `np.log(0)` is no number. Do not look at the lesson.
+    Write softmax and cross-entropy in plain NumPy: `cross_entropy(logits, labels)` gets logits of (images, classes) and the true class of each image, as a whole number. It gives the loss of the batch, one number: the mean over its images. It must also be right for very large logits, such as 1000 and -2000: `np.exp(1000)` is more than a float64 can hold and becomes `inf`, and `np.log(0)` is `-inf`. Do not look at the lesson.
     """,
     cross_entropy_of_logits,
     ["Softmax does not change when the same number is taken off all logits of an image.",
      "Take off the largest logit of each row (`keepdims=True`). Then no power is too large.",
      "The logarithm of e to the power of z, divided by a sum, is z minus the logarithm of the sum. So no probability is needed, and none can become 0.",
-     "`shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))` are the logarithms of the probabilities. Pick that of the true class, change the sign, take the mean."],
+     "Which of the logarithms of a row counts? `rows[np.arange(len(rows)), places]` takes one number of each row. What is then left to do: the sign, and one number for the batch."],
     """
     def cross_entropy(logits, labels):
         shifted = logits - logits.max(axis=1, keepdims=True)
@@ -259,29 +259,29 @@ FRIENDS = Exercise(
 
     Which answer fits whom?
 
-    - a) Do so.
+    - a) That is not shown. You get fewer epochs and a lower loss.
     - b) Your network does not even learn the images that it is shown. First try a larger network, another learning rate, or more epochs.
     - c) Your network has learned its training images one by one. Get more images, or use the means of lesson 6.
-    - d) That is not shown. You get fewer epochs and a lower loss.
+    - d) Do so.
     - e) Take the test images, and look which plan is better on them.
     """,
     every(
         anna=choice("b", {
-            "a": f"How far apart are her two accuracies, and how high is the training accuracy? {TABLE}",
+            "a": "That speaks of early stopping. Does her network overfit?",
             "c": "A network that has learned its images one by one answers nearly all of them correctly.",
-            "d": "That speaks of early stopping. Does her network overfit?",
+            "d": f"How far apart are her two accuracies, and how high is the training accuracy? {TABLE}",
             "e": "The test images are used once, at the end. Do her two accuracies not say enough?",
         }),
         ben=choice("c", {
-            "a": "Run the cell `overfit-train` of the lesson: what do the losses do in the later epochs? After more epochs his network is surer of its wrong answers.",
+            "a": "That speaks of early stopping. He plans the opposite.",
             "b": "All his training images are answered correctly. Is there anything left to learn from them?",
-            "d": "That speaks of early stopping. He plans the opposite.",
+            "d": "Run the cell `overfit-train` of the lesson: what do the losses do in the later epochs? After more epochs his network is surer of its wrong answers.",
             "e": "The test images are used once, at the end. Where a plan is chosen by them, they are no test.",
         }),
-        cleo=choice("d", {
-            "a": "Run the cell `early-stopping-compare` of the lesson: in how many of the ten seeds does the stopped network have the higher accuracy?",
+        cleo=choice("a", {
             "b": "Nothing is said about her training accuracy.",
             "c": "More images often help. But what does stopping at the lowest loss give?",
+            "d": "Run the cell `early-stopping-compare` of the lesson: in how many of the ten seeds does the stopped network have the higher accuracy?",
             "e": "The test images are used once, at the end. Has the lesson not measured her plan already, on the validation images?",
         }),
     ),
@@ -304,10 +304,10 @@ FRIENDS = Exercise(
     print("training loss lower after each epoch:", (np.diff(training) < 0).all())
     print("validation loss lowest before half of the epochs:", kept < 30)
     print("highest accuracy in another epoch than that:", accuracies[kept] < max(accuracies))
-    friends = {"anna": "b", "ben": "c", "cleo": "d"}
+    friends = {"anna": "b", "ben": "c", "cleo": "a"}
     """,
     """
-    Anna underfits: both accuracies are low and close together, and more images are not what is missing. Ben overfits: nothing is left to learn from his images, and more epochs make the network surer of its wrong answers. Cleo mixes loss and accuracy: the epoch with the lowest loss is seldom that with the highest accuracy, and over ten seeds the lesson did not show that one of the two networks has more. The experiment shows it on made-up images. "More epochs" is the right advice where the training accuracy still rises, and only there.
+    Anna underfits: both accuracies are low and close together, and more images are not what is missing. Ben overfits: nothing is left to learn from his images, and more epochs make the network surer of its wrong answers. Cleo mixes loss and accuracy: the epoch with the lowest loss need not be that with the highest accuracy, and over ten seeds the lesson did not show that one of the two networks has more. The experiment shows it on made-up images. "More epochs" is the right advice where the training accuracy still rises, and only there.
     """,
     stub='friends = {"anna": ..., "ben": ..., "cleo": ...}',
     wrong_idea="more epochs, better; early stopping raises accuracy",

@@ -67,7 +67,7 @@ FIRST_STEP = Exercise(
         }),
     ),
     ["With the correction, the first mean is the gradient itself, and the root of the mean of the squares is its size.",
-     "PyTorch: gradient / (gradient + epsilon). In Keras epsilon acts 31.6 times as large.",
+     "PyTorch adds epsilon to that size. In Keras epsilon is added before the correction, which then acts on epsilon too: by what does it divide in the first step?",
      "Without the correction: the mean is 0.1 times the gradient, the mean of the squares 0.001 times its square."],
     """
     gradient = epsilon = 0.001
@@ -77,9 +77,12 @@ FIRST_STEP = Exercise(
         "uncorrected": 0.1 * gradient / (0.001 * gradient**2) ** 0.5,
     }
     print({name: round(step, 3) for name, step in first_step.items()})
+    for step in (1, 12, 100):
+        times = (1 - 0.9**step) / (1 - 0.999**step) ** 0.5
+        print(f"step {step} without the correction: {times:.2f} times as long")
     """,
     """
-    0.5, 0.031 and 3.162. With an epsilon as large as the gradients the two libraries take very different steps, and the larger epsilon is, the more weights that concerns. Without the correction the first steps would be about three times too long: the mean of the squares begins at 0 too, keeps more of it, and stands in the denominator.
+    0.5, 0.031 and 3.162. With an epsilon as large as the gradients the two libraries take very different steps, and the larger epsilon is, the more weights that concerns. Without the correction the first step is about three times too long, the twelfth more than six times, and the hundredth again about three times: the mean of the squares begins at 0 too, grows more slowly than the mean of the gradients, and stands in the denominator.
     """,
     stub='first_step = {"torch": ..., "keras": ..., "uncorrected": ...}',
 )  # fmt: skip
@@ -144,8 +147,8 @@ ADAM = Exercise(
     ]),
     ["Two means: `mean = 0.9 * mean + 0.1 * gradient`, and the same with 0.999 and 0.001 for the squares.",
      "In step t the correction divides the first mean by `1 - 0.9**t` and the mean of the squares by `1 - 0.999**t`.",
-     "PyTorch divides by `(squares / correction) ** 0.5 + epsilon`.",
-     "Keras divides by `(squares ** 0.5 + epsilon) / correction ** 0.5`."],
+     "In PyTorch the mean of the squares is corrected first. Then comes the root, and epsilon is added to it.",
+     "In Keras epsilon is added to the root of the mean of the squares as it is, and the sum is corrected. By what is a root corrected?"],
     """
     def adam(gradients, epsilon, library):
         weight = mean = squares = 0.0
@@ -166,7 +169,7 @@ ADAM = Exercise(
             print(f"gradient {gradient}, {library}: {adam([gradient], 1e-7, library):.2f}")
     """,
     """
-    The two rules differ in one place only, and only tiny gradients show it. That is why the check hands over gradients of a millionth. Ways that often go wrong: no correction, a count of steps that begins at 0, epsilon inside the root (as other optimizers have it), and one rule for both libraries.
+    The two rules differ in one place only. What counts is how large a gradient is beside epsilon: with an epsilon of 1e-7 gradients of about a millionth show the difference, with 0.01 also one of 0.3. The check hands over both. Ways that often go wrong: no correction, a count of steps that begins at 0, epsilon inside the root (as other optimizers have it), and one rule for both libraries.
     """,
     stub="""
     def adam(gradients, epsilon, library):
@@ -263,22 +266,22 @@ SAYINGS = Exercise(
 
     Choose an answer for each.
 
-    - a) That follows.
-    - b) It does not follow. The settings have the same names, but they are put into two different rules.
+    - a) It does not follow. The settings have the same names, but they are put into two different rules.
+    - b) That follows.
     - c) It does not follow. In one draw a smaller cause may not show: repeat it with others.
     - d) It does not follow. PyTorch is less exact than Keras.
     - e) It does not follow. Such a difference is rounding.
     """,
     every(
-        first=choice("b", {
-            "a": "The logits were alike before the training. Run the cell `one-weight` of the lesson: one weight, nothing copied, the same settings. Are the two steps the same?",
+        first=choice("a", {
+            "b": "The logits were alike before the training. Run the cell `one-weight` of the lesson: one weight, nothing copied, the same settings. Are the two steps the same?",
             "c": "Would other batches make the settings mean something else? Run the cell `one-weight` of the lesson, which needs no batches.",
             "d": "Both count with numbers of the same precision. Run the cell `sgd-run` of the lesson: how closely do the two agree there?",
             "e": "Rounding changes the seventh digit. Run the cell `sgd-run` of the lesson: with SGD there is rounding too. How closely do the two agree?",
         }),
         second=choice("c", {
-            "a": "Run the cells `draws-torch` and `draws-picture` of the lesson: do all ten draws agree as closely as the first one?",
-            "b": "With the epsilon that acts in Keras, both follow one rule. Run the cells `draws-torch` and `draws-picture`: what is left over?",
+            "a": "With the epsilon that acts in Keras, both follow one rule. Run the cells `draws-torch` and `draws-picture`: what is left over?",
+            "b": "Run the cells `draws-torch` and `draws-picture` of the lesson: do all ten draws agree as closely as the first one?",
             "d": "Both count with numbers of the same precision.",
             "e": "In this draw hardly a difference is left. What is said about every draw?",
         }),
@@ -293,7 +296,7 @@ SAYINGS = Exercise(
     acting = 1e-7 / (1 - 0.999) ** 0.5
     print(f"same settings, PyTorch: {first_step(1e-6, 1e-7):.2f}")
     print(f"same settings, Keras:   {first_step(1e-6, acting):.2f}")
-    sayings = {"first": "b", "second": "c"}
+    sayings = {"first": "a", "second": "c"}
     """,
     """
     A setting is a number that a rule uses, and the two rules use epsilon at different places: 0.91 of a learning rate in one library, 0.24 in the other, with nothing copied at all. And one draw is one example. Over ten draws the epsilon that acts in Keras brought the two closer every time, but not every time as close as in the first: where layers choose, as ReLU and max pooling do, rounding can change a choice. The main reason is not the whole reason.

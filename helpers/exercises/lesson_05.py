@@ -16,13 +16,13 @@ SURE = Exercise(
     """
     A network gives logits, and softmax makes probabilities of them. Its confidence is the largest probability. Now somebody multiplies all its logits by 10, before the softmax, and asks about the same images again. What happens to the accuracy and to the mean confidence?
 
-    - a) Both rise: who is surer is right more often.
-    - b) The confidence rises, the accuracy stays.
+    - a) The confidence rises, the accuracy stays.
+    - b) Both rise: who is surer is right more often.
     - c) Both stay: softmax takes the factor out again.
     - d) The confidence rises, the accuracy falls.
     """,
-    choice("b", {
-        "a": "That a sure answer is right is a common belief. Make the experiment: take any array of "
+    choice("a", {
+        "b": "That a sure answer is right is a common belief. Make the experiment: take any array of "
         "logits, of the shape (images, classes), and compare `argmax(axis=1)` before and after.",
         "c": "Work it out for the logits 1 and 2, and for 10 and 20. Softmax looks at their "
         "difference.",
@@ -39,7 +39,7 @@ SURE = Exercise(
     print("the same answers:", (before.argmax(axis=1) == after.argmax(axis=1)).all())
     print("twice as sure:", after.max(axis=1).mean() > 2 * before.max(axis=1).mean())
     print("accuracy below one fifth:", (after.argmax(axis=1) == labels).mean() < 0.2)
-    sure = "b"
+    sure = "a"
     """,
     """
     The order of the logits stays, so each answer stays, right or wrong. Their differences grow, so softmax gives nearly 1 to the largest one. These logits are random: a network that has learned nothing can be very sure. So a confidence means something only after it was compared with how often the answers are right (calibration, in the lesson). Overfitting makes a network surer in much the same way.
@@ -90,7 +90,7 @@ PAIRED = Exercise(
         }),
     ),
     ["On 46 photos both are right. On how many are both wrong?",
-     "The networks differ on 54 - 46 photos, and all of these go to one side.",
+     "On which photos do the two networks differ, and which of the two is right there? The last sentence of the first paragraph says it.",
      "A coin falls on one given side n times with the probability (1/2) to the power of n. There are two sides."],
     """
     from scipy.stats import binomtest
@@ -132,7 +132,7 @@ ACCURACY = Exercise(
         print(f"{images:7,} images, accuracy 90 %: {100 * (high - low) / 2:.1f} points to each side")
     """,
     """
-    Softmax keeps the order, so logits and probabilities have the same `argmax`, and no threshold such as 0.5 is needed: with ten classes the largest probability may be 0.2. The simple interval p ± z √(p (1 - p) / n) says after one right answer that the accuracy is 100 %, for certain. Wilson's says 21 % to 100 %. The width shrinks with the square root: a tenth of a point to each side takes about 350,000 images.
+    Softmax keeps the order, so logits and probabilities have the same `argmax`, and no threshold such as 0.5 is needed: with ten classes the largest probability may be 0.2. The simple interval p ± z √(p (1 - p) / n) says after one right answer that the accuracy is 100 %, for certain. Wilson's says 21 % to 100 %. The width shrinks with the square root: at an accuracy of 90 %, a tenth of a point to each side takes about 350,000 images.
     """,
     stub="""
     def accuracy_with_interval(scores, labels):

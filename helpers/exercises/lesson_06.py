@@ -69,7 +69,7 @@ BATCH_NORM = Exercise(
     """
     Write batch normalisation in NumPy, for training and for use. `batch_norm(maps, running_mean, running_variance, momentum, training)` gets feature maps of (images, height, width, channels), one running mean and one running variance for each channel, Keras' momentum, and True or False. It gives three things: the normalised maps, the running mean afterwards, the running variance afterwards.
 
-    With `training=True` the mean and the variance of the batch count, and the running averages move. With `training=False` the running averages count, and they stay as they are. Divide by the square root of variance + 0.001, as Keras does. Leave out the learned factor and summand.
+    With `training=True` the mean and the variance of the batch count, and the running averages move. With `training=False` the running averages count, and they stay as they are. Divide by `sqrt(variance + 0.001)`, as Keras does: the 0.001 is added before the root is taken. Leave out the learned factor and summand.
     """,
     normalises,
     ["Over which axes is a mean taken, so that one number is left for each channel?",
@@ -177,7 +177,7 @@ LATE = Exercise(
     """
     A colleague reports about this network: after 50 steps the training accuracy is 90 %, the validation accuracy is 10 %, with ten classes. Two things are wrong, and both concern the batch normalisations. In training neither is seen.
 
-    The cell trains the network for 50 steps on the clothes of this course. Its line says how many of the validation images it answers correctly, as it is used and with `training=True`. Mend both things, and leave the rest. In use it must do without `training=True`.
+    The cell trains the network for 50 steps on the clothes of this course. Its line says how many of the validation images it answers correctly, as it is used and with `training=True`. To ask with `training=True` moves the running averages too, so the cell puts the weights back after it. Mend both things, and leave the rest. In use it must do without `training=True`.
     """,
     network(
         (28, 28, 1), 10, scales, uses("Conv2D", 2, filters=16), norm_for_each_place,
@@ -185,7 +185,7 @@ LATE = Exercise(
     ),
     ["With `training=True` the batch's own mean counts. The accuracy jumps up, so the weights are good. What else is used at prediction?",
      "How many batch normalisations has the network, and at how many places do they stand? `late.summary()` helps.",
-     "How much of its first value does a running average still hold after 50 steps with Keras' momentum? Work out 0.99 ** 50.",
+     "A layer at two places is moved twice a step. Once each place has a layer of its own: how much of its first value does a running average still hold after 50 steps with Keras' momentum? Work out 0.99 ** 50.",
      "One normalisation for each convolution, each with a `momentum` of which little is left after 50 steps, such as 0.9."],
     """
     image = keras.Input((28, 28, 1))
@@ -198,12 +198,13 @@ LATE = Exercise(
     maps = keras.layers.ReLU()(maps)
     logits = keras.layers.Dense(10)(keras.layers.Flatten()(maps))
     late = keras.Model(image, logits)
-    print(f"left of the first value: {0.99**50:.2f} with 0.99, {0.9**50:.3f} with 0.9")
+    print(f"left of the first value, one layer at two places: {0.99**100:.2f} with 0.99")
+    print(f"a layer for each place: {0.99**50:.2f} with 0.99, {0.9**50:.3f} with 0.9")
     in_use, asked = after_50_steps(late)
     print("in use, more than half are correct:", in_use > 0.5)
     """,
     """
-    The running averages begin at mean 0 and variance 1, and with 0.99 more than half of that is still in them after 50 steps. And one layer at two places mixes the averages of two kinds of maps, which no number of steps repairs. In training each batch brings its own mean, so nothing is seen. The test for both is the question that the cell asks: if the accuracy jumps with `training=True`, the weights are good and the averages are not. If it does not jump, look at the validation images: are they scaled like those of the training? To leave `training=True` in use is no remedy: the answer for an image would depend on its batch.
+    The running averages begin at mean 0 and variance 1. One layer at two places is moved twice a step, so after 50 steps over a third of that is still in them with 0.99. And it mixes the averages of two kinds of maps, which no number of steps repairs. Once each place has a layer of its own, more than half is still in them. In training each batch brings its own mean, so nothing is seen. The test for both is the question that the cell asks: if the accuracy jumps with `training=True`, the weights are good and the averages are not. If it does not jump, look at the validation images: are they scaled like those of the training? To leave `training=True` in use is no remedy: the answer for an image would depend on its batch.
     """,
     given="""
     def after_50_steps(model):
@@ -211,10 +212,11 @@ LATE = Exercise(
         model.compile(keras.optimizers.Adam(0.005), loss, metrics=["accuracy"])
         model.fit(dataset.train.images[:3200], dataset.train.labels[:3200], batch_size=64, verbose=0)
         images, labels = dataset.validation.images[:500], dataset.validation.labels[:500]
-        found = []
+        found, weights = [], model.get_weights()
         for training in (False, True):
             logits = np.asarray(model(images, training=training))
             found.append(np.mean(logits.argmax(axis=1) == labels))
+        model.set_weights(weights)  # training=True has moved the running averages
         print(f"This run: validation {found[0]:.1%}, with training=True {found[1]:.1%}")
         return found
     """,
@@ -246,7 +248,7 @@ COMPLETE = Exercise(
     ["In which order do the layers of `convolution` stand in the lesson?",
      "Dropout takes away features that others can stand in for. Between which two layers are there many features, of which not all are needed?",
      "The optimizer takes a schedule in the place of a number. The lesson makes one with `CosineDecay`: its second value counts the steps of the fall.",
-     "400 steps: 120 up, 280 down. `CosineDecay(0.001, 280, warmup_target=0.01, warmup_steps=120)`."],
+     "How many of the 400 steps are the rise, and how many are left for the fall? `warmup_target` and `warmup_steps` say where the rise ends, the first value where it begins."],
     """
     complete = keras.Sequential([keras.Input((64, 64, 3)), keras.layers.Rescaling(1 / 255)])
     for channels in (16, 32, 64):
@@ -284,13 +286,13 @@ CHOSEN = Exercise(
         "b": "Look for the worst of the thirty as well: of which recipe is it? Whoever keeps the best of "
         "many trainings keeps a lucky seed. Take seed 1: is A ahead there too?",
         "c": "Count the seeds in which A is ahead of the plain recipe. Then throw ten coins a few times: how "
-        "often do so many, or more, show heads?",
+        "often do they fall as unevenly, or more, to the one side or to the other?",
         "e": "Each seed was given to all three. Subtract the plain recipe seed by seed: how many "
         "differences of B are negative?",
     }),
     ["Compare seed by seed, as `figures.compare` does in the lesson.",
      "In how many of ten seeds is A ahead of the plain recipe? And B?",
-     "Suppose that a change does nothing. How often do ten coins favour it so clearly?"],
+     "Suppose that a change does nothing. How often do ten coins fall as unevenly, to the one side or to the other?"],
     """
     from math import comb
 
@@ -299,13 +301,14 @@ CHOSEN = Exercise(
     plain = np.array(accuracies["plain"])
     for name in ("A", "B"):
         ahead = int((np.array(accuracies[name]) > plain).sum())
-        coins = sum(comb(10, heads) for heads in range(ahead, 11))
-        print(f"{name} is ahead in {ahead} of 10; so many heads or more: {coins} of {2**10} throws")
+        uneven = [heads for heads in range(11) if abs(heads - 5) >= abs(ahead - 5)]
+        coins = sum(comb(10, heads) for heads in uneven) / 2**10
+        print(f"{name} is ahead in {ahead} of 10; coins are as uneven in {coins:.1%} of all throws")
     print("the dots of B and plain overlap:", min(accuracies["B"]) < max(plain))
     chosen = "d"
     """,
     """
-    A is ahead in 6 of 10 seeds. Ten coins do as much or more in over a third of all throws. Where it is ahead, and where it is behind, it is so by much: with ten other seeds its mean may be the lower one. B is ahead in all ten, which coins do once in 1024 throws. Its dots overlap with those of the plain recipe, because the seeds differ by more than the recipes do; but each seed was given to both. That A cannot be better is not shown either: more seeds could show it. And if B had been chosen out of twenty recipes, one in 1024 would say less: then train it with new seeds before you believe it.
+    A is ahead in 6 of 10 seeds. Ten coins fall 6 to 4 or more unevenly, to the one side or to the other, in three of four throws (75 %). Where it is ahead, and where it is behind, it is so by much: with ten other seeds its mean may be the lower one. B is ahead in all ten. All ten coins fall on one side once in 512 throws. Both sides count, as in the exercise `paired` of lesson 5: before the training nobody knew which of the two recipes would be ahead. Its dots overlap with those of the plain recipe, because the seeds differ by more than the recipes do; but each seed was given to both. That A cannot be better is not shown either: more seeds could show it. And if B had been chosen out of twenty recipes, one in 512 would say less: then train it with new seeds before you believe it.
     """,
     given="""
     accuracies = {

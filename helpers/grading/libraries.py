@@ -166,7 +166,8 @@ def loss_without_softmax(logits: np.ndarray, labels: np.ndarray) -> float:
 def softmax_once(check: Check) -> Check:
     """The check of a loss, which also holds where Keras repairs a softmax that is taken twice.
 
-    Keras does so, with a warning, where the softmax is one of its own. That helps only in Keras.
+    Keras does so, with a warning, where TensorFlow is its engine and the softmax is one of its own.
+    With another engine it does not.
     """
 
     def strict(answer: object) -> str | None:
@@ -178,8 +179,9 @@ def softmax_once(check: Check) -> Check:
                 if "does not represent logits" not in str(wrong):
                     raise
                 raise Wrong(
-                    "Softmax is still taken twice. Keras noticed it here and warned, because the "
-                    "softmax was one of its own. In PyTorch nobody would warn."
+                    "Softmax is still taken twice. Keras noticed it here and warned, because "
+                    "TensorFlow is its engine and the softmax was one of its own. With PyTorch "
+                    "nobody would warn."
                 ) from None
 
     return strict

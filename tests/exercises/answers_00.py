@@ -190,9 +190,9 @@ ANSWERS = {
         ],
     ),
     "unknown": Answers(
-        right=["c", "C", "c.", "(c)", "c "],
+        right=["d", "D", "d.", "(d)", "d "],
         wrong=[
-            ("a", "add up to 1"), ("b", "white sheet"), ("d", "another shape"),
+            ("a", "add up to 1"), ("b", "white sheet"), ("c", "another shape"),
             ("no", "one of the letters"), (3, "one of the letters"), (False, "one of the letters"),
         ],
     ),

@@ -168,11 +168,11 @@ def one_branch(kernel, map_shape):
 
 ANSWERS = {
     "engine": Answers(
-        right=["c", "C", "c)", np.str_("c")],
+        right=["a", "A", "a)", np.str_("a")],
         wrong=[
-            ("a", "run-program"), ("b", "much work"), ("d", "when it is imported"),
+            ("c", "run-program"), ("b", "much work"), ("d", "when it is imported"),
             ("KERAS_BACKEND", "one of the letters"), (3, "one of the letters"),
-            (["c", "d"], "one of the letters"),
+            (["a", "d"], "one of the letters"),
         ],
     ),
     "orders": Answers(
@@ -317,9 +317,9 @@ ANSWERS = {
         ],
     ),
     "better": Answers(
-        right=["b", "B", "b.", np.str_("b")],
+        right=["a", "A", "a.", np.str_("a")],
         wrong=[
-            ("a", "how far apart"), ("c", "other random weights"), ("d", "What else differed"),
+            ("b", "how far apart"), ("c", "other random weights"), ("d", "What else differed"),
             ("yes", "one of the letters"), (2, "one of the letters"), ("", "one of the letters"),
         ],
     ),

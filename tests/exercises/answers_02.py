@@ -568,9 +568,9 @@ ANSWERS = {
         ],
     ),
     "best_of_many": Answers(
-        right=["b", "B", "b.", "(b)", np.str_("b")],
+        right=["c", "C", "c.", "(c)", np.str_("c")],
         wrong=[
-            ("a", "which best one looks better"), ("c", "less luck, and not none"),
+            ("a", "which best one looks better"), ("b", "less luck, and not none"),
             ("d", "make them new"), ("e", "one of the letters"), (84, "one of the letters"),
             ("mine", "one of the letters"),
         ],

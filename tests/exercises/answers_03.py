@@ -105,11 +105,11 @@ class Pooled(keras.Model):
 
 ANSWERS = {
     "places": Answers(
-        right=["b", "B", " b ", "b)", np.str_("b")],
+        right=["c", "C", " c ", "c)", np.str_("c")],
         wrong=[
-            ("a", "another weight for every place"), ("c", "cell `shift`"),
+            ("a", "another weight for every place"), ("b", "cell `shift`"),
             ("d", "Has the shape changed"), ("the maps move", "one of the letters"),
-            (2, "one of the letters"), (["a", "b"], "one of the letters"),
+            (2, "one of the letters"), (["a", "c"], "one of the letters"),
         ],
     ),
     "sides": Answers(
@@ -198,10 +198,10 @@ ANSWERS = {
         ],
     ),
     "filters": Answers(
-        right=["b", "B", "b.", "(b)"],
+        right=["d", "D", "d.", "(d)"],
         wrong=[
             ("a", "how much has the training changed"), ("c", "found an edge"),
-            ("d", "with what", ), ("e", "one of the letters"), (1, "one of the letters"),
+            ("b", "with what", ), ("e", "one of the letters"), (1, "one of the letters"),
             ("yes", "one of the letters"),
         ],
     ),

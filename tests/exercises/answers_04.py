@@ -619,14 +619,14 @@ ANSWERS = {
     ),
     "friends": Answers(
         right=[
-            {"anna": "b", "ben": "c", "cleo": "d"}, ("b", "c", "d"), ["B", " c", "d)"],
-            np.array(["b", "c", "d"]), {"cleo": "d", "anna": "b.", "ben": np.str_("C")},
+            {"anna": "b", "ben": "c", "cleo": "a"}, ("b", "c", "a"), ["B", " c", "a)"],
+            np.array(["b", "c", "a"]), {"cleo": "a", "anna": "b.", "ben": np.str_("C")},
         ],
         wrong=[
-            (("a", "c", "d"), "How far apart"), (("c", "c", "d"), "one by one"),
-            (("b", "a", "d"), "overfit-train"), (("b", "b", "d"), "anything left to learn"),
-            (("b", "c", "a"), "early-stopping-compare"), (("b", "c", "e"), "test images"),
-            (("b", "d", "d"), "the opposite"), (("d", "c", "d"), "overfit"), ("bcd", "3 answers"),
+            (("d", "c", "a"), "How far apart"), (("c", "c", "a"), "one by one"),
+            (("b", "d", "a"), "overfit-train"), (("b", "b", "a"), "anything left to learn"),
+            (("b", "c", "d"), "early-stopping-compare"), (("b", "c", "e"), "test images"),
+            (("b", "a", "a"), "the opposite"), (("a", "c", "a"), "overfit"), ("bcd", "3 answers"),
             (("b", "c"), "Expected 3 answers"), ({"anna": "b", "ben": "c"}, "cleo"),
             ((1, 2, 3), "one of the letters"),
         ],

@@ -211,12 +211,12 @@ ANSWERS = {
         ],
     ),
     "sayings": Answers(
-        right=[{"first": "b", "second": "c"}, ("b", "c"), ["B)", "C"], np.array(["b", "c"])],
+        right=[{"first": "a", "second": "c"}, ("a", "c"), ["A)", "C"], np.array(["a", "c"])],
         wrong=[
-            (("a", "c"), "one-weight"), (("c", "c"), "other batches"), (("d", "c"), "sgd-run"),
-            (("e", "c"), "seventh digit"), (("b", "a"), "draws-picture"), (("b", "b"), "left over"),
-            (("b", "d"), "precision"), (("b", "e"), "every draw"), ("bc", "Expected 2 answers"),
-            ({"first": "b"}, "second"),
+            (("b", "c"), "one-weight"), (("c", "c"), "other batches"), (("d", "c"), "sgd-run"),
+            (("e", "c"), "seventh digit"), (("a", "b"), "draws-picture"), (("a", "a"), "left over"),
+            (("a", "d"), "precision"), (("a", "e"), "every draw"), ("bc", "Expected 2 answers"),
+            ({"first": "a"}, "second"),
         ],
     ),
 }  # fmt: skip

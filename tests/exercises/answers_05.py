@@ -541,11 +541,11 @@ def paired(wins=8, losses=0, chance=1 / 128, shows="b"):
 
 ANSWERS = {
     "sure": Answers(
-        right=["b", "B", "b)", " (b) ", np.str_("b")],
+        right=["a", "A", "a)", " (a) ", np.str_("a")],
         wrong=[
-            ("a", "compare `argmax(axis=1)`"), ("c", "their difference"),
+            ("b", "compare `argmax(axis=1)`"), ("c", "their difference"),
             ("d", "largest logit"), ("the confidence rises", "one of the letters"),
-            (["b", "d"], "one of the letters"), (10, "one of the letters"),
+            (["a", "d"], "one of the letters"), (10, "one of the letters"),
         ],
     ),
     "paired": Answers(
