@@ -96,7 +96,7 @@ class Exercise:
             return Verdict(CORRECT, self.judge(answer) or "")
         except NotAnswered:
             return Verdict(
-                OPEN, f"Write your answer in the place of `...`. To begin: {self.hints[0]}"
+                OPEN, "Write your answer in the place of `...`. `hint()` gives a first hint."
             )
         except Wrong as wrong:
             return Verdict(WRONG, str(wrong))

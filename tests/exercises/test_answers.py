@@ -73,7 +73,8 @@ def test_an_empty_place_is_not_called_wrong(exercise_and_answers):
     exercise, _ = exercise_and_answers
     state, message = said(exercise, ...)
     assert state == OPEN
-    assert " ".join(exercise.hints[0].split()) in message
+    assert "`hint()` gives a first hint" in message
+    assert " ".join(exercise.hints[0].split()) not in message
 
 
 def test_the_code_to_begin_with_is_not_called_wrong(exercise_and_answers):
