@@ -265,18 +265,18 @@ BAR = Exercise(
         return bar, answered.mean(), (others.max(axis=1) >= bar).mean()
 
 
-    # Other things: the photos of the last class, for a network that was not taught this class.
-    last, train, labels = len(dataset.class_names) - 1, dataset.train, dataset.validation.labels
-    fewer, taught, known = transfer(network, last), train.labels < last, labels < last
+    # Other things: the photos of the last class, asked of a network that was not taught this class.
+    last, train, validation = len(dataset.class_names) - 1, dataset.train, dataset.validation
+    fewer, taught = transfer(network, last), train.labels < last
     fewer.fit(train.images[taught], train.labels[taught], epochs=8, verbose=0)
-    images = dataset.validation.images
-    of_own, shares = (softmax(each.predict(images, verbose=0), axis=1) for each in (own, fewer))
-    bar, answered, through = choose_bar(shares[known], labels[known], shares[~known], allowed=0.1)
-    print(f"This run: of other things {through:.0%} get a name, at a bar of {bar:.1f}")
-    bar, answered, _ = choose_bar(of_own, labels, shares[~known], allowed=0.1)  # for your page
+    asked = softmax(own.predict(validation.images, verbose=0), axis=1)
+    others = fewer.predict(validation.images[validation.labels == last], verbose=0)
+    others = softmax(others, axis=1)
+    bar, answered, through = choose_bar(asked, validation.labels, others, allowed=0.1)
+    print(f"This run: with a bar of {bar:.1f}, {through:.0%} of other things get a name")
     """,
     """
-    A bar has a price: photos that would have been answered correctly are turned away too. And it does not protect from other things: a network shares its belief out among the classes that it knows, and may be sure of one for a photo of a cat. The third number says so, but only for the other things that you collected. Here they are photos of a class that was left out of the training, as in the lesson. If other things will come, make a class of them, with photos as different as possible. The bar is chosen on validation photos, like everything that is chosen; with few of them take a round number and do not believe its last digit.
+    A bar has a price: photos that would have been answered correctly are turned away too. And it does not protect from other things: a network shares its belief out among the classes that it knows, and may be sure of one for a photo of a cat. The third number says so, but only for the other things that you collected. Here they are the photos of the last class, asked of a network that was not taught it, as in the lesson. If other things will come, make a class of them, with photos as different as possible. The bar is chosen on validation photos, like everything that is chosen; with few of them take a round number and do not believe its last digit.
     """,
     stub="def choose_bar(probabilities, labels, others, allowed):\n    ...",
     wrong_idea="a bar on the confidence keeps out what belongs to no class",
