@@ -42,7 +42,8 @@ def test_check_says_what_is_so(capsys):
     assert correct == "✓ Correct."
     assert wrong == "✗ Not yet. That is a triangle."
     assert " ".join(still_open).count("Not answered yet. Write your answer") == 2
-    assert "Draw one." in still_open[0]
+    assert "`hint()` gives a first hint" in " ".join(still_open)
+    assert "Draw one." not in " ".join(still_open)  # that is the first hint
     assert sides.verdict(4)
     assert not sides.verdict(3)
 
