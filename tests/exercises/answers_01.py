@@ -209,7 +209,7 @@ ANSWERS = {
             (torch.tensor(2), tf.constant(83946)), (np.int8(2), np.float64(83946)),
         ],
         wrong=[
-            ((1, 83946), "must be told"), ((3, 83946), "third convolution"),
+            ((1, 83946), "of PyTorch is told"), ((3, 83946), "third convolution"),
             ((4, 83946), "come in or go out"),
             ((12, 83946), "Most layers"), ((2, 93162), "the layer that gets its maps"),
             ((2, 84106), "first one also"), ((2, 9376), "how many fewer"),

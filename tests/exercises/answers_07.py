@@ -681,10 +681,10 @@ ANSWERS = {
         ],
         wrong=[
             (as_it_stood, "goes on with the step"), (tuned(compile_=False), "goes on with the"),
-            (tuned(norms=True), "batch normalisation block_16"), (tuned(rate=0.003), "is 0.003"),
-            (tuned(rate=0.00015), "is 0.00015"),
+            (tuned(norms=True), "batch normalisation block_16"),
+            (tuned(rate=0.003), "is 0.003. At"), (tuned(rate=0.00015), "is 0.00015"),
             (tuned_by_sgd, "Your optimizer is SGD"),
-            (tuned_by_rising(90), "is 0.003 at step 90"),
+            (tuned_by_rising(90), "is 0.003 at step 90, counted from 0. At"),
             (tuned_by_rising(1_500), "is 0.003 at step 1500"),
             (tuned(learn=("block", "head")), "block_15_project learns too"),
             (tuned(learn=("head",)), "block_16_project is as it was"),
