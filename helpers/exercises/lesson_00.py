@@ -32,7 +32,7 @@ HELD_BACK = Exercise(
      "What is it for: for the pictures that it has met, or for others?"],
     'held_back = "b"',
     """
-    A network that had only memorised its pictures would be correct on them, and could do nothing with a new one. So some pictures are held back. It learns nothing from those, and the count on them shows how well it names pictures that it has not met. Answer *a* is the one that people give most often.
+    A network that had only memorised its pictures would be correct on them, and could do nothing with a new one. So some pictures are held back. It learns nothing from those, and the count on them shows how well it names pictures that it has not met.
     """,
     wrong_idea="what is correct in training is correct everywhere",
 )  # fmt: skip
