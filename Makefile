@@ -23,7 +23,7 @@ help: ## Show this list
 	@echo '  STORED=yes                            lab: open notebooks/ itself, with the stored outputs'
 	@echo '  LAB_ARGS="--no-browser --port 8890"   lab: passed on to JupyterLab'
 	@echo '  PYTHON=/path/to/python3.12            the Python for .venv (3.11, 3.12 or 3.13)'
-	@echo '  TORCH=no                              leave PyTorch out; lesson 1 says how to add it'
+	@echo '  TORCH=no                              leave PyTorch out from now on; TORCH=yes adds it'
 	@echo '  COURSE_DATASET=cifar10                run the lessons on the full-size dataset'
 	@echo
 	@echo "On Linux, pip's own PyTorch carries GPU code, several GB. pip's settings"
@@ -33,11 +33,11 @@ help: ## Show this list
 test lessons lesson-faults outputs figures lesson-times: export COURSE_EXPERIMENTS = $(CURDIR)/build/experiments.sqlite
 
 lab: ## Install what is missing and open your copies of the lessons (AGAIN= STORED= LAB_ARGS=)
-	@tools/setup.sh lab
+	@bash tools/setup.sh lab
 	@$(PYTHON_IN_VENV) tools/lab.py $(if $(AGAIN),--again $(AGAIN)) $(if $(filter yes,$(STORED)),--stored) $(LAB_ARGS)
 
 test: ## Check everything: lint, unit tests, then every cell of every lesson
-	@tools/setup.sh test
+	@bash tools/setup.sh test
 	@echo '== 1/4 lint'
 	@$(PYTHON_IN_VENV) -m ruff check .
 	@echo '== 2/4 format'
@@ -49,7 +49,7 @@ test: ## Check everything: lint, unit tests, then every cell of every lesson
 # What takes long and guards what rarely changes is left to continuous integration, and so is
 # counting the lines, which takes a third more processor time.
 unit-tests: ## Run the unit tests alone (SLOW=yes: the slow ones too; COVERAGE=yes: count lines)
-	@tools/setup.sh test
+	@bash tools/setup.sh test
 	@$(PYTHON_IN_VENV) -m pytest tests $(if $(filter yes,$(SLOW)),,-m "not slow") \
 	    $(if $(filter yes,$(COVERAGE)),--cov=helpers --cov-fail-under=95)
 
@@ -57,7 +57,7 @@ unit-tests: ## Run the unit tests alone (SLOW=yes: the slow ones too; COVERAGE=y
 # number format that it does not have (COURSE_BFLOAT16). Bars that show what takes long differ
 # from run to run.
 lessons: ## Run every cell of the lessons alone, and compare the outputs (NOTEBOOKS=)
-	@tools/setup.sh test
+	@bash tools/setup.sh test
 	@mkdir -p build
 	@TQDM_DELAY=600 $(PYTHON_IN_VENV) -m pytest --nbval --nbval-current-env --nbval-cell-timeout=600 \
 	    --nbval-sanitize-with tests/nbval_sanitize.cfg -p no:cacheprovider \
@@ -66,63 +66,63 @@ lessons: ## Run every cell of the lessons alone, and compare the outputs (NOTEBO
 
 # Warnings are shown only: a browser that ends badly must not hide what the lessons did.
 test-browser: ## Run the lessons in a real browser, keep screenshots in build/ (LESSONS="03 05")
-	@tools/setup.sh test
+	@bash tools/setup.sh test
 	@LESSONS="$(LESSONS)" $(PYTHON_IN_VENV) -m pytest -v -W default tests/browser
 
 fuzz: ## Damage thousands of files at random, kill 100 trainings (FUZZ=20 KILLS=100)
-	@tools/setup.sh test
+	@bash tools/setup.sh test
 	@FUZZ=$(or $(FUZZ),20) KILLS=$(or $(KILLS),100) $(PYTHON_IN_VENV) -m pytest -q tests/test_fuzz.py \
 	    tests/test_kills.py tests/model_files/test_load.py
 
 mutants: ## Put faults into helpers/, count what the tests catch (SAMPLE=200 SEED= START= MODULES=); hours
-	@tools/setup.sh test
+	@bash tools/setup.sh test
 	@$(PYTHON_IN_VENV) tools/mutants.py --sample=$(or $(SAMPLE),0) --seed=$(or $(SEED),0) \
 	    --start=$(or $(START),0) $(MODULES)
 
 lesson-faults: ## Put faults into the course, see that the check of the lessons notices (FAULTS=); half an hour
-	@tools/setup.sh test
+	@bash tools/setup.sh test
 	@$(PYTHON_IN_VENV) tools/lesson_faults.py $(FAULTS)
 
 exercises: ## Make the notebooks of exercises and solutions from helpers/exercises/
-	@tools/setup.sh test
+	@bash tools/setup.sh test
 	@$(PYTHON_IN_VENV) tools/exercise_notebooks.py
 	@$(PYTHON_IN_VENV) tools/store_outputs.py notebooks/solutions/*.ipynb
 
 outputs: ## Run the lessons anew and store their outputs (NOTEBOOKS="notebooks/03_...")
-	@tools/setup.sh test
+	@bash tools/setup.sh test
 	@$(PYTHON_IN_VENV) tools/store_outputs.py $(NOTEBOOKS)
 
 figures: ## Measure what the lessons state, with ten seeds (NOTEBOOKS= JOBS=); an hour
-	@tools/setup.sh test
+	@bash tools/setup.sh test
 	@$(PYTHON_IN_VENV) tools/measure_figures.py $(NOTEBOOKS)
 
 runs: ## Train with ten seeds what is stored: the baseline of the experiments, learning rates
-	@tools/setup.sh test
+	@bash tools/setup.sh test
 	@$(PYTHON_IN_VENV) tools/store_runs.py
 
 lesson-times: ## Measure how long each lesson runs, for the README (NOTEBOOKS=)
-	@tools/setup.sh test
+	@bash tools/setup.sh test
 	@$(PYTHON_IN_VENV) benchmarks/lesson_times.py $(NOTEBOOKS)
 
 cifar10: ## Fetch the full-size dataset, or lay out the archive that lies in data/
-	@tools/setup.sh lab
+	@bash tools/setup.sh lab
 	@$(PYTHON_IN_VENV) -m helpers.datasets cifar10
 
 format: ## Format code and notebooks, and mend what the linter can
-	@tools/setup.sh test
+	@bash tools/setup.sh test
 	@$(PYTHON_IN_VENV) -m ruff check --fix .
 	@$(PYTHON_IN_VENV) -m ruff format .
 
 bench: ## Measure every claim about speed beside its peers, on CIFAR-10; an hour
-	@tools/setup.sh test
+	@bash tools/setup.sh test
 	@$(PYTHON_IN_VENV) benchmarks/bench.py
 
 bench-quick: ## Most of it in five minutes; fails where a figure is below its floor
-	@tools/setup.sh test
+	@bash tools/setup.sh test
 	@$(PYTHON_IN_VENV) benchmarks/bench.py --quick
 
 pins: ## Pin the packages of requirements*.in (PINS_ARGS=--upgrade for newer versions)
-	@tools/setup.sh lab
+	@bash tools/setup.sh lab
 	@$(PYTHON_IN_VENV) -m pip install --quiet uv
 	@$(PYTHON_IN_VENV) tools/pin.py $(PINS_ARGS)
 

@@ -394,6 +394,37 @@ def test_torch_can_be_left_out(project):
     assert "\nkeras==" in asked_for
 
 
+def test_that_torch_was_left_out_is_remembered(project):
+    """Also where the installation was broken off: `make lab`, as it says, goes on without it."""
+    put_pip(project, "exit 1")
+    assert set_up(project, TORCH="no").returncode != 0
+    put_pip(project, 'echo "$@" >> "$HOME/calls"')
+    shutil.copy(project / "bin" / "pip-stand-in", project / ".venv" / "bin" / "python")
+    asked_for = project / ".venv" / "requirements.txt"
+    assert set_up(project).returncode == 0
+    assert "torch==" not in asked_for.read_text()
+    calls = (project / "calls").read_text()
+    assert set_up(project).stdout == set_up(project, TORCH="no").stdout == ""
+    assert (project / "calls").read_text() == calls
+
+    assert set_up(project, TORCH="yes").returncode == 0
+    assert "torch==" in asked_for.read_text()
+    assert set_up(project).stdout == ""
+
+
+def test_weights_that_could_not_be_converted_are_named(project):
+    said = "MissingPackageError: Expected PyTorch"
+    put_pip(project, f'[ "$2" = helpers.models ] && {{ echo "{said}"; exit 1; }}; exit 0')
+    result = set_up(project)
+    assert result.returncode == 0
+    first, cause, rest = result.stderr.splitlines()
+    log = project / ".venv" / "install.log"
+    assert first == f"The weights of lesson 7 could not be converted (details: {log}):"
+    assert cause == said
+    assert rest == "All other lessons can be run."
+    assert result.stdout.endswith("All is in place.\n")
+
+
 def test_moved_project_is_mended(project):
     """A moved .venv names its old folder: its paths are rewritten, without the network."""
     put_pip(project, 'echo "$@" >> "$HOME/calls"')

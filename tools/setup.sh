@@ -7,7 +7,7 @@
 # Settings, from the environment or from make's command line:
 #
 #     PYTHON=/path/to/python3.12   the Python to use, instead of the first that fits
-#     TORCH=no                     leave PyTorch out; lesson 1 says how to add it
+#     TORCH=no                     leave PyTorch out, here and from then on; TORCH=yes adds it
 #     pip's own (PIP_EXTRA_INDEX_URL, PIP_FIND_LINKS, ...)   where packages come from
 #
 # It may be stopped and run again at any moment: .venv/stamp-* is written last, and only
@@ -21,6 +21,9 @@ RERUN="make $TARGET"
 NEEDED_MB=4000 # .venv takes 3.1 GB, and pip unpacks beside it
 LOG=.venv/install.log
 PY=.venv/bin/python
+# Remembered: a plain `make lab`, perhaps without a network, must not ask for PyTorch again.
+TORCH=${TORCH:-$(cat .venv/torch 2>/dev/null)}
+TORCH=${TORCH:-yes}
 
 fail() {
     clear_line
@@ -36,7 +39,7 @@ state() { # lab or test
     local files="requirements.txt pyproject.toml"
     [ "$1" = test ] && files="$files requirements-test.txt"
     # shellcheck disable=SC2086
-    echo "$(cat $files | cksum) torch=${TORCH:-yes} $("$PY" -V 2>&1) $PWD"
+    echo "$(cat $files | cksum) torch=$TORCH $("$PY" -V 2>&1) $PWD"
 }
 
 up_to_date() {
@@ -205,6 +208,7 @@ echo "Setting up the course in $PWD/.venv (some minutes the first time)"
 if ! "$PY" -c 'import pip' 2>/dev/null || ! same_python; then
     make_venv
 fi
+echo "$TORCH" >.venv/torch
 echo "=== $(date)" >"$LOG"
 # pip writes INSTALLER last: a package without it was being unpacked when somebody
 # pressed Ctrl-C, and pip would otherwise take it for complete.
@@ -214,7 +218,7 @@ done
 [ "$(cat .venv/made-in 2>/dev/null)" = "$PWD" ] || mend_paths
 
 left_out='^-e '
-[ "${TORCH:-yes}" = no ] && left_out='^(-e |torch==)'
+[ "$TORCH" = no ] && left_out='^(-e |torch==)'
 grep -v -E "$left_out" requirements.txt >.venv/requirements.txt
 lists=(.venv/requirements.txt)
 [ "$TARGET" = test ] && lists+=(requirements-test.txt)
@@ -224,9 +228,14 @@ run_pip "${lists[@]/#/-r}"
 # isolated build would ask the network for another one.
 run_pip --no-deps --no-build-isolation --editable .
 # The pretrained weights of lesson 7 come in a file of PyTorch: made plain numbers of here, once.
-# Without PyTorch that is left out, and the lesson says what is missing.
+# Without PyTorch, and without a file from another computer, only lesson 7 cannot be run.
 show "Converting the weights of lesson 7"
-"$PY" -m helpers.models >>"$LOG" 2>&1 || true
+if ! "$PY" -m helpers.models >>"$LOG" 2>&1; then
+    clear_line
+    echo "The weights of lesson 7 could not be converted (details: $PWD/$LOG):" >&2
+    tail -n 1 "$LOG" >&2
+    echo "All other lessons can be run." >&2
+fi
 
 state lab >.venv/stamp-lab
 [ "$TARGET" = test ] && state test >.venv/stamp-test
