@@ -230,6 +230,11 @@ def put_pip(folder: Path, script: str) -> None:
     put(folder, "pip-stand-in", PIP_STAND_IN.format(pip=script))
 
 
+def put_free_disk(folder: Path, megabytes: int) -> None:
+    text = f"#!/bin/sh\necho Filesystem\necho /dev/disk 9 9 {1024 * megabytes} 9% /\n"
+    put(folder, "df", text)
+
+
 def start_set_up(folder: Path, **settings: str) -> subprocess.Popen:
     environment = {"PATH": str(folder / "bin"), "HOME": str(folder), **settings}
     command = [str(folder / "tools" / "setup.sh"), "lab"]
@@ -265,6 +270,7 @@ def test_no_python(project):
     line = the_line(set_up(project))
     assert line.startswith("No Python found: install Python 3.11")
     assert "make lab" in line
+    assert line.endswith("Or take conda, which brings its own Python: see README.md.")
     assert not list((project / ".venv").glob("stamp-*"))
 
 
@@ -282,6 +288,7 @@ def test_python_that_does_not_fit(project, version, says):
     line = the_line(set_up(project))
     assert says in line
     assert "install Python 3.11, 3.12 or 3.13" in line
+    assert "Or take conda" in line
 
 
 def test_python_without_venv(project):
@@ -295,7 +302,25 @@ def test_python_without_venv(project):
 def test_python_of_an_intel_mac(project):
     disguise = 'import platform; sys.platform = "darwin"; platform.machine = lambda: "x86_64"'
     put_python(project, disguise=disguise)
-    assert "Intel" in the_line(set_up(project))
+    line = the_line(set_up(project))
+    assert "the course cannot be installed on one. On Apple silicon this is an Intel Python" in line
+    assert "conda" not in line
+
+
+@pytest.mark.parametrize(
+    ("version", "fits"), [("12.7.6", False), ("13.6", False), ("14.0", True), ("26.1", True)]
+)
+def test_macos_that_is_too_old(project, version, fits):
+    put_pip(project, "exit 0")
+    put(project, "uname", "#!/bin/sh\necho Darwin\n")
+    put(project, "sw_vers", f"#!/bin/sh\n[ $1 = -productVersion ] && echo {version}\n")
+    result = set_up(project)
+    assert (result.returncode == 0) is fits
+    if not fits:
+        line = the_line(result)
+        assert line.startswith(f"macOS {version} is too old:")
+        assert "macOS 14 or later" in line
+        assert "make lab" in line
 
 
 def test_shim_with_no_python_behind_it_is_passed_over(project):
@@ -336,8 +361,29 @@ def test_pip_fails_for_an_unknown_reason(project):
 
 def test_disk_without_room(project):
     put_python(project)
-    put(project, "df", "#!/bin/sh\necho Filesystem\necho /dev/disk 9 9 1048576 9% /\n")
-    assert the_line(set_up(project)).startswith("The disk is nearly full: 1024 MB free, 4000 MB")
+    put_free_disk(project, 1024)
+    line = the_line(set_up(project, TORCH="no"))
+    assert line.startswith("The disk is nearly full: 1024 MB free, 4000 MB needed")
+
+
+def test_gpu_code_of_pytorch_needs_more_room(project):
+    """On Linux, unless PyTorch is left out, or pip is told where another build is."""
+    put_pip(project, "exit 0")
+    put_free_disk(project, 6000)
+    put(project, "uname", "#!/bin/sh\necho Linux\n")
+    line = the_line(set_up(project))
+    assert line.startswith("The disk is nearly full: 6000 MB free, 12000 MB needed")
+    assert "4000 MB without PyTorch (make lab TORCH=no) or with its CPU build" in line
+    assert set_up(project, PIP_EXTRA_INDEX_URL="file:///cpu").returncode == 0
+    torch = project / ".venv" / "lib" / "python3.11" / "site-packages" / "torch"
+    torch.mkdir(parents=True)
+    assert set_up(project).returncode == 0
+    torch.rmdir()
+    (project / ".venv" / "stamp-lab").unlink()
+    assert set_up(project).returncode != 0
+    assert set_up(project, TORCH="no").returncode == 0
+    put(project, "uname", "#!/bin/sh\necho Darwin\n")
+    assert set_up(project, TORCH="yes").returncode == 0
 
 
 def test_folder_that_cannot_be_written(project):

@@ -18,7 +18,8 @@ cd -P "$(dirname "$0")/.." || exit 1
 TARGET=${1:-}
 RERUN="make $TARGET"
 
-NEEDED_MB=4000 # .venv takes 3.1 GB, and pip unpacks beside it
+NEEDED_MB=4000 # .venv takes 3.2 GB, and pip unpacks beside it
+NEEDED_WITH_GPU_CODE_MB=12000
 LOG=.venv/install.log
 PY=.venv/bin/python
 # Remembered: a plain `make lab`, perhaps without a network, must not ask for PyTorch again.
@@ -141,23 +142,43 @@ else:
         missing* | *novenv*) why=$answer found=$candidate ;;
         esac
     done
-    local version=${why#* } install='sudo apt install python3 python3-venv'
+    local version=${why#* } install='sudo apt install python3 python3-venv' or
     [ "$(uname)" = Darwin ] && install='brew install python@3.13'
+    # The python3 of an older system may be too old itself.
+    or='Or take conda, which brings its own Python: see README.md.'
     case $why in
-    missing) fail "No Python found${PYTHON:+ at $PYTHON}: install Python 3.11, 3.12 or 3.13 (for example: $install), then type: $RERUN" ;;
-    old*) fail "Python $version ($found) is too old: install Python 3.11, 3.12 or 3.13, then type: $RERUN    (or: $RERUN PYTHON=/path/to/python3.12)" ;;
-    new*) fail "Python $version ($found) is too new for TensorFlow 2.21: install Python 3.11, 3.12 or 3.13, then type: $RERUN    (or: $RERUN PYTHON=/path/to/python3.13)" ;;
-    novenv*) fail "Python $version ($found) lacks its venv module: type: sudo apt install python$version-venv    and then: $RERUN" ;;
-    intel*) fail "TensorFlow 2.21 and PyTorch 2.13 have no packages for Macs with an Intel processor (or for an Intel Python on Apple silicon): install an arm64 Python, then type: $RERUN" ;;
+    missing) fail "No Python found${PYTHON:+ at $PYTHON}: install Python 3.11, 3.12 or 3.13 (for example: $install), then type: $RERUN    $or" ;;
+    old*) fail "Python $version ($found) is too old: install Python 3.11, 3.12 or 3.13, then type: $RERUN    (or: $RERUN PYTHON=/path/to/python3.12)    $or" ;;
+    new*) fail "Python $version ($found) is too new for TensorFlow 2.21: install Python 3.11, 3.12 or 3.13, then type: $RERUN    (or: $RERUN PYTHON=/path/to/python3.13)    $or" ;;
+    novenv*) fail "Python $version ($found) lacks its venv module: type: sudo apt install python$version-venv    and then: $RERUN    $or" ;;
+    # conda is no way out on an Intel Mac: it takes the same packages from pip.
+    intel*) fail "TensorFlow 2.21 and PyTorch 2.13 have no packages for Macs with an Intel processor: the course cannot be installed on one. On Apple silicon this is an Intel Python: install an arm64 one, then type: $RERUN" ;;
+    esac
+}
+
+# After find_python, which says where a Mac cannot run the course at all.
+check_macos() {
+    local version
+    [ "$(uname)" = Darwin ] || return 0
+    version=$(sw_vers -productVersion 2>/dev/null)
+    case ${version%%.*} in
+    10 | 11 | 12 | 13) fail "macOS $version is too old: PyTorch 2.13 and ONNX Runtime 1.32 need macOS 14 or later. Update macOS, then type: $RERUN" ;;
     esac
 }
 
 check_disk() {
-    local free used
+    local free used smaller=''
+    # On Linux pip's usual PyTorch brings GPU code; a setting of pip may name a build without.
+    if [ "$(uname)" = Linux ] && [ "$TORCH" != no ] &&
+        [ -z "${PIP_EXTRA_INDEX_URL:-}${PIP_INDEX_URL:-}${PIP_FIND_LINKS:-}" ] &&
+        ! compgen -G '.venv/lib/python3*/site-packages/torch' >/dev/null; then
+        smaller="; $NEEDED_MB MB without PyTorch (make $TARGET TORCH=no) or with its CPU build (README.md, Use it in a class)"
+        NEEDED_MB=$NEEDED_WITH_GPU_CODE_MB
+    fi
     free=$(df -Pk . | awk 'NR == 2 { print int($4 / 1024) }')
     used=$(du -sk .venv 2>/dev/null | awk '{ print int($1 / 1024) }')
     [ "${free:-$NEEDED_MB}" -ge $((NEEDED_MB - ${used:-0})) ] ||
-        fail "The disk is nearly full: $free MB free, $((NEEDED_MB - ${used:-0})) MB needed in $PWD. Free some, then type: $RERUN"
+        fail "The disk is nearly full: $free MB free, $((NEEDED_MB - ${used:-0})) MB needed in $PWD$smaller. Free some, then type: $RERUN"
 }
 
 make_venv() {
@@ -208,6 +229,7 @@ echo "Setting up the course in $PWD/.venv (some minutes the first time)"
 if ! "$PY" -c 'import pip' 2>/dev/null || ! same_python; then
     make_venv
 fi
+check_macos
 echo "$TORCH" >.venv/torch
 echo "=== $(date)" >"$LOG"
 # pip writes INSTALLER last: a package without it was being unpacked when somebody
