@@ -70,10 +70,16 @@ def free_port() -> int:
         return taken.getsockname()[1]
 
 
+ASKED = """
+import shutil, sys
+print(sys.executable, shutil.which("python"), shutil.which("pip"))
+"""
+
+
 async def answer_of_kernel(address: str) -> dict:
-    """Ask a kernel which Python it runs."""
+    """Ask a kernel which Python it runs, and which programs `!python` and `!pip` are."""
     connection = await websocket_connect(address)
-    content = {"code": "import sys; print(sys.executable)", "silent": False}
+    content = {"code": ASKED, "silent": False}
     header = {"msg_id": "1", "msg_type": "execute_request", "session": "s", "version": "5.3"}
     parts = {"parent_header": {}, "metadata": {}, "buffers": [], "channel": "shell"}
     await connection.write_message(json.dumps({"header": header, "content": content, **parts}))
@@ -92,6 +98,7 @@ def test_a_lesson_with_its_kernel_leaves_the_terminal_quiet(tmp_path):
         shutil.copytree(ROOT / folder, tmp_path / "course" / folder)
     folders = ("CONFIG_DIR", "DATA_DIR", "RUNTIME_DIR")
     environment = os.environ | {f"JUPYTER_{name}": str(tmp_path / "home") for name in folders}
+    environment["PATH"] = "/usr/bin:/bin"
     log = tmp_path / "terminal.txt"
     with log.open("w") as terminal:
         running = subprocess.Popen(
@@ -119,7 +126,8 @@ def test_a_lesson_with_its_kernel_leaves_the_terminal_quiet(tmp_path):
         kernel = ask.post(f"{address}/kernels", json={"name": "python3"}).json()["id"]
         channels = f"ws{address[4:]}/kernels/{kernel}/channels?token=T&session_id=s"
         said = asyncio.run(answer_of_kernel(channels))
-        assert said == {"name": "stdout", "text": f"{sys.executable}\n"}
+        programs = [str(Path(sys.executable).with_name(name)) for name in ("python", "pip")]
+        assert said["text"].split() == [sys.executable, *programs]
         shown = log.read_text()
         ask.post(f"{address}/shutdown")
         running.wait(30)

@@ -9,6 +9,7 @@ import argparse
 import logging
 import os
 import sys
+import sysconfig
 import tempfile
 from pathlib import Path
 
@@ -97,6 +98,9 @@ def main(arguments: list[str]) -> None:
     # The course's kernel, this Python under its own name, comes before any other of that kind.
     kernels = [str(LAB_SETTINGS), *filter(None, [os.environ.get("JUPYTER_PATH")])]
     os.environ["JUPYTER_PATH"] = os.pathsep.join(kernels)
+    # `python` and `pip` in JupyterLab's terminal, and `!pip` in a cell, are this Python's too.
+    programs = [sysconfig.get_path("scripts"), *filter(None, [os.environ.get("PATH")])]
+    os.environ["PATH"] = os.pathsep.join(programs)
     settings = [*SETTINGS, f"--LabApp.default_url=/lab/tree/{folder}/{FIRST_LESSON}"]
     if zmq.has("curve"):
         # What the server and a kernel say to each other is encrypted. Else each kernel warns.

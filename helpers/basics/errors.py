@@ -35,6 +35,16 @@ def wrapped(text: str, indent: str = "") -> str:
     return "\n".join("\n".join(wrapper.wrap(line)) for line in text.split("\n"))
 
 
+def how_to_install(packages: str) -> str:
+    """What to do where packages are missing, or only part of them is there.
+
+    A terminal's Python may be another one than the course's. `%pip` installs into the kernel's.
+
+    Introduced in lesson 1.
+    """
+    return f"type %pip install {packages} in a cell, then restart the kernel"
+
+
 class CourseError(Exception):
     """Any error that the helpers explain in words. Introduced in lesson 2."""
 

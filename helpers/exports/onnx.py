@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from helpers.basics.errors import MissingPackageError
+from helpers.basics.errors import MissingPackageError, how_to_install
 from helpers.exports.litert import quiet_interpreter
 
 PACKAGES = ("tf2onnx", "onnxruntime")
@@ -75,8 +75,8 @@ def _check_installed() -> None:
     except ImportError as error:
         raise MissingPackageError(
             f"Expected the packages {' and '.join(PACKAGES)}, about 115 MB on the disk, to write "
-            "ONNX. Not all are installed. With internet: pip install "
-            f"{' '.join(PACKAGES)}. A file of LiteRT (.tflite) needs none of them."
+            f"ONNX. Not all are installed. With internet: {how_to_install(' '.join(PACKAGES))}. "
+            "A file of LiteRT (.tflite) needs none of them."
         ) from error
 
 

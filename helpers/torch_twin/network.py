@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from helpers.basics.arguments import check_seed
-from helpers.basics.errors import MismatchError, MissingPackageError, UsageError, kind_of
+from helpers.basics.errors import (
+    MismatchError,
+    MissingPackageError,
+    UsageError,
+    how_to_install,
+    kind_of,
+)
 from helpers.datasets.dataset import ImageDataset
 from helpers.models.cnn import check_image_size, check_not_scaled
 
@@ -24,7 +30,7 @@ if TYPE_CHECKING:
     import torch
 
 TORCH = "torch==2.13.0"  # tools/pin.py writes it into requirements.txt
-INSTALL_TORCH = f"python -m pip install {TORCH}"
+INSTALL_TORCH = how_to_install(TORCH)
 
 
 def import_torch():
@@ -32,7 +38,7 @@ def import_torch():
         import torch
     except ModuleNotFoundError:
         raise MissingPackageError(
-            f"Expected PyTorch, which is not installed. Install it with: {INSTALL_TORCH}",
+            f"Expected PyTorch, which is not installed. To add it: {INSTALL_TORCH}.",
             name="torch",
         ) from None
     return torch

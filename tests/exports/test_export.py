@@ -196,7 +196,7 @@ class TestWhatGoesWrong:
     @pytest.mark.parametrize("missing", ["tf2onnx", "onnxruntime"])
     def test_without_the_packages_of_onnx(self, dataset, model, tmp_path, monkeypatch, missing):
         monkeypatch.setitem(sys.modules, missing, None)
-        with pytest.raises(MissingPackageError, match=r"115 MB.*pip install tf2onnx onnxruntime"):
+        with pytest.raises(MissingPackageError, match=r"115 MB.*%pip install tf2onnx onnxruntime"):
             export_model(model, tmp_path / "model.onnx", dataset.test.images)
         assert export_model(model, tmp_path / "model.tflite", dataset.test.images).is_file()
         with pytest.raises(MissingPackageError, match="115 MB"):

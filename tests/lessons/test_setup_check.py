@@ -13,13 +13,14 @@ from permissions import NOBODY, closed, ordinary_user
 
 from helpers.datasets.load import FASHION_MNIST_FILE
 from helpers.lessons import check_setup, setup_check
+from helpers.models.efficientnet import PACKAGE, WEIGHTS
 from helpers.torch_twin.network import INSTALL_TORCH
 
 
 @pytest.fixture
 def installed(monkeypatch) -> dict[str, str]:
     """The packages that seem to be installed; a test may change them."""
-    versions = dict.fromkeys(setup_check.PACKAGES, "1.2.3")
+    versions = dict.fromkeys([*setup_check.PACKAGES, PACKAGE], "1.2.3")
 
     def version(name: str) -> str:
         if name not in versions:
@@ -32,8 +33,9 @@ def installed(monkeypatch) -> dict[str, str]:
 
 @pytest.fixture
 def data_dir(monkeypatch, tmp_path):
-    """A data folder with the bundled file in it."""
-    (tmp_path / FASHION_MNIST_FILE).touch()
+    """A data folder with the bundled file and the converted weights in it."""
+    for name in (FASHION_MNIST_FILE, WEIGHTS):
+        (tmp_path / name).touch()
     monkeypatch.setattr(setup_check, "DATA_DIR", tmp_path)
     return tmp_path
 
@@ -73,6 +75,7 @@ class TestTheReport:
             "  jupyterlab    1.2.3",
             "  processor     2 cores, x86_64",
             "  images        Fashion-MNIST sample, bundled",
+            "  weights       of lesson 7, converted",
             "  writing       possible in my_lessons/, scratch/ and data/",
             "  CIFAR-10      not here, and not needed",
             "",
@@ -105,6 +108,22 @@ def test_without_pytorch_the_lessons_can_start(installed, data_dir, a_good_pytho
     assert all(len(line) <= 88 for line in repr(check_setup()).splitlines())
     assert "lessons 1, 4a, 7 and 8 say what they lack" in found("torch").found
     assert check_setup().ready
+
+
+@pytest.mark.parametrize("missing", ["torch", PACKAGE])
+def test_weights_of_lesson_7_that_cannot_be_made_are_said(
+    installed, data_dir, a_good_python, missing
+):
+    (data_dir / WEIGHTS).unlink()
+    assert found("weights").found == "of lesson 7, which converts them itself"
+    assert check_setup().ready
+    del installed[missing]
+    report = check_setup()
+    assert not report.ready
+    assert "  weights       of lesson 7, missing\n" in repr(report)
+    to_do = " ".join(repr(report).split("To do:\n")[1].split())
+    assert to_do.startswith("weights: for lesson 7 only: copy data/efficientnet_lite0.npz from")
+    assert "`make lab TORCH=yes`" in to_do
 
 
 def test_cifar10_is_seen(data_dir):

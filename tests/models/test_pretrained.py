@@ -205,7 +205,7 @@ class TestWhatGoesWrong:
 
     def test_the_package_is_not_installed(self, tmp_path, monkeypatch):
         monkeypatch.setattr(efficientnet, "PACKAGE", "no-such-package")
-        with pytest.raises(MissingPackageError, match=r"pip install no-such-package==0.1.0"):
+        with pytest.raises(MissingPackageError, match=r"%pip install no-such-package==0.1.0"):
             efficientnet_lite0((96, 96), data_dir=tmp_path)
 
     def test_pytorch_is_not_installed(self, tmp_path, monkeypatch):

@@ -39,7 +39,7 @@ def test_without_pytorch_the_message_says_how_to_install_it(dataset, monkeypatch
     with pytest.raises(ModuleNotFoundError) as refused:
         use(dataset)
     assert str(refused.value) == (
-        f"Expected PyTorch, which is not installed. Install it with: {INSTALL_TORCH}"
+        f"Expected PyTorch, which is not installed. To add it: {INSTALL_TORCH}."
     )
     assert refused.value.name == "torch"
 
