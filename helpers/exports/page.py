@@ -70,6 +70,7 @@ def write_page(
     Raises:
         UsageError: something else is given, or the model does not know its classes.
         MismatchError, MissingPackageError: as `export_model`, for ONNX.
+        DamagedFileError: a file of ONNX Runtime Web is not as it came.
         StorageError: the disk is full, or nothing may be written there.
 
     Introduced in lesson 7.

@@ -6,6 +6,8 @@ import base64
 import gzip
 import json
 import re
+import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -63,6 +65,16 @@ def test_nothing_in_it_leads_to_the_network(model, dataset, tmp_path):
     shell = re.sub(r'<script type="text/plain".*?</script>', "", text, flags=re.DOTALL)
     assert re.findall(r"https?://[\w./-]+", shell) == ["https://onnxruntime.ai"]  # a link to read
     assert not re.search(r"\b(src|href)=\"(?!https://onnxruntime.ai)", shell)
+
+
+def test_git_leaves_every_byte_of_the_runtime_as_it_is():
+    """With core.autocrlf it would change the ends of lines, and with them the hash."""
+    folder = Path(page.__file__).parent / "onnxruntime_web"
+    command = ["git", "-C", folder, "check-attr", "text", "--", *page.RUNTIME]
+    asked = subprocess.run(command, capture_output=True, text=True)
+    if asked.returncode:
+        pytest.skip("not a git clone")
+    assert asked.stdout.splitlines() == [f"{name}: text: unset" for name in page.RUNTIME]
 
 
 def test_a_changed_runtime_is_not_used(model, dataset, tmp_path, monkeypatch):
