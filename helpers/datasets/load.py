@@ -60,13 +60,14 @@ def read_fashion_mnist(data_dir: Path) -> Source:
 
 # The datasets that have a name: what reads them, and how many validation images are cut off.
 NAMED = {"fashion_mnist": (read_fashion_mnist, 2_000), "cifar10": (read_cifar10, 5_000)}
+USUAL_SIZE = (64, 64)  # (height, width) in pixels, of a folder's images
 
 
 def load_dataset(
     name: str | os.PathLike | pandas.DataFrame = "fashion_mnist",
     *,
     validation_images: int | None = None,
-    image_size: tuple[int, int] = (64, 64),
+    image_size: tuple[int, int] | None = None,
     grey: bool = False,
     fit: str = "squeeze",
     classes_in_names: bool = False,
@@ -85,8 +86,8 @@ def load_dataset(
             of every class; about as many where a folder has copies, which stay together. Default:
             2,000 of fashion_mnist, 5,000 of cifar10, a fifth of a folder's; 0 for none. Without
             effect where a folder gives them itself.
-        image_size: (height, width) in pixels that a folder's images are resized to.
-            The named datasets have a size of their own.
+        image_size: (height, width) in pixels that a folder's images are resized to. Default:
+            64 x 64. The named datasets have a size of their own.
         grey: whether a folder's images are read as grey ones, with one channel.
         fit: how a folder's images of another shape get that size: "squeeze" presses all of an
             image into it, "crop" cuts out its middle, "pad" adds black on both sides.
@@ -106,7 +107,9 @@ def load_dataset(
         MissingFileError: the folder or a bundled file is not there.
         FolderError: the folder cannot be used as it is; the text lists every problem.
         UsageError: image_size is no size, seed no seed, or validation_images is impossible;
-            fit is no such way, or grey or fit is given for a named dataset.
+            fit is no such way; image_size, grey, fit, classes_in_names or set_aside is given
+            for a named dataset.
+        StorageError: CIFAR-10 does not fit on the disk, or nothing may be written there.
         NotEnoughMemoryError: a folder's images fit neither on the disk nor into the memory.
         DamagedFileError: the files are there but are not what they should be.
         DownloadError: CIFAR-10 could not be downloaded.
@@ -117,10 +120,17 @@ def load_dataset(
     check_seed(seed)
     data_dir = DATA_DIR if data_dir is None else as_path(data_dir)
     if isinstance(name, str) and name in NAMED:
-        if grey is not False or fit != "squeeze":
+        of_folders = {
+            "image_size": image_size is not None,
+            "grey": grey is not False,
+            "fit": fit != "squeeze",
+            "classes_in_names": classes_in_names is not False,
+            "set_aside": set_aside is not False,
+        }
+        if given := " and ".join(option for option, is_given in of_folders.items() if is_given):
             raise UsageError(
-                f"Expected grey and fit for a folder of images only. Received: {name!r}, whose "
-                "images are what they are. Leave them out."
+                f"Expected {given} for a folder of images only. Received: {name!r}, whose images "
+                "are what they are. Leave that out."
             )
         read, usual = NAMED[name]
         source = read(data_dir)
@@ -128,7 +138,7 @@ def load_dataset(
     else:
         source = prepare_folder(
             name,
-            image_size,
+            USUAL_SIZE if image_size is None else image_size,
             grey=grey,
             fit=fit,
             validation_images=validation_images,

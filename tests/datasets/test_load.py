@@ -431,7 +431,7 @@ class TestFolder:
         with pytest.raises(UsageError, match=expected):
             load_dataset(**{"name": tmp_path} | options)
 
-    @pytest.mark.parametrize("size", [64, (64,), (0, 64), (64, -1), (6.5, 64), "ab", None])
+    @pytest.mark.parametrize("size", [64, (64,), (0, 64), (64, -1), (6.5, 64), "ab", 0])
     def test_an_image_size_that_is_none_is_refused(self, tmp_path, size):
         write_images(tmp_path, {"cat": 10, "dog": 10})
         with pytest.raises(UsageError, match=r"Expected image_size as \(height, width\)"):

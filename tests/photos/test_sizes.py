@@ -185,13 +185,24 @@ def test_each_way_is_kept_for_the_next_time(tmp_path, prepared_folder):
 
 
 @pytest.mark.parametrize(
-    ("name", "options"),
-    [("photos", {"grey": "yes"}), ("photos", {"grey": 1}), ("photos", {"fit": "squash"}),
-     ("photos", {"fit": None}), ("fashion_mnist", {"grey": True}), ("cifar10", {"fit": "pad"})],
-)  # fmt: skip
-def test_what_cannot_be_is_said_in_words(tmp_path, name, options):
+    "options", [{"grey": "yes"}, {"grey": 1}, {"fit": "squash"}, {"fit": None}], ids=str
+)
+def test_what_cannot_be_is_said_in_words(tmp_path, options):
     with pytest.raises(UsageError, match="Expected (grey|fit) "):
-        load_dataset(fill(tmp_path / name, {"cat": 8}) if name == "photos" else name, **options)
+        load_dataset(fill(tmp_path, {"cat": 8}), **options)
+
+
+@pytest.mark.parametrize("name", ["fashion_mnist", "cifar10"])
+@pytest.mark.parametrize(
+    "options",
+    [{"image_size": (96, 96)}, {"grey": True}, {"fit": "pad"}, {"classes_in_names": True},
+     {"set_aside": True}, {"image_size": (28, 28), "fit": "crop"}],
+    ids=str,
+)  # fmt: skip
+def test_what_is_for_folders_is_refused_for_a_named_dataset(name, options):
+    words = rf"Expected {' and '.join(options)} for a folder of images only. Received: '{name}'"
+    with pytest.raises(UsageError, match=words):
+        load_dataset(name, **options)
 
 
 def test_a_path_named_as_a_dataset_is_a_folder(tmp_path, monkeypatch):
