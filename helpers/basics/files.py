@@ -8,6 +8,7 @@ renamed, which is a single step for the file system.
 from __future__ import annotations
 
 import contextlib
+import csv
 import errno
 import glob
 import hashlib
@@ -19,7 +20,7 @@ import reprlib
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -123,6 +124,27 @@ def written_whole(path: Path) -> Iterator[Path]:
                 shutil.copymode(target, temporary)
             temporary.replace(target)
             sync_folder(target.parent)
+
+
+def write_table(path: str | os.PathLike, rows: Iterable[Iterable[object]]) -> None:
+    """Write a CSV file that spreadsheet programs open, whole or not at all.
+
+    A text that begins as a formula does would be one there: it gets "./" before it.
+
+    Raises:
+        UsageError, MissingFileError: as `as_path`.
+        StorageError: the disk is full, or nothing may be written there.
+    """
+    with (
+        written_whole(as_path(path)) as temporary,
+        # With the mark that Excel knows UTF-8 by.
+        temporary.open("w", encoding="utf-8-sig", newline="") as file,
+    ):
+        csv.writer(file).writerows([_no_formula(cell) for cell in row] for row in rows)
+
+
+def _no_formula(cell: object) -> object:
+    return f"./{cell}" if isinstance(cell, str) and cell[:1] in {*"=+-@\t\r"} else cell
 
 
 @contextlib.contextmanager

@@ -13,7 +13,6 @@ what to do about it stands in `helpers.folders.findings.KINDS`, and nowhere else
 from __future__ import annotations
 
 import base64
-import csv
 import html
 import io
 import os
@@ -24,7 +23,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from helpers.basics.errors import FolderError, wrapped
-from helpers.basics.files import as_path, written_whole
+from helpers.basics.files import write_table
 from helpers.folders.findings import (
     KINDS,
     NOTE,
@@ -110,17 +109,11 @@ class FolderReport:
 
         Introduced in lesson 2.
         """
-        with (
-            written_whole(as_path(path)) as temporary,
-            # With the mark that Excel knows UTF-8 by.
-            temporary.open("w", encoding="utf-8-sig", newline="") as file,
-        ):
-            table = csv.writer(file)
-            table.writerow(["path", "kind", "level", "cause", "advice"])
-            for found in self.findings:
-                # A cell that starts with "=" would be a formula.
-                where = "./" if found.path == "." else f"./{found.path}"
-                table.writerow([where, found.kind, found.level, found.cause, found.advice])
+        rows = [["path", "kind", "level", "cause", "advice"]]
+        for found in self.findings:
+            where = "./" if found.path == "." else f"./{found.path}"
+            rows.append([where, found.kind, found.level, found.cause, found.advice])
+        write_table(path, rows)
 
     def raise_problems(self) -> None:
         """Raise an error that lists the problems, if there are any.

@@ -6,7 +6,6 @@ SQLite writes each row whole or not at all, and lets two kernels write in turn.
 from __future__ import annotations
 
 import contextlib
-import csv
 import os
 import sqlite3
 import time
@@ -14,8 +13,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from helpers.basics.errors import DamagedFileError, StorageError, UsageError
-from helpers.basics.files import as_path, written_whole
+from helpers.basics.errors import (
+    DamagedFileError,
+    MissingPackageError,
+    StorageError,
+    UsageError,
+    how_to_install,
+)
+from helpers.basics.files import storage_errors_in_words, write_table
 from helpers.pictures.lines import height_for_names, label_axes, look_of_line, name_lines
 from helpers.pictures.picture import Picture, finished, new_axes
 from helpers.pictures.words import sentences
@@ -52,33 +57,47 @@ class Experiments:
     rows: tuple[dict, ...]
 
     def sorted_by(self, column: str, *, falling: bool = True) -> Experiments:
-        """The same rows in the order of a column."""
+        """The same rows in the order of a column.
+
+        Args:
+            column: its name, one of those above.
+            falling: whether the highest comes first.
+
+        Raises:
+            UsageError: no such column.
+        """
         if column not in COLUMNS:
             raise UsageError(f"Expected a column: {', '.join(COLUMNS)}. Received: {column!r}.")
         return Experiments(tuple(sorted(self.rows, key=lambda row: row[column], reverse=falling)))
 
     def save_csv(self, path: str | os.PathLike) -> None:
-        """Write the rows to a CSV file."""
-        with written_whole(as_path(path)) as temporary, temporary.open("w", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS)
-            writer.writeheader()
-            writer.writerows(self.rows)
+        """Write the rows to a CSV file that spreadsheet programs open.
+
+        Args:
+            path: the file to write; a file that is there is replaced.
+
+        Raises:
+            UsageError: no path.
+            StorageError: the disk is full, or nothing may be written there.
+        """
+        write_table(path, [COLUMNS, *([row[name] for name in COLUMNS] for row in self.rows)])
 
     def send_to_trackio(self, project: str = "experiments") -> None:
         """Give trackio the rows that it has not got yet, a run each; `trackio.show()` shows them.
 
-        It is a package of its own: `pip install trackio`. It keeps them on this computer, unless
+        It is a package of its own: `%pip install trackio`. It keeps them on this computer, unless
         its own settings name a server.
 
         Raises:
-            UsageError: trackio is not installed.
+            MissingPackageError: trackio is not installed.
         """
         try:
             import trackio
         except ImportError:
-            raise UsageError(
-                "Expected trackio, to which the log is to be sent. It is not installed. In a "
-                "terminal: pip install trackio. Without it: experiments().save_csv(...)."
+            raise MissingPackageError(
+                "Expected trackio, to which the log is to be sent. It is not installed. To add "
+                f"it: {how_to_install('trackio')}. Without it: experiments().save_csv(...).",
+                name="trackio",
             ) from None
         try:
             known = {run.name for run in trackio.Api().runs(project)}
@@ -131,10 +150,14 @@ class Experiments:
 
 
 def experiments() -> Experiments:
-    """What was tried so far, the newest first.
+    """What was tried so far.
+
+    Returns:
+        `Experiments`: a row a training, the newest first; without rows where nothing was tried.
 
     Raises:
-        DamagedFileError: the file of the log cannot be read.
+        StorageError: nothing may be read or written there, or the disk is full.
+        DamagedFileError: the file of the log is damaged.
 
     Introduced in lesson 4.
     """
@@ -146,9 +169,16 @@ def experiments() -> Experiments:
 
 
 def forget_experiments() -> None:
-    """Delete the log. Introduced in lesson 4."""
-    for path in FILE.parent.glob(f"{FILE.name}*"):
-        path.unlink(missing_ok=True)
+    """Delete the log: its file, and what SQLite keeps beside it. Copies of yours stay.
+
+    Raises:
+        StorageError: it may not be deleted.
+
+    Introduced in lesson 4.
+    """
+    for end in ("", "-journal", "-wal", "-shm"):
+        with storage_errors_in_words(FILE):
+            FILE.with_name(FILE.name + end).unlink(missing_ok=True)
 
 
 def add(name: str, dataset: str, seed: int, result: Result) -> None:

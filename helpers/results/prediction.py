@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ import numpy as np
 
 from helpers.basics.arguments import check_whole
 from helpers.basics.errors import wrapped
-from helpers.basics.files import as_path, written_whole
+from helpers.basics.files import write_table
 from helpers.folders.findings import Finding, counted
 from helpers.pictures.picture import Picture
 from helpers.results.pictures import MOST_PREDICTIONS, plot_predictions
@@ -98,15 +97,8 @@ class Prediction:
         Raises:
             StorageError: the disk is full, or nothing may be written there.
         """
-        with (
-            written_whole(as_path(path)) as temporary,
-            # With the mark that Excel knows UTF-8 by.
-            temporary.open("w", encoding="utf-8-sig", newline="") as file,
-        ):
-            table = csv.writer(file)
-            classes = map(_as_text, self.class_names)
-            table.writerow(["picture", "answer", "confidence", *classes, "note"])
-            table.writerows(self._rows())
+        head = ["picture", "answer", "confidence", *self.class_names, "note"]
+        write_table(path, [head, *self._rows()])
 
     def _rows(self) -> Iterator[list[str]]:
         said: dict[str, dict[str, None]] = {}  # the causes of each, each once, in order
@@ -116,11 +108,11 @@ class Prediction:
             self.names, self.answers, self.confidences, self.probabilities, strict=True
         ):
             numbers = [f"{share:.6f}" for share in (sure, *shares)]
-            yield [_as_text(name), _as_text(answer), *numbers, " ".join(said.get(name, ()))]
+            yield [name, answer, *numbers, " ".join(said.get(name, ()))]
         empty = [""] * (2 + len(self.class_names))
         for name, causes in said.items():
             if name not in self.names:
-                yield [_as_text(name), *empty, " ".join(causes)]
+                yield [name, *empty, " ".join(causes)]
 
     def __len__(self) -> int:
         return len(self.names)
@@ -140,11 +132,6 @@ class Prediction:
         if len(self.findings) > MOST_ROWS:
             lines.append(f"  and {len(self.findings) - MOST_ROWS:,} more findings")
         return "\n".join([*lines, *filter(None, [wrapped(self.note, indent="  ")])])
-
-
-def _as_text(name: str) -> str:
-    """A cell of a table that begins as a formula does would be one."""
-    return f"./{name}" if name[:1] in "=+-@\t\r" and name else name
 
 
 def _shortened(name: str) -> str:

@@ -18,7 +18,7 @@ import pytest
 from scipy import stats
 
 from helpers import compare_variant, experiments, forget_experiments
-from helpers.basics.errors import DamagedFileError, UsageError
+from helpers.basics.errors import DamagedFileError, MissingPackageError, UsageError
 from helpers.datasets.load import load_dataset
 from helpers.practice import experiment, log
 from helpers.practice.comparison import (
@@ -118,7 +118,7 @@ class TestLog:
         assert [row["seed"] for row in rows.rows] == [2, 1, 0]
         assert [row["seed"] for row in rows.sorted_by("accuracy").rows] == [1, 2, 0]
         rows.save_csv(tmp_path / "rows.csv")
-        with (tmp_path / "rows.csv").open(newline="") as file:
+        with (tmp_path / "rows.csv").open(newline="", encoding="utf-8-sig") as file:
             assert [row["accuracy"] for row in csv.DictReader(file)] == ["0.6", "0.9", "0.3"]
         assert "90.0 %, of a" in rows.plot().description
         log.add("_b", "bands", 0, result(0.5))
@@ -128,6 +128,25 @@ class TestLog:
         forget_experiments()
         assert len(experiments()) == 0
         assert repr(experiments()) == "No experiments yet."
+
+    def test_the_table_opens_in_spreadsheet_programs(self, tmp_path):
+        for name in ("모형", "=1+1"):
+            log.add(name, "bands", 0, result(0.5))
+        experiments().save_csv(tmp_path / "rows.csv")
+        text = (tmp_path / "rows.csv").read_bytes()
+        assert text.startswith(b"\xef\xbb\xbf")
+        rows = list(csv.DictReader(text.decode("utf-8-sig").splitlines()))
+        assert [row["name"] for row in rows] == ["./=1+1", "모형"]
+        assert list(rows[0]) == list(log.COLUMNS)
+
+    def test_a_copy_of_the_log_is_not_forgotten(self):
+        log.add("a", "bands", 0, result(0.5))
+        names = [f"{log.FILE.name}{end}" for end in ("", "-journal", "-wal", "-shm")]
+        for name in (f"{log.FILE.name}.bak", f"{log.FILE.name}2", *names[1:]):
+            log.FILE.with_name(name).touch()
+        forget_experiments()
+        left = {path.name for path in log.FILE.parent.iterdir()}
+        assert left == {f"{log.FILE.name}.bak", f"{log.FILE.name}2"}
 
     def test_trackio_gets_a_run_a_training_the_oldest_first_and_once(self, monkeypatch):
         sent = []
@@ -163,7 +182,7 @@ class TestLog:
 
     def test_without_trackio_the_way_to_it_is_said(self, monkeypatch):
         monkeypatch.setitem(sys.modules, "trackio", None)  # as if it were not installed
-        with pytest.raises(UsageError, match="pip install trackio"):
+        with pytest.raises(MissingPackageError, match="%pip install trackio in a cell"):
             experiments().send_to_trackio()
 
     def test_what_is_no_column_is_said(self):
