@@ -52,6 +52,16 @@ def pinned_version(requirement: Requirement) -> Version:
 # --- The requirement files ---------------------------------------------------------------
 
 
+def test_the_set_up_names_the_pinned_versions():
+    """In what it says of systems that are too old."""
+    text = (ROOT / "tools" / "setup.sh").read_text(encoding="utf-8")
+    names = {"TensorFlow": "tensorflow", "PyTorch": "torch", "ONNX Runtime": "onnxruntime"}
+    for words, package in names.items():
+        release = pinned_version(COURSE[package][0]).release
+        said = set(re.findall(rf"{words} (\d+\.\d+)", text))
+        assert said == {f"{release[0]}.{release[1]}"}, words
+
+
 def test_every_package_is_pinned_once():
     for name in ("requirements.txt", "requirements-test.txt"):
         lines = (ROOT / name).read_text(encoding="utf-8").splitlines()

@@ -18,7 +18,7 @@ cd -P "$(dirname "$0")/.." || exit 1
 TARGET=${1:-}
 RERUN="make $TARGET"
 
-NEEDED_MB=4000 # .venv takes 3.2 GB, and pip unpacks beside it
+NEEDED_MB=4000 # .venv takes 3.1 GB, and pip unpacks beside it
 NEEDED_WITH_GPU_CODE_MB=12000
 LOG=.venv/install.log
 PY=.venv/bin/python
