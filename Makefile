@@ -117,7 +117,7 @@ bench: ## Measure every claim about speed beside its peers, on CIFAR-10; an hour
 	@bash tools/setup.sh test
 	@$(PYTHON_IN_VENV) benchmarks/bench.py
 
-bench-quick: ## Most of it in five minutes; fails where a figure is below its floor
+bench-quick: ## Most of it in five minutes; fails where a figure misses its limit
 	@bash tools/setup.sh test
 	@$(PYTHON_IN_VENV) benchmarks/bench.py --quick
 

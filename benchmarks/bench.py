@@ -2,15 +2,15 @@
 """Measure what the course claims about speed, beside its peers: `make bench`.
 
     python benchmarks/bench.py            everything, about an hour on two cores
-    python benchmarks/bench.py --quick    five minutes; checks most floors, stores nothing
+    python benchmarks/bench.py --quick    five minutes; checks most limits, stores nothing
     python benchmarks/bench.py --only folder lessons    measures these parts anew
 
 Every figure comes from processes of their own, peers and ours in turn, several times. A ratio is
 taken in each turn, so that a slow hour of the machine falls on both sides, and each part may be
 measured at another hour. Results go to benchmarks/results/: bench.json, a table in bench.md, and
 a plot of accuracy over seconds; on a processor without fast 16-bit numbers, for which another way
-may be the best, bench_float32. The exit status is 1 where the median of a figure is below its
-floor. Images are the full CIFAR-10 in data/ (`make cifar10`). The validation split decided what is
+may be the best, bench_float32. The exit status is 1 where the median of a figure misses its
+limit. Images are the full CIFAR-10 in data/ (`make cifar10`). The validation split decided what is
 in the recipes; the test images are used once in each run, at its end.
 """
 
@@ -49,9 +49,10 @@ CLASSIC_FORM = "Keras, 32 a batch, float32"  # the steps of the classic script
 
 
 class Floor:
-    """A figure that must not get worse: what it is, and the least and the wanted value.
+    """A figure that must not get worse: what it is, its limit and the value aimed at.
 
-    One without a least value is shown and never missed.
+    The limit is the least value that is wanted; where `up` is False, the most. A figure without
+    one is shown, and misses none.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class Floor:
         self.what, self.least, self.goal, self.unit, self.up = what, least, goal, unit, up
 
     def row(self, values: list[float]) -> dict:
-        """The values against the floor: their median has to reach it."""
+        """The values against the limit: their median must not miss it."""
         found, least = summary(values), self.least
         holds = least is None or (found["median"] >= least if self.up else found["median"] <= least)
         return {
@@ -299,7 +300,7 @@ def full(parts: Sequence[str], seeds: dict[str, int], repeats: int, folder_image
 
 
 def quick() -> dict:
-    """Most floors in five minutes: one FAST run; a part of the classic gives its seconds.
+    """Most limits in five minutes: one FAST run; a part of the classic gives its seconds.
 
     Not what takes long: ACCURATE, all lessons, and a folder large enough to see its memory grow.
     """
@@ -398,7 +399,7 @@ def picture(result: dict) -> Picture:
 def main() -> int:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument(
-        "--quick", action="store_true", help="most floors in five minutes; stores nothing"
+        "--quick", action="store_true", help="most limits in five minutes; stores nothing"
     )
     arguments.add_argument(
         "--only", nargs="+", choices=PARTS, default=PARTS, help="these parts; the others stay"
@@ -418,7 +419,7 @@ def main() -> int:
         result = full(chosen.only, seeds, chosen.repeats, chosen.folder_images)
     print(table(result))
     missed = [row["what"] for row in result["floors"].values() if not row["holds"]]
-    print(f"Missed: {'; '.join(missed)}" if missed else "Every floor holds.")
+    print(f"Missed: {'; '.join(missed)}" if missed else "Every limit holds.")
     return 1 if missed else 0
 
 

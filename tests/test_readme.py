@@ -2,11 +2,15 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 from statistics import median
 
 import pytest
+from made_images import fill
 from PIL import Image
+
+from helpers import ACCURATE, FAST
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -14,6 +18,12 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 START_HERE = (ROOT / "notebooks" / "00_start_here.ipynb").read_text(encoding="utf-8")
 LESSON_TIMES = json.loads((RESULTS / "lesson_times.json").read_text())["lessons"]
 LESSONS = [name for name in LESSON_TIMES if not name.startswith("00")]
+
+
+def code_of(heading: str) -> str:
+    """The indented lines of a section, one after the other."""
+    section = README.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    return "\n".join(line[4:] for line in section.splitlines() if line.startswith("    "))
 
 
 def rounded(seconds: float) -> str:
@@ -63,6 +73,26 @@ def test_the_picture_of_the_trainings_is_what_was_measured():
     for name, curve in trainings.items():
         assert name in described
         assert f"{100 * curve[-1][1]:.3g}" in described
+
+
+def test_the_code_about_your_own_photos_runs_as_it_stands(tmp_path, monkeypatch):
+    photos = fill(tmp_path / "photos", {"cat": 40, "dog": 40})
+    shutil.copytree(photos / "cat", tmp_path / "new_photos")
+    (tmp_path / "my_lessons").mkdir()
+    monkeypatch.chdir(tmp_path / "my_lessons")
+    exec(code_of("Your own photos"), names := {})
+    assert len(names["answer"]) == 40
+    assert Path("answers.csv").is_file()
+
+
+def test_the_code_of_the_recipes_trains_what_was_measured():
+    """It is read, not run: an epoch on CIFAR-10 takes long."""
+    code = code_of("How fast it gets")
+    compile(code, "README.md", "exec")
+    assert "FAST.but(epochs=1).train(dataset.subset(33_750))" in code
+    assert "ACCURATE.but(epochs=5).train(dataset)" in code
+    assert "`FAST` trains 2 epochs and `ACCURATE` 8" in README
+    assert (FAST.epochs, ACCURATE.epochs) == (2, 8)
 
 
 def test_links_to_files_lead_somewhere():
