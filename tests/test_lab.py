@@ -64,6 +64,16 @@ def test_only_what_alarms_for_nothing_is_left_out_of_the_log(lab, level, line, s
     assert lab.is_news(record) is shown
 
 
+def test_another_python_is_named_with_both_ways_to_the_right_one(lab, monkeypatch):
+    monkeypatch.setitem(sys.modules, "zmq", None)
+    with pytest.raises(SystemExit) as refused:
+        lab.main([])
+    said = str(refused.value)
+    assert sys.executable in said
+    assert "make lab" in said
+    assert "conda activate image-classification" in said
+
+
 def free_port() -> int:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

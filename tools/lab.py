@@ -91,7 +91,11 @@ def main(arguments: list[str]) -> None:
         import zmq
         from jupyterlab.labapp import LabApp
     except ImportError:
-        sys.exit("The course is not installed here. Type: make lab    (or see README.md)")
+        sys.exit(
+            f"The course is not installed in this Python, {sys.executable}. With make, type: "
+            "make lab    With conda, type: conda activate image-classification    and then: "
+            "python tools/lab.py    (README.md says how to install it.)"
+        )
     if chosen.again:
         return copies.put_back(chosen.again)
     folder = copies.LESSONS.name if chosen.stored else folder_to_open()

@@ -59,6 +59,10 @@ def make_batches(
             workers). The parts of all workers together are the batch that one alone would have.
             They differ by one image at most; the part of a small last batch may be empty.
 
+    Returns:
+        A tf.data.Dataset of pairs: uint8 images (batch, height, width, channels), or of the type
+        that the split has, and labels (batch,). Each run through it is an epoch.
+
     Raises:
         UsageError: something else than a split is given, or a number is out of range.
         MismatchError: not one label an image, or an augmentation gives back another shape or

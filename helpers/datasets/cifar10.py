@@ -50,7 +50,10 @@ def read_cifar10(data_dir: Path) -> Source:
 
 
 def _labels_in(path: Path) -> np.ndarray:
-    again = f"Move {path.parent} elsewhere and run `make cifar10`."
+    again = (
+        f"Move {path.parent} elsewhere and run `make cifar10`, or without make `python -m "
+        "helpers.datasets cifar10`."
+    )
     if not path.is_file():
         raise MissingFileError(
             f"Expected the six CIFAR-10 files {', '.join(CIFAR10_FILES)} in {path.parent}. "

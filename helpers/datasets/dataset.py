@@ -306,7 +306,20 @@ def check_split(split: Split) -> None:
 
 
 def plot_class_counts(split: Split, *, ax: Axes | None = None) -> Picture:
-    """Draw how many images of each class a split has. Introduced in lesson 2."""
+    """Draw how many images of each class a split has.
+
+    Args:
+        split: for example `dataset.train`.
+        ax: the Matplotlib Axes to draw on; by default new ones.
+
+    Returns:
+        A `Picture`: a bar a class, with a description in words.
+
+    Raises:
+        UsageError: something else than a split is given.
+
+    Introduced in lesson 2.
+    """
     check_split(split)
     return plot_bars(
         split.class_counts(), x_label="images", title=f"Images a class, {split.name} split", ax=ax

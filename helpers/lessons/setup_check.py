@@ -89,7 +89,8 @@ def _check_package(name: str) -> Check:
     return Check(
         name, "missing",
         "choose the kernel `Python 3 (image classification)` in the menu Kernel, Change Kernel; "
-        "if it is still missing, run `make lab` again",
+        "if it is still missing, install it: `make lab`, or with conda "
+        "`conda env update -f environment.yml`",
     )  # fmt: skip
 
 
@@ -123,6 +124,7 @@ def _check_writing() -> Check:
         except OSError as error:
             return Check(
                 "writing", f"not possible in {there}: {error.strerror}",
-                "copy the whole course into a folder that is yours, then run `make lab` there",
+                "copy the whole course into a folder that is yours, then start it there, with "
+                "`make lab` or `python tools/lab.py`",
             )  # fmt: skip
     return Check("writing", "possible in my_lessons/, scratch/ and data/")

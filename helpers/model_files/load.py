@@ -67,9 +67,9 @@ def load_model(path: str | os.PathLike) -> keras.Model:
     Raises:
         MissingFileError: there is no such file; the message names the one most like it.
         DamagedFileError: the file was changed or cut short, or it is no model.
-        ModelFileError: it is a model of another kind or version, names what is neither of
-            Keras nor registered in this program, runs code, has weights that are nan, or
-            needs more memory than there is.
+        ModelFileError: it is a model of another kind, or of a Keras that this one cannot
+            read, names what is neither of Keras nor registered in this program, runs code, has
+            weights that are nan, or needs more memory than there is.
         StorageError: there is no room for a private copy in the folder for temporary files.
 
     Introduced in lesson 4.

@@ -64,7 +64,7 @@ def save_model(
     Raises:
         UsageError: `model` is not a built Keras model, `load_model` would refuse it (Python
             code such as a Lambda layer, unregistered classes, weights that are nan),
-            `path` has another ending, or `dataset` is none.
+            `path` has another ending, or `dataset` is something else than a dataset.
         MismatchError: `dataset` has images of another shape, another number of classes, or the
             same classes in another order than the model.
         StorageError: the disk is full, or nothing may be written there.

@@ -83,10 +83,13 @@ def build_cnn(dataset: ImageDataset, *, seed: int = 0) -> keras.Model:
     Args:
         dataset: gives the image shape, at least 18 x 18 pixels, and the classes.
         seed: sets the random state of Python, NumPy and TensorFlow, then the weights are
-            drawn, so that the same seed always gives the same weights.
+            drawn, so that the same seed always gives the same weights. From 0 to 2**32 - 1.
+
+    Returns:
+        A Keras model with these layers, not compiled.
 
     Raises:
-        UsageError: something else than a dataset is given, or the seed is none.
+        UsageError: something else than a dataset or a seed is given.
         MismatchError: the images are smaller than 18 x 18 pixels.
 
     Source: the layers of the "Convolutional Neural Network" tutorial of TensorFlow.

@@ -36,21 +36,26 @@ def compare_variant(
 ) -> Comparison:
     """Train a variant with several seeds, and compare each with the baseline of the same seed.
 
+    The baseline is `CLASSIC.but(epochs=2)`: the classic CNN, two epochs, Adam. All in which the
+    variant differs from it is part of what is compared, another number of epochs too.
+
     Every training goes into the log (`experiments()`) as soon as it is over, so one that is
     stopped later costs only itself.
 
     Args:
-        name: of the variant, for the log and the picture.
+        name: of the variant, for the log and the picture; not "baseline".
         variant: a recipe, or a function of a dataset and a seed that trains a model and gives
             it with its `TrainingRun`.
-        dataset: from `load_dataset`. On one without stored trainings the baseline is trained too.
-        seeds: how many; the first is 0.
+        dataset: from `load_dataset` or `make_dataset`. On one without stored trainings the
+            baseline is trained too.
+        seeds: how many, 1 to 200; the first is 0.
 
     Returns:
         A Comparison: the differences of the pairs, their interval, a sentence, a picture.
 
     Raises:
-        UsageError: the variant is none, or gives something else.
+        UsageError: something else than a dataset, a recipe or a function is given; the function
+            gives something else than a model and its run; there is no such name or number.
 
     Introduced in lesson 4.
     """

@@ -144,13 +144,13 @@ class Recipe:
         Args:
             dataset: gives the image shape, the classes, the number of steps and, where the
                 recipe asks for it, the images to measure.
-            seed: of the first weights.
+            seed: of the first weights, a whole number from 0 to 2**32 - 1.
 
         Returns:
             A compiled model that takes images with values 0 to 255 and gives logits, float32.
 
         Raises:
-            UsageError: something else than a dataset is given, or the seed is none.
+            UsageError: something else than a dataset or a seed is given.
             MismatchError: the images are too small for the classic network, or there are none.
 
         Introduced in lesson 6.
@@ -210,7 +210,7 @@ class Recipe:
         """Build the network and train it.
 
         Args:
-            dataset: from `load_dataset`.
+            dataset: from `load_dataset` or `make_dataset`.
             seed: of the first weights, the order of the images and all else that is random.
             class_weight, callbacks, patience, progress, resume: as `helpers.train` takes them.
 

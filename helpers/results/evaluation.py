@@ -183,6 +183,10 @@ def evaluate(
             down and to the right, and take the mean. It takes three times as long, together with
             `mirrored` six times, and is for a model that was trained on such images (`shift`).
 
+    Returns:
+        An `Evaluation`: accuracy with its interval, cross-entropy, confusion matrix, figures of
+        each class, and the answer about each image.
+
     Raises:
         UsageError: the split is empty, or something else is given as the model or the split.
         MismatchError: the model takes other images or scales pixels that are scaled already,

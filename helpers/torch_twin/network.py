@@ -57,7 +57,7 @@ def build_torch_cnn(dataset: ImageDataset, *, seed: int = 0) -> torch.nn.Sequent
 
     Raises:
         ModuleNotFoundError: PyTorch is not installed; the message says how to install it.
-        UsageError: something else than a dataset is given, or the seed is none.
+        UsageError: something else than a dataset or a seed is given.
         MismatchError: the images are smaller than 18 x 18 pixels.
 
     Introduced in lesson 4a.

@@ -83,8 +83,9 @@ def train(
     epoch, and `stopped` says why.
 
     Args:
-        model: takes images of `dataset.image_shape`, gives one logit a class.
-        dataset: from `load_dataset`.
+        model: takes images of `dataset.image_shape`, gives one number a class: logits or
+            probabilities.
+        dataset: from `load_dataset` or `make_dataset`.
         epochs: how many times to run through the training images.
         batch_size: images a step.
         learning_rate: a number above 0, or a schedule of Keras, for the optimizer, which keeps it

@@ -87,10 +87,12 @@ class TestTheReport:
         del installed["matplotlib"]
         report = check_setup()
         assert not report.ready
-        to_do = repr(report).split("To do:\n")[1].splitlines()
-        assert to_do == [
-            "  matplotlib: choose the kernel `Python 3 (image classification)` in the menu Kernel,",
-            "    Change Kernel; if it is still missing, run `make lab` again",
+        to_do = repr(report).split("To do:\n")[1]
+        assert all(len(line) <= 88 for line in to_do.splitlines())
+        assert to_do.replace("\n    ", " ").splitlines() == [
+            "  matplotlib: choose the kernel `Python 3 (image classification)` in the menu Kernel, "
+            "Change Kernel; if it is still missing, install it: `make lab`, or with conda "
+            "`conda env update -f environment.yml`",
             "  images: get them back with `git checkout -- data`",
         ]
         assert "lesson 1" not in repr(report)
