@@ -19,7 +19,7 @@ TARGET=${1:-}
 RERUN="make $TARGET"
 
 NEEDED_MB=4000 # .venv takes 3.1 GB, and pip unpacks beside it
-NEEDED_WITH_GPU_CODE_MB=12000
+AMPLE_MB=12000 # for PyTorch with GPU code, too: a rough guess, so nobody is refused for it
 LOG=.venv/install.log
 PY=.venv/bin/python
 # Remembered: a plain `make lab`, perhaps without a network, must not ask for PyTorch again.
@@ -167,18 +167,17 @@ check_macos() {
 }
 
 check_disk() {
-    local free used smaller=''
-    # On Linux pip's usual PyTorch brings GPU code; a setting of pip may name a build without.
-    if [ "$(uname)" = Linux ] && [ "$TORCH" != no ] &&
-        [ -z "${PIP_EXTRA_INDEX_URL:-}${PIP_INDEX_URL:-}${PIP_FIND_LINKS:-}" ] &&
-        ! compgen -G '.venv/lib/python3*/site-packages/torch' >/dev/null; then
-        smaller="; $NEEDED_MB MB without PyTorch (make $TARGET TORCH=no) or with its CPU build (README.md, Use it in a class)"
-        NEEDED_MB=$NEEDED_WITH_GPU_CODE_MB
-    fi
+    local free used
     free=$(df -Pk . | awk 'NR == 2 { print int($4 / 1024) }')
     used=$(du -sk .venv 2>/dev/null | awk '{ print int($1 / 1024) }')
     [ "${free:-$NEEDED_MB}" -ge $((NEEDED_MB - ${used:-0})) ] ||
-        fail "The disk is nearly full: $free MB free, $((NEEDED_MB - ${used:-0})) MB needed in $PWD$smaller. Free some, then type: $RERUN"
+        fail "The disk is nearly full: $free MB free, $((NEEDED_MB - ${used:-0})) MB needed in $PWD. Free some, then type: $RERUN"
+    # On Linux pip's usual PyTorch brings GPU code; a setting of pip may name a build without.
+    if [ "$(uname)" = Linux ] && [ "$TORCH" != no ] && [ "${free:-$AMPLE_MB}" -lt "$AMPLE_MB" ] &&
+        [ -z "${PIP_EXTRA_INDEX_URL:-}${PIP_INDEX_URL:-}${PIP_FIND_LINKS:-}" ] &&
+        ! compgen -G '.venv/lib/python3*/site-packages/torch' >/dev/null; then
+        echo "$free MB are free, and pip's usual PyTorch for Linux takes several GB. To do without it: make $TARGET TORCH=no    README.md (Use it in a class) names a smaller build."
+    fi
 }
 
 make_venv() {
