@@ -87,11 +87,12 @@ def write_page(
     content = exported(model, ".onnx", images)
     facts = {**facts_of(model, images), "least_confidence": float(least_confidence)}
     library, engine = _runtime()
-    classes = "It knows these classes and no others: " + ", ".join(known.class_names) + "."
+    # <bdi>: a name that is written from right to left changes the order of no others.
+    names = ", ".join(f"<bdi>{html.escape(name)}</bdi>" for name in known.class_names)
     page = Template((HERE / "page.html").read_text(encoding="utf-8")).substitute(
         title=html.escape(str(title)),
         about=html.escape(str(about or "")),
-        classes=html.escape(classes),
+        classes=f"It knows these classes and no others: {names}.",
         version=VERSION,
         facts=json.dumps(facts, ensure_ascii=False).replace("<", "\\u003c"),
         runtime=_packed(library),

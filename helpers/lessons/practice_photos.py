@@ -25,10 +25,12 @@ from helpers.basics.files import as_path, sha256, storage_errors_in_words
 from helpers.datasets.load import load_dataset
 from helpers.photos.decode import ORIENTATION
 from helpers.photos.remarks import printable
+from helpers.photos.unpack import LEFT_OUT
 
 # Which class of the bundled images each folder shows.
 CLASSES = {"bag": "Bag", "boot": "Ankle boot", "coat": "Coat", "dress": "Dress"}
 MADE = ".practice_photos"  # the hashes of what was made: nothing else is ever removed
+CHECKPOINTS = ".ipynb_checkpoints"  # JupyterLab copies what is opened into it
 SHORTEST, LONGEST = 120, 260  # pixels of the shorter side
 BURST = 3  # photos of one moment
 BURSTS = 3  # of each class
@@ -92,8 +94,14 @@ def _clear(folder: Path) -> None:
         (folders if path.is_dir() and not path.is_symlink() else files).append(path)
     listed = folder / MADE
     made = listed.read_bytes().decode("ascii", "replace").split() if listed.is_file() else []
-    others = [path for path in files if path != listed and not _is_one_of(path, made)]
-    others += [path for path in folders if path.parent != folder or path.name not in CLASSES]
+    others = [
+        path for path in files
+        if path != listed and path.name not in LEFT_OUT and not _is_one_of(path, made)
+    ]  # fmt: skip
+    others += [
+        path for path in folders
+        if path.name != CHECKPOINTS and (path.parent != folder or path.name not in CLASSES)
+    ]  # fmt: skip
     if others or folder == Path.cwd():
         what = printable(os.path.relpath(min(others, default=folder), folder))
         raise UsageError(
@@ -102,7 +110,7 @@ def _clear(folder: Path) -> None:
         )
     for path in files:
         path.unlink()
-    for path in [*folders, folder]:
+    for path in [*reversed(folders), folder]:  # what lies inside comes first
         path.rmdir()
 
 

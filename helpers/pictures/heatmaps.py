@@ -50,7 +50,12 @@ def plot_heatmaps(images: np.ndarray, heatmaps: np.ndarray, titles: Sequence[str
     below = [""] * columns
     above = [text for at in starts for text in (*titles[at : at + columns], *below)]
     grid = 2 * columns * len(starts)
-    axes = image_grid(grid, columns, 1.55, titles=above if titles else (), right=0.65)
+    shown = count_shown(len(images), count, "image")
+    shown = shown[0].upper() + shown[1:]
+    axes = image_grid(
+        grid, columns, 1.55, titles=above if titles else (), right=0.65,
+        title=shown if len(images) < count else "",
+    )  # fmt: skip
     for number, (image, heat) in enumerate(zip(images, heatmaps, strict=True)):
         at = number + columns * (number // columns)
         draw_image(axes[at], image, low, high)
@@ -61,9 +66,8 @@ def plot_heatmaps(images: np.ndarray, heatmaps: np.ndarray, titles: Sequence[str
         f"{as_line(name)}: {_brightest_place(heat)}"
         for name, heat in zip(names, heatmaps, strict=False)
     )
-    shown = count_shown(len(images), count, "image")
     spoken = (
-        f"{shown[0].upper()}{shown[1:]}, and below each the same image with a heat map over it, "
+        f"{shown}, and below each the same image with a heat map over it, "
         "from dark blue for 0 to yellow for 1"
     )
     return finished(

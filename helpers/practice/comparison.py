@@ -91,7 +91,8 @@ class Comparison:
     def _table(self) -> str:
         """Both sides in numbers: means of the seeds."""
         mine, theirs = list(self.variant.values()), list(self.baseline.values())
-        rows = [f"{'':11} {self.name:>14} {'baseline':>14}"]
+        wide = max(14, len(self.name))
+        rows = [f"{'':11} {self.name:>{wide}} {'baseline':>14}"]
         for what, shown in (
             (
                 "accuracy",
@@ -100,7 +101,7 @@ class Comparison:
             ("seconds", lambda some: f"{np.mean([each.seconds for each in some]):.1f}"),
             ("parameters", lambda some: f"{some[0].parameters:,}"),
         ):
-            rows.append(f"{what:11} {shown(mine):>14} {shown(theirs):>14}")
+            rows.append(f"{what:11} {shown(mine):>{wide}} {shown(theirs):>14}")
         return "\n".join(rows)
 
     def plot(self) -> Picture:

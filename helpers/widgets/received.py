@@ -105,8 +105,11 @@ class Reception:
         self._close()
 
     def leave_out(self, name: str, cause: str) -> None:
-        """Say why a file did not come at all."""
-        self._leave_out(name, Refused("", cause))
+        """Say why a file did not come at all; of one that came in part, that it broke off."""
+        if self._file and name == self._name:
+            self.stop()
+        else:
+            self._leave_out(name, Refused("", cause))
 
     def _leave_out(self, name: str, error: Exception) -> None:
         kind, cause = "", str(error)

@@ -4,6 +4,10 @@
 
 const PIECE = 1 << 20; // bytes
 const PATIENCE = 15_000; // milliseconds
+const NO_ANSWER = "No answer yet. While a cell runs, the upload waits for it. If no cell runs, the " +
+  "connection is lost: run this cell again and choose the files that are not in the list.";
+const UNPACKING = "The photos in the .zip are looked at, one after the other. With hundreds of them " +
+  "that takes minutes.";
 
 function element(tag, settings, ...children) {
   const made = Object.assign(document.createElement(tag), settings);
@@ -37,12 +41,10 @@ function render({ model, el }) {
   }
 
   // One question to the kernel, and its answer.
-  function ask(question, piece) {
+  function ask(question, piece, words = NO_ANSWER) {
     return new Promise((resolve) => {
       const number = Math.random();
-      const late = setTimeout(() => say(
-        "No answer yet. While a cell runs, the upload waits for it. If no cell runs, the connection " +
-        "is lost: run this cell again and choose the files that are not in the list."), PATIENCE);
+      const late = setTimeout(() => say(words), PATIENCE);
       const hear = (answer) => {
         if (answer.number !== number) return;
         clearTimeout(late);
@@ -54,8 +56,12 @@ function render({ model, el }) {
     });
   }
 
+  function isZip(file) {
+    return /\.zip$/i.test(file.name);
+  }
+
   async function send({ file, of }, tell) {
-    const question = { name: file.name, size: file.size, class: of || name.value };
+    const question = { name: file.name, size: file.size, class: of ?? name.value };
     let answer;
     let at = 0;
     do {
@@ -65,7 +71,8 @@ function render({ model, el }) {
       } catch { // a folder, or a file that is gone
         return ask({ ...question, at: -1 }, new ArrayBuffer(0));
       }
-      answer = await ask({ ...question, at }, piece);
+      const isLast = at + piece.byteLength >= file.size;
+      answer = await ask({ ...question, at }, piece, isLast && isZip(file) ? UNPACKING : NO_ANSWER);
       at += piece.byteLength;
       tell(at / Math.max(file.size, 1));
     } while (answer.more);
@@ -84,8 +91,11 @@ function render({ model, el }) {
       bar.hidden = false;
       bar.max = done + waiting.length;
       words = (await send(waiting[0], (share) => { bar.value = done + share; })).ask;
-      if (words) for (const one of waiting) one.of = ""; // they get the name that is written next
-      else waiting.shift();
+      // Those that were chosen with the same name get the one that is written next.
+      const refused = waiting[0].of;
+      if (!words) waiting.shift();
+      else for (const one of waiting) if (one.of === refused && !isZip(one.file)) one.of = null;
+      if (words) waiting[0].of = null;
       done += 1;
     }
     bar.hidden = true;

@@ -19,15 +19,20 @@ NAMES = ("가방 🐱", "<b>boot</b>", "$coat", "dress")
 ANSWERS = "#answers > li"
 
 
-def network(shape: tuple[int, int, int], fit: str, pixels: tuple[float, float]) -> keras.Model:
+LONG = ("Pterocarpus_santalinus_leaf_underside_with_rust_disease", "חֲתוּל & <b>", "고양이")
+
+
+def network(
+    shape: tuple[int, int, int], fit: str, pixels: tuple[float, float], names: tuple = NAMES
+) -> keras.Model:
     """One that answers every pixel: a wrong one moves a probability."""
     keras.utils.set_random_seed(3)
     scale = [keras.layers.Rescaling(1 / 255)] if pixels == (0.0, 255.0) else []
     model = keras.Sequential(
         [keras.Input(shape), *scale, keras.layers.Conv2D(8, 3, activation="relu"),
-         keras.layers.Flatten(), keras.layers.Dense(len(NAMES))]
+         keras.layers.Flatten(), keras.layers.Dense(len(names))]
     )  # fmt: skip
-    note_trained_on(model, TrainedOn(NAMES, shape, fit, pixels))
+    note_trained_on(model, TrainedOn(names, shape, fit, pixels))
     return model
 
 
@@ -135,10 +140,48 @@ def test_none_of_these_names_and_the_words_for_screen_readers(page, files, tmp_p
     page.set_input_files("#files", files[:4])
     expect(page.locator(ANSWERS)).to_have_count(4)
     assert set(page.locator("h2").all_inner_texts()) == {"none of these"}
-    expect(page.locator("#status")).to_contain_text("00.jpeg: none of these. 01.jpeg: none")
+    said = "\u206800.jpeg\u2069: none of these. \u206801.jpeg\u2069: none"
+    expect(page.locator("#status")).to_contain_text(said)
     expect(page.locator("#status")).to_contain_text("And 1 more.")
     assert {*shares(page, 0)} == {*NAMES}
     assert page.locator("img").first.get_attribute("alt") == "The photo 00.jpeg"
+
+
+def test_long_and_foreign_names_on_a_telephone(page, tmp_path):
+    model = network((32, 32, 3), "squeeze", (0.0, 255.0), LONG)
+    opened(page, model, tmp_path, least_confidence=0.0)
+    photo = tmp_path / "481234567_1234567890123456_1234567890123456789_1234567890_n.png"
+    Image.new("RGB", (40, 30), "red").save(photo)
+    page.set_viewport_size({"width": 320, "height": 640})
+    page.set_input_files("#files", [photo])
+    expect(page.locator(ANSWERS)).to_have_count(1)
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= 320
+    assert page.locator("footer bdi").all_inner_texts() == [*LONG]
+    assert {*page.locator("th").evaluate_all("all => all.map(one => one.dir)")} == {"auto"}
+
+
+def test_what_was_dropped_without_a_file_is_said(page, tmp_path):
+    """A picture that is dragged out of another page comes as its address."""
+    opened(page, network((32, 32, 3), "squeeze", (0.0, 255.0)), tmp_path)
+    empty = page.evaluate_handle("() => new DataTransfer()")
+    page.dispatch_event("#drop", "drop", {"dataTransfer": empty})
+    expect(page.locator("#status")).to_contain_text("No photo came with this.")
+
+
+def test_why_it_cannot_run_stays_on_the_page(page, tmp_path):
+    path = tmp_path / "page.html"
+    model = network((32, 32, 3), "squeeze", (0.0, 255.0))
+    write_page(model, path, np.zeros((4, 32, 32, 3), np.uint8))
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("DecompressionStream", "Missing"), encoding="utf-8")
+    page.goto(path.as_uri())
+    expect(page.locator("#status")).to_contain_text("This browser cannot run the page.")
+    empty = page.evaluate_handle("() => new DataTransfer()")
+    page.dispatch_event("#drop", "drop", {"dataTransfer": empty})
+    expect(page.locator("#status")).to_contain_text("This browser cannot run the page.")
+    path.write_text(text.replace("async function unpacked", "async ! unpacked"), encoding="utf-8")
+    page.goto(path.as_uri())  # as where the whole program cannot be read
+    expect(page.locator("#status")).to_contain_text("This browser cannot run the page.")
 
 
 def test_the_keyboard_alone_and_a_telephone(page, files, tmp_path):

@@ -13,6 +13,8 @@ from made_images import encoded, photo, picture
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from helpers.widgets import upload as upload_script
+
 MB = 1_000_000
 CELL = 'from helpers.widgets import upload_photos\nupload_photos("../my_photos")'
 
@@ -151,6 +153,52 @@ def test_jupyterlab_takes_no_key_for_its_own(page, upload):
     expect(upload.get_by_label("Photos, or a .zip")).to_be_focused()
     page.keyboard.type("ab")
     assert page.locator(".jp-CodeCell").count() == cells
+
+
+# A kernel that answers when the test says so, as one that is busy does.
+SLOW_KERNEL = """async code => {
+    const program = URL.createObjectURL(new Blob([code], { type: "text/javascript" }));
+    const hears = [], model = {
+        get: name => name === "rows" ? [] : "",
+        on: (kind, hear) => { if (kind === "msg:custom") hears.push(hear); },
+        off: (kind, hear) => { hears.splice(hears.indexOf(hear) >>> 0, 1); },
+        send: question => window.asked.push(question),
+    };
+    window.asked = [];
+    window.answer = ask => {
+        for (const hear of [...hears]) hear({ number: asked.at(-1).number, more: false, ask });
+    };
+    (await import(program)).default.render({ model, el: document.body });
+}"""
+
+
+def test_each_photo_keeps_the_class_that_it_was_chosen_with(browser, tmp_path):
+    """One whose class cannot be waits for another name, and what was chosen later does not."""
+    page = browser.new_page()
+    page.evaluate(SLOW_KERNEL, Path(upload_script.__file__).with_suffix(".js").read_text("utf-8"))
+    classes, files = page.get_by_label("Class of the photos"), page.locator("input[type=file]")
+    for name, ending in [("what/", "png"), ("bird", "png"), ("", "zip"), ("dog", "png")]:
+        file = tmp_path / f"{name.strip('/') or 'all'}.{ending}"
+        file.write_bytes(b"some bytes")
+        classes.fill(name)
+        files.set_input_files(file)
+    asked = "() => asked.map(one => [one.name, one.class])"
+
+    def answer(words: str) -> None:
+        page.evaluate("words => answer(words)", words)
+
+    page.wait_for_function("() => asked.length === 1")
+    answer("There is no such class.")
+    classes.fill("crow")
+    classes.press("Enter")
+    for number in (2, 3, 4, 5):
+        page.wait_for_function("number => asked.length === number", arg=number)
+        answer("")
+    assert page.evaluate(asked) == [
+        ["what.png", "what/"], ["what.png", "crow"], ["bird.png", "bird"], ["all.zip", ""],
+        ["dog.png", "dog"],
+    ]  # fmt: skip
+    page.close()
 
 
 def test_nothing_went_wrong(page):

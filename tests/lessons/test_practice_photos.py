@@ -129,6 +129,23 @@ class TestNothingIsLost:
         again = make_practice_photos(tmp_path / "photos", each=10)
         assert sorted(path.name for path in again.rglob("*")) == first
 
+    def test_made_again_where_systems_left_something(self, tmp_path):
+        """The Finder leaves notes in a folder that is looked at, JupyterLab copies of photos."""
+        folder = make_practice_photos(tmp_path / "photos", each=10)
+        first = sorted(path.name for path in folder.rglob("*"))
+        (folder / ".DS_Store").write_bytes(b"notes")
+        (folder / "bag" / "Thumbs.db").write_bytes(b"small ones")
+        copies = folder / "bag" / ".ipynb_checkpoints"
+        copies.mkdir()
+        (copies / "bag-checkpoint.jpg").write_bytes((folder / "bag/bag_000_0.jpg").read_bytes())
+        again = make_practice_photos(tmp_path / "photos", each=10)
+        assert sorted(path.name for path in again.rglob("*")) == first
+        copies.mkdir()
+        (copies / "mine-checkpoint.jpg").write_bytes(b"mine")
+        with pytest.raises(UsageError, match="Nothing was changed"):
+            make_practice_photos(folder, each=10)
+        assert (copies / "mine-checkpoint.jpg").read_bytes() == b"mine"
+
     @pytest.mark.parametrize("where", ["bag/bag_000_0.jpg", "new/bag_000_0.jpg"])
     def test_a_file_of_the_same_name_is_not_the_same_file(self, tmp_path, where):
         folder = make_practice_photos(tmp_path / "photos", each=10)

@@ -1024,6 +1024,8 @@ class TestPlotHeatmaps:
         heat = np.zeros((3, 2, 2))
         heat[:, 0, 0] = 1
         description = plot_heatmaps(GREY, heat).description
+        many = plot_heatmaps(np.zeros((81, 4, 4, 1), np.uint8), np.ones((81, 2, 2)))
+        assert "The first 80 of 81 images" in [text.get_text() for text in many.figure.texts]
         assert description.endswith("image 1: top left; image 2: top left; image 3: top left.")
 
     @pytest.mark.parametrize("value", [0, 0.5, np.nan])

@@ -96,6 +96,15 @@ class TestComparison:
         assert "accuracy            52.0 %         50.0 %" in shown["text/html"]
         assert repr(comparison(0.02)).splitlines()[-1].split() == ["parameters", "100", "100"]
 
+    @pytest.mark.parametrize("name", ["wide", "batch norm and dropout"])
+    def test_numbers_stand_below_the_side_that_they_are_of(self, name):
+        head, *rows = repr(Comparison(name, {0: result(0.6)}, {0: result(0.5)})).splitlines()[-4:]
+        assert head.split("  ")[-1].strip() == "baseline"
+        for row in rows:
+            mine = row[: head.index(name) + len(name)]
+            assert len(mine.split()) > 1 and not mine.endswith(" ")  # the name's column ends there
+            assert len(row) == len(head)
+
     @pytest.mark.parametrize("name", ["_hidden", "$5 or $6", "w" * 200])
     def test_both_sides_are_named_whatever_they_are_called(self, name):
         sides = {0: result(0.6)}

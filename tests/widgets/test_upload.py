@@ -248,6 +248,17 @@ def test_a_file_that_breaks_off_leaves_nothing(upload, send):
     assert stored(upload) == {"cat/2.png": PNG}
 
 
+def test_a_file_that_goes_while_it_comes_broke_off(upload):
+    """As where a card is pulled out: the browser can read no more of it."""
+    question = {"number": 1, "name": "1.png", "size": 5_000, "at": 0, "class": "cat"}
+    upload.answer(question, [PNG[:100]])
+    upload.answer(question | {"at": -1}, [b""])
+    assert upload.rows == ["1.png: left out. It broke off. Choose it again."]
+    assert not [path for path in upload.reception.folder.rglob("*") if path.is_file()]
+    upload.answer(question | {"name": "folder", "at": -1}, [b""])
+    assert "Pack a folder as a .zip" in upload.rows[0]
+
+
 def test_the_pieces_of_two_uploads_are_not_mixed(upload):
     question = {"number": 1, "name": "1.png", "size": len(PNG), "at": 0, "class": "cat"}
     upload.answer(question, [PNG[:100]])
