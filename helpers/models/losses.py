@@ -131,6 +131,8 @@ class Trial:
         self.images = dataset.train.images[few % len(dataset.train)]
         self.right, self.wrong = few % self.classes, (few + 1) % self.classes
         self.labels = np.eye(self.classes)[self.right] if wants_one_hot(model) else self.right
+        if model.losses:  # layers may add some: those of a graph are of no use outside of it
+            model(self.images, training=False)
 
     def answers(self, classes: np.ndarray, sureness: float) -> np.ndarray:
         """What the model would give if it took the images for these classes."""
@@ -151,6 +153,12 @@ class Trial:
         answers = self.answers(classes, UNSURE)
         found = dict(self.model.compute_metrics(self.images, self.labels, answers))
         found.pop("loss", None)  # the mean of the losses so far, of which there were none
+        if many := [name for name, value in found.items() if np.ndim(value)]:
+            raise MismatchError(
+                "Expected metrics of one number each, for the curves. Received: "
+                f'{", ".join(many)}, of several. Give it average="macro" where it takes that, or '
+                "leave it out: evaluate gives precision, recall and F1 of each class."
+            )
         return {name: float(value) for name, value in found.items()}
 
 
@@ -192,6 +200,8 @@ def check_accuracy(trial: Trial) -> None:
             if shares == (1, 0):
                 return
             received += ", by which {:.0%} and {:.0%} are".format(*shares)
+    except MismatchError:
+        raise
     except Exception as error:  # of a metric for other labels, or of the user's own
         received, to_do = f"some that say: {in_its_own_words(error)}", MEND
     raise MismatchError(

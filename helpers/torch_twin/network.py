@@ -96,12 +96,13 @@ def copy_weights(keras_model: keras.Model, torch_model: torch.nn.Sequential) -> 
             f"torch_model). Received: {kind_of(keras_model)} and {kind_of(torch_model)}."
         )
     parameters, arrays = list(torch_model.parameters()), []
-    feature_maps_shape = None  # of the last convolution, (height, width, channels)
+    feature_maps_shape = None  # of what was flattened last, (height, width, channels)
     for layer in keras_model.layers:
+        if type(layer).__name__ == "Flatten" and len(layer.input.shape) == 4:
+            feature_maps_shape = layer.input.shape[1:]
         for weights in layer.get_weights():
             if weights.ndim == 4:
                 weights = weights.transpose(3, 2, 0, 1)
-                feature_maps_shape = layer.output.shape[1:]
             elif weights.ndim == 2:
                 if feature_maps_shape and len(weights) == np.prod(feature_maps_shape):
                     # Keras flattens (height, width, channel), PyTorch (channel, height, width).

@@ -26,7 +26,7 @@ from helpers.datasets.dataset import ImageDataset
 from helpers.models.fit_check import check_fit
 from helpers.models.losses import OWN, images_to_try, loss_kind, wants_one_hot
 from helpers.models.step_memory import batch_without_training, check_batch_size
-from helpers.models.trained_on import note_training
+from helpers.models.trained_on import note_trained_on, note_training
 from helpers.training.checkpoints import CheckpointFolder
 from helpers.training.progress import Progress
 from helpers.training.run import TrainingRun
@@ -36,6 +36,7 @@ from helpers.training.settings import (
     check_callbacks,
     class_weights,
     compile_for,
+    rate_put_back,
     say_what_is_unequal,
 )
 from helpers.training.state import (
@@ -146,21 +147,18 @@ def train(
     check_fit(model, dataset)
     settings["class_weight"] = class_weights(class_weight, dataset)
     check_augmentations(augment, dataset.train)
-    compile_for(model, dataset, learning_rate, may_have_begun=resume is not None)
-    check_batch_size(model, settings["batch_size"], len(dataset.train))
-    if progress and class_weight is None:
-        say_what_is_unequal(dataset)
     folder = None if resume is None else CheckpointFolder(as_path(resume))
-    with folder.locked() if folder else contextlib.nullcontext():
-        training = Training(
-            model, dataset, settings, augment, callbacks, int(epochs), folder, functions
-        )
-        with interrupts_held_back(training):
-            training.begin()
-            note_training(model, dataset)
-            if not training.over:
-                _fit(training, progress)
-            return training.end()
+    with rate_put_back(model):
+        compile_for(model, dataset, learning_rate, may_have_begun=resume is not None)
+        check_batch_size(model, settings["batch_size"], len(dataset.train))
+        if progress and class_weight is None:
+            say_what_is_unequal(dataset)
+        with folder.locked() if folder else contextlib.nullcontext():
+            training = Training(
+                model, dataset, settings, augment, callbacks, int(epochs), folder, functions
+            )
+            with interrupts_held_back(training):
+                return _trained(training, progress)
 
 
 BY_KERAS = "Keras' own model.fit does, and make_batches(dataset.train) gives it the batches."
@@ -194,6 +192,20 @@ def what_instead(name: str) -> str:
     """What to do instead of giving `train` an argument that it does not have."""
     near = difflib.get_close_matches(name, train.__kwdefaults__)
     return INSTEAD.get(name, f"Did you mean {near[0]}?" if near else "Check its spelling.")
+
+
+def _trained(training: Training, progress: bool) -> TrainingRun:
+    """The run; the model names the classes of this dataset from now on, unless it is refused."""
+    training.begin()
+    note_training(training.model, training.dataset)
+    try:
+        if not training.over:
+            _fit(training, progress)
+        return training.end()
+    except BaseException:
+        if not training.kept.epoch:
+            note_trained_on(training.model, training.known)
+        raise
 
 
 def _fit(training: Training, progress: bool) -> None:

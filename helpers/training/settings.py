@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from numbers import Real
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from helpers.basics.arguments import check_seed, check_whole, is_whole
-from helpers.basics.errors import UsageError, wrapped
+from helpers.basics.errors import CourseError, MismatchError, UsageError, wrapped
 from helpers.datasets.dataset import ImageDataset
 from helpers.models.losses import gives_probabilities
 
@@ -44,6 +45,11 @@ def check_callbacks(callbacks: Sequence[keras.callbacks.Callback]) -> None:
     import keras
 
     in_a_list = isinstance(callbacks, list | tuple)
+    if in_a_list and any(isinstance(one, keras.callbacks.BackupAndRestore) for one in callbacks):
+        raise UsageError(
+            "Expected callbacks that leave it to train where it begins. Received: "
+            'BackupAndRestore. train does the same, and more, with resume="my_training".'
+        )
     if not in_a_list or not all(isinstance(one, keras.callbacks.Callback) for one in callbacks):
         raise UsageError(
             "Expected a list of callbacks of Keras, for example "
@@ -75,6 +81,7 @@ def compile_for(
             loss=keras.losses.SparseCategoricalCrossentropy(from_logits=logits),
             metrics=["accuracy"],
         )
+    check_what_learns(model)
     if is_schedule:
         if not may_have_begun and int(model.optimizer.iterations):
             raise UsageError(
@@ -93,6 +100,41 @@ def compile_for(
                 f"one, which a number does not replace. Received: {learning_rate!r}. Compile the "
                 "model again with the number."
             ) from None
+
+
+def check_what_learns(model: keras.Model) -> None:
+    """Raise MismatchError where layers were frozen or set free since the model was compiled.
+
+    Keras would go on with the training step that it has made, in which other layers learn, and say
+    nothing.
+    """
+    if not model.optimizer.built:
+        return
+    try:
+        anew = type(model.optimizer).from_config(model.optimizer.get_config())
+        anew.build(model.trainable_variables)
+    except Exception:  # of the user's own: nobody can tell
+        return
+    has, wants = ([tuple(one.shape) for one in each.variables] for each in (model.optimizer, anew))
+    if has != wants:
+        raise MismatchError(
+            "Expected an optimizer of the layers that are to learn now. Received: one of others, "
+            "since `trainable` of a layer was changed after the model was compiled. Compile the "
+            'model again, with its optimizer, its loss and metrics=["accuracy"].'
+        )
+
+
+@contextlib.contextmanager
+def rate_put_back(model: keras.Model) -> Iterator[None]:
+    """Where the block refuses to train, the model has the learning rate again that it had."""
+    before = model.optimizer.get_config().get("learning_rate") if model.compiled else None
+    try:
+        yield
+    except CourseError:
+        if isinstance(before, float):
+            with contextlib.suppress(TypeError):  # it has a schedule now
+                model.optimizer.learning_rate = before
+        raise
 
 
 def class_weights(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from helpers.basics.errors import MismatchError, wrapped
+from helpers.basics.errors import MismatchError, UsageError, wrapped
 from helpers.datasets.augment import Augmentation
 from helpers.datasets.dataset import ImageDataset
 from helpers.models.trained_on import TrainedOn, note_trained_on, trained_on
@@ -94,7 +94,9 @@ class Training:
 
     def begin(self) -> None:
         """Start from the model as it is, or from what the folder holds."""
-        self.model.optimizer.build(self.model.trainable_variables)
+        optimizer = self.model.optimizer
+        if not optimizer.built:  # one of 16-bit numbers would get more variables each time
+            optimizer.build(self.model.trainable_variables)
         self.known = trained_on(self.model)
         found, useless = None, []
         if self.folder:
@@ -116,6 +118,12 @@ class Training:
             raise MismatchError(
                 "Expected a model whose weights are finite numbers. Received: weights that "
                 "are nan or inf, from a training that diverged. Build the model again."
+            )
+        if (steps := int(optimizer.iterations)) and not float(optimizer.learning_rate):
+            raise UsageError(
+                "Expected an optimizer whose learning rate is above 0. Received: one whose "
+                f"schedule has run to its end, after {steps:,} steps: nothing would be learned. "
+                "Compile the model again, with a number or a new schedule."
             )
         self.keep({})
 

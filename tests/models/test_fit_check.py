@@ -551,6 +551,17 @@ class TestCompiled:
         assert message.startswith('Expected the metric "accuracy", for the curves, by which all')
 
 
+def test_a_metric_of_one_number_a_class_is_named(dataset):
+    model = build_cnn(dataset)
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True)
+    metrics = ["accuracy", keras.metrics.F1Score(name="f1_of_each")]
+    model.compile("adam", loss, metrics=metrics)
+    with pytest.raises(MismatchError, match=r'f1_of_each, of several.*average="macro"'):
+        check_fit(model, dataset)
+    model.compile("adam", loss, metrics=["accuracy", keras.metrics.F1Score("macro")])
+    check_fit(model, dataset)
+
+
 def test_a_model_that_is_asked_shows_no_bar(dataset, capsys):
     assert ask(dense(), make_batches(dataset.test, 4)).shape == (12, 3)
     assert capsys.readouterr() == ("", "")

@@ -62,6 +62,26 @@ def test_copied_weights_give_the_same_logits(make_dataset, shape):
 
 
 @needs_torch
+def test_weights_behind_a_pooling_are_turned_too(dataset):
+    """PyTorch flattens map by map, whatever stands before."""
+    from torch import nn
+
+    with quiet_tensorflow():
+        import keras
+
+    after = [keras.layers.MaxPooling2D(2), keras.layers.Flatten(), keras.layers.Dense(3)]
+    model = keras.Sequential(
+        [keras.Input((18, 18, 1)), keras.layers.Rescaling(1 / 255), keras.layers.Conv2D(5, 3)]
+        + after
+    )
+    twin = nn.Sequential(nn.Conv2d(1, 5, 3), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(8 * 8 * 5, 3))
+    copy_weights(model, twin)
+    expected = model.predict(dataset.train.images, verbose=0)
+    logits = twin(to_torch(dataset.train.images)).detach().numpy()
+    np.testing.assert_allclose(logits, expected, atol=1e-4)
+
+
+@needs_torch
 def test_ten_steps_of_sgd_give_the_same_losses(dataset):
     import torch
 
@@ -252,6 +272,27 @@ class TestTrainTorch:
         train_torch(twin, optimizer, make_batches(dataset.train, 12))
         moved = [not a.equal(b) for a, b in zip(before, twin.parameters(), strict=True)]
         assert all(moved)
+
+    @pytest.mark.parametrize("asked_before", [True, False])
+    def test_dropout_drops_in_training_only(self, dataset, asked_before):
+        import torch
+
+        seen = []
+
+        class Watched(torch.nn.Dropout):
+            def forward(self, numbers):
+                seen.append(self.training)
+                return super().forward(numbers)
+
+        model = torch.nn.Sequential(torch.nn.Flatten(), Watched(), torch.nn.Linear(18 * 18, 3))
+        model.train(not asked_before)
+        sgd = torch.optim.SGD(model.parameters(), 0.05)
+        train_torch(model, sgd, make_batches(dataset.train, 12))
+        assert seen == [True, True]
+        assert model.training is not asked_before  # as it was
+        with pytest.raises(UsageError):
+            train_torch(model, sgd, [None])
+        assert model.training is not asked_before
 
     @pytest.mark.parametrize("wrong", ["split", "keras", "swapped"])
     def test_other_arguments(self, dataset, twin, optimizer, wrong):

@@ -299,6 +299,34 @@ def test_stopped_before_its_first_epoch_it_is_still_the_model_of_the_training_be
     assert trained_on(model).class_names[:2] == ("x", "y")
 
 
+def test_refused_before_its_first_step_it_is_still_the_model_of_the_training_before(dataset):
+    def mean_of_all(labels, answers):
+        each = keras.losses.sparse_categorical_crossentropy(labels, answers, from_logits=True)
+        return keras.ops.mean(each)
+
+    model = build_cnn(dataset)
+    model.compile("adam", mean_of_all, metrics=["accuracy"])
+    train(model, dataset, epochs=1, progress=False)
+    other = replace(dataset, class_names=("x", "y", *dataset.class_names[2:]))
+    with pytest.raises(MismatchError, match="Leave out the mean"):
+        train(model, other, epochs=1, progress=False, class_weight="balanced")
+    assert trained_on(model).class_names == dataset.class_names
+
+
+def test_layers_may_add_a_loss_of_their_own(dataset):
+    def build():
+        layers = [keras.layers.Flatten(), keras.layers.Dense(3, activity_regularizer="l2")]
+        scale = keras.layers.Rescaling(1 / 255)
+        return keras.Sequential([keras.Input(dataset.image_shape), scale, *layers])
+
+    compiled = build()
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    compiled.compile("adam", loss, metrics=["accuracy"])
+    for model in (compiled, build()):
+        for _ in range(2):
+            assert train(model, dataset, epochs=1, progress=False).epochs == 1
+
+
 class TestWhatFailsLate:
     """Nothing in the first batch tells that it will; the finished epochs are kept all the same."""
 

@@ -277,6 +277,10 @@ class TestCallbacks:
         with pytest.raises(UsageError, match="Expected a list of callbacks of Keras, for example"):
             go(network(), small, callbacks=callbacks)
 
+    def test_one_that_counts_epochs_by_itself(self, small, tmp_path):
+        with pytest.raises(UsageError, match='resume="my_training"'):
+            go(network(), small, callbacks=[keras.callbacks.BackupAndRestore(tmp_path / "kept")])
+
     def test_that_they_begin_anew_is_said(self, small, tmp_path, capsys):
         options = {"resume": tmp_path, "callbacks": [keras.callbacks.TerminateOnNaN()]}
         said = "Your callbacks begin anew: what they knew of earlier epochs is not kept."
@@ -358,3 +362,69 @@ class TestLearningRate:
         assert run.history == expected.history
         with pytest.raises(CheckpointError, match="learning_rate: 0.5, not 0.01"):
             go(network(), small, epochs=3, learning_rate=rate(0.5), resume=tmp_path)
+
+    def test_what_is_refused_leaves_the_rate_as_it_was(self, small, tmp_path):
+        model = network()
+        go(model, small, learning_rate=0.25, resume=tmp_path)
+        with pytest.raises(CheckpointError, match="Nothing was changed"):
+            go(model, small, epochs=2, learning_rate=0.5, resume=tmp_path)
+        assert float(model.optimizer.learning_rate) == 0.25
+        assert go(model, small, epochs=2, resume=tmp_path).epochs == 2
+        with pytest.raises(CheckpointError, match="Nothing was changed"):
+            schedule = keras.optimizers.schedules.ExponentialDecay(0.5, 10, 0.5)
+            go(model, small, epochs=2, learning_rate=schedule, resume=tmp_path)
+
+    def test_a_schedule_that_has_run_to_its_end_is_refused(self, small, tmp_path):
+        """With it nothing would be learned, whatever the number of epochs."""
+        model = network(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(0.1, 2)))
+        go(model, small, batch_size=12)
+        for options in ({}, {"resume": tmp_path}):
+            with pytest.raises(UsageError, match="run to its end, after 2 steps") as raised:
+                go(model, small, **options)
+            assert "Compile the model again" in str(raised.value)
+
+    def test_one_that_is_kept_is_over_and_no_fault(self, small, tmp_path):
+        model = network(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(0.1, 2)))
+        go(model, small, batch_size=12, resume=tmp_path)
+        assert go(model, small, batch_size=12, resume=tmp_path).epochs == 1
+
+
+class TestWhatLearns:
+    @pytest.mark.parametrize("before", [True, False])
+    @pytest.mark.parametrize("by_keras", [True, False])
+    def test_layers_that_were_frozen_or_set_free_need_another_compile(
+        self, small, before, by_keras
+    ):
+        """Keras would train the ones that it knows, and say nothing."""
+        model = network()
+        model.add(keras.layers.Dense(3))
+        model.layers[2].trainable = before
+        model.compile("adam", model.loss, metrics=["accuracy"])
+        if by_keras:
+            model.fit(small.train.images, small.train.labels, verbose=0)
+        else:
+            go(model, small)
+        model.layers[2].trainable = not before
+        with pytest.raises(MismatchError, match="`trainable` of a layer was changed"):
+            go(model, small)
+        model.compile("adam", model.loss, metrics=["accuracy"])
+        kept = model.layers[2].get_weights()[0]
+        go(model, small)
+        assert np.array_equal(model.layers[2].get_weights()[0], kept) is before
+
+    def test_the_optimizer_for_16_bit_numbers_gets_no_more_variables(self, small, tmp_path):
+        model = network(keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam()))
+        go(model, small, resume=tmp_path)
+        count = len(model.optimizer.variables)
+        assert go(model, small, epochs=2, resume=tmp_path).epochs == 2
+        assert len(model.optimizer.variables) == count
+
+    def test_an_optimizer_of_ones_own_may_learn_what_it_likes(self, small):
+        class Own(keras.optimizers.SGD):
+            @classmethod
+            def from_config(cls, config, custom_objects=None):
+                raise RuntimeError("it needs more")
+
+        model = network(Own(0.1))
+        go(model, small)
+        assert go(model, small).epochs == 1
