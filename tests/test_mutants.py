@@ -95,6 +95,16 @@ def test_what_changes_nothing_is_left_out_and_counted(project, capsys):
     assert "2 faults could be made, 1 of them change nothing." in capsys.readouterr().out
 
 
+def test_every_fault_of_the_lessons_still_fits():
+    """`make lesson-faults` puts them in; it takes half an hour and runs seldom."""
+    lists = tomllib.loads((ROOT / "tests" / "lesson_faults.toml").read_text(encoding="utf-8"))
+    names = [fault["name"] for fault in lists["fault"]]
+    assert len({*names}) == len(names) > 20
+    for fault in lists["fault"]:
+        text = (ROOT / fault["file"]).read_text(encoding="utf-8")
+        assert text.count(fault["old"]) == 1, fault["name"]
+
+
 def test_every_fault_of_the_list_still_fits():
     lists = tomllib.loads(mutants.LISTS.read_text(encoding="utf-8"))
     found = mutants.named_faults(lists)
