@@ -21,6 +21,7 @@ from helpers.pictures.picture import COLOURS, FRAME, Picture, finished, new_axes
 from helpers.pictures.words import sentences
 
 CONFIDENCE = 0.95
+POWER = 0.8  # the share of experiments that would tell
 MOST_SEEDS = 200  # more than anybody trains
 
 
@@ -79,7 +80,8 @@ class Comparison:
             return f"{said}: the variant is {'better' if low > 0 else 'worse'}."
         needed = seeds_needed(self.differences)
         more = (
-            f"{needed - count} more seeds may tell, if the difference is as large as it looks"
+            f"with {needed - count} more seeds four of five such experiments would tell, if the "
+            "difference is as large as it looks"
             if needed <= MOST_SEEDS
             else f"even {MOST_SEEDS} seeds would hardly tell: the two are about alike"
         )
@@ -149,16 +151,18 @@ def interval_of_mean(differences: Sequence[float]) -> tuple[float, float]:
 
 
 def seeds_needed(differences: Sequence[float]) -> int:
-    """With how many seeds a mean as large as this one would be told from 0.
+    """With how many seeds four of five experiments would tell a mean as large as this from 0.
 
     Returns:
         The number of seeds; MOST_SEEDS + 1 where so many are not enough.
     """
     mean, spread = abs(float(np.mean(differences))), float(np.std(differences, ddof=1))
-    for count in range(2, MOST_SEEDS + 1):
-        if stats.t.ppf((1 + CONFIDENCE) / 2, count - 1) * spread < mean * math.sqrt(count):
-            return count
-    return MOST_SEEDS + 1
+    if not spread:
+        return 2 if mean else MOST_SEEDS + 1
+    counts = np.arange(2, MOST_SEEDS + 1)
+    least = stats.t.ppf((1 + CONFIDENCE) / 2, counts - 1)
+    told = stats.nct.sf(least, counts - 1, mean / spread * np.sqrt(counts))
+    return int(next(iter(counts[told >= POWER]), MOST_SEEDS + 1))
 
 
 def _mean_curve(curves: Sequence[Sequence[float]]) -> np.ndarray:

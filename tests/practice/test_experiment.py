@@ -6,6 +6,7 @@ import csv
 import math
 import multiprocessing
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -57,22 +58,29 @@ class TestComparison:
         assert np.allclose(interval_of_mean(first - second), expected)
         assert interval_of_mean([0.5]) == (-math.inf, math.inf)
 
-    def test_so_many_seeds_would_tell(self):
+    def test_with_so_many_seeds_four_of_five_experiments_would_tell(self):
+        """Tried: experiments whose differences have this mean and spread."""
         rng = np.random.default_rng(0)
-        moved = rng.normal(0.01, 0.02, 5)
-        needed = seeds_needed(moved)
-        mean, spread = moved.mean(), moved.std(ddof=1)
+        seen = np.array([-0.012, 0.003, 0.021, 0.014, 0.012])
+        needed = seeds_needed(seen)
+        assert 10 < needed < 30
 
-        def half_width(count):
-            return stats.t.ppf(0.975, count - 1) * spread / math.sqrt(count)
+        def told(count):
+            made = rng.normal(seen.mean(), seen.std(ddof=1), (4_000, count))
+            means, spreads = made.mean(axis=1), made.std(axis=1, ddof=1)
+            half_width = stats.t.ppf(0.975, count - 1) * spreads / math.sqrt(count)
+            return (half_width < means).mean()
 
-        assert half_width(needed) < abs(mean) <= half_width(needed - 1)
+        assert told(needed) == pytest.approx(0.8, abs=0.03)
+        assert told(needed - 5) < 0.77
         assert seeds_needed([1e-9, -1.1e-9]) == MOST_SEEDS + 1
+        assert seeds_needed([0.01, 0.01]) == 2
+        assert seeds_needed([0, 0]) == MOST_SEEDS + 1
 
     def test_too_little_is_said_to_be_too_little(self):
         said = comparison(0.012, -0.002, 0.008).sentence()
         assert said.startswith("+0.6 points in 3 seeds, between -1.2 and +2.4: too little")
-        assert "more seeds may tell" in said
+        assert re.search(r"with \d+ more seeds four of five such experiments would tell", said)
         assert "hardly tell" in comparison(0.01, -0.0100001).sentence()
 
     def test_what_is_clear_is_said(self):
