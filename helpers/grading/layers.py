@@ -274,9 +274,12 @@ def _trains_gently(optimizer: keras.optimizers.Optimizer) -> None:
             f"Asked for is Adam. Your optimizer is {type(optimizer).__name__}. With another rule "
             "the same learning rate makes steps of another length."
         )
-    begun = int(optimizer.iterations)
-    rates = run(rates_at, optimizer, STEPS)
-    optimizer.iterations.assign(begun)
+    if hasattr(optimizer.iterations, "assign"):
+        begun = int(optimizer.iterations)
+        rates = run(rates_at, optimizer, STEPS)
+        optimizer.iterations.assign(begun)
+    else:  # it sums gradients over several steps, and counts in another way
+        rates = np.array([float(optimizer.learning_rate)])
     highest = int(rates.argmax())
     if rates[highest] > MOST:
         where = f" at step {STEPS[highest]}, counted from 0" if np.ptp(rates) else ""

@@ -44,12 +44,13 @@ def train_torch(
             "make_batches(dataset.train, 32).as_numpy_iterator()). Received: "
             f"{kind_of(model)}, {kind_of(optimizer)} and {kind_of(batches)}."
         )
-    was_training = model.training
+    modes = [(part, part.training) for part in model.modules()]
     model.train()  # dropout and batch normalisation, as Keras' fit does by itself
     try:
         losses = [_step(model, optimizer, batch) for batch in batches]
     finally:
-        model.train(was_training)
+        for part, mode in modes:
+            part.training = mode
     if not losses:
         raise UsageError(
             "Expected at least one batch. Received: none. An iterator gives its batches only once: "

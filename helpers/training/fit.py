@@ -36,6 +36,7 @@ from helpers.training.settings import (
     check_callbacks,
     class_weights,
     compile_for,
+    note_what_learns,
     rate_put_back,
     say_what_is_unequal,
 )
@@ -249,6 +250,7 @@ def _fit(training: Training, progress: bool) -> None:
         else:
             training.stop(in_its_own_words(error), f"Mend what failed, then train again{anew}.")
     finally:
+        note_what_learns(model)
         if shown:
             shown.finish()
 

@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from numbers import Real
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary, ref
 
 import numpy as np
 
@@ -102,39 +103,65 @@ def compile_for(
             ) from None
 
 
-def check_what_learns(model: keras.Model) -> None:
-    """Raise MismatchError where layers were frozen or set free since the model was compiled.
+# The step that Keras has made of a model in a training, and the names of what learns in it.
+_made_for: WeakKeyDictionary[keras.Model, tuple[ref, list[str]]] = WeakKeyDictionary()
 
-    Keras would go on with the training step that it has made, in which other layers learn, and say
-    nothing.
+
+def note_what_learns(model: keras.Model) -> None:
+    if model.train_function:
+        _made_for[model] = ref(model.train_function), _learning(model)
+
+
+def check_what_learns(model: keras.Model) -> None:
+    """Raise MismatchError where layers were frozen or set free since the step was made.
+
+    Keras would go on with that step, in which other layers learn, and say nothing.
     """
-    if not model.optimizer.built:
-        return
-    try:
-        anew = type(model.optimizer).from_config(model.optimizer.get_config())
-        anew.build(model.trainable_variables)
-    except Exception:  # of the user's own: nobody can tell
-        return
-    has, wants = ([tuple(one.shape) for one in each.variables] for each in (model.optimizer, anew))
-    if has != wants:
+    made, learning = _made_for.get(model, (lambda: None, []))
+    if model.train_function and made() is model.train_function and learning != _learning(model):
         raise MismatchError(
-            "Expected an optimizer of the layers that are to learn now. Received: one of others, "
-            "since `trainable` of a layer was changed after the model was compiled. Compile the "
-            'model again, with its optimizer, its loss and metrics=["accuracy"].'
+            "Expected a model compiled for the layers that are to learn now. Received: one whose "
+            "layers were frozen or set free (`trainable`) since it was compiled. Compile it again, "
+            "with a new optimizer such as keras.optimizers.Adam(), its loss and "
+            'metrics=["accuracy"].'
         )
+
+
+def _learning(model: keras.Model) -> list[str]:
+    return [variable.path for variable in model.trainable_variables]
 
 
 @contextlib.contextmanager
 def rate_put_back(model: keras.Model) -> Iterator[None]:
     """Where the block refuses to train, the model has the learning rate again that it had."""
-    before = model.optimizer.get_config().get("learning_rate") if model.compiled else None
+    import keras
+
+    was_compiled = model.compiled
+    rate = model.optimizer.learning_rate if was_compiled else None
+    before = float(rate) if isinstance(rate, keras.Variable) else None  # else it has a schedule
     try:
         yield
     except CourseError:
-        if isinstance(before, float):
+        model.compiled = was_compiled  # the next call compiles it anew
+        if before is not None:
             with contextlib.suppress(TypeError):  # it has a schedule now
                 model.optimizer.learning_rate = before
         raise
+
+
+def is_over(optimizer: keras.Optimizer) -> bool:
+    """Whether a schedule has brought its learning rate to 0 for all steps that come."""
+    import keras
+
+    schedule = optimizer.get_config().get("learning_rate")
+    if not isinstance(schedule, dict) or float(optimizer.learning_rate):
+        return False
+    try:
+        rate_at = keras.optimizers.schedules.deserialize(schedule)
+        steps = int(optimizer.iterations)
+        return not any(float(rate_at(steps + more)) for more in (1, 10, 100))
+    except Exception:  # one of the user's own: nobody can tell
+        return False
 
 
 def class_weights(

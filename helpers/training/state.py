@@ -40,6 +40,7 @@ from helpers.training.sameness import (
     what_functions_do,
     what_it_began_with,
 )
+from helpers.training.settings import is_over
 
 if TYPE_CHECKING:
     import keras
@@ -119,7 +120,7 @@ class Training:
                 "Expected a model whose weights are finite numbers. Received: weights that "
                 "are nan or inf, from a training that diverged. Build the model again."
             )
-        if (steps := int(optimizer.iterations)) and not float(optimizer.learning_rate):
+        if (steps := int(optimizer.iterations)) and is_over(optimizer):
             raise UsageError(
                 "Expected an optimizer whose learning rate is above 0. Received: one whose "
                 f"schedule has run to its end, after {steps:,} steps: nothing would be learned. "

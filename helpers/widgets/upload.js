@@ -61,7 +61,8 @@ function render({ model, el }) {
   }
 
   async function send({ file, of }, tell) {
-    const question = { name: file.name, size: file.size, class: of ?? name.value };
+    const keepsItsName = of || (of === "" && isZip(file)); // without one, folders are the classes
+    const question = { name: file.name, size: file.size, class: keepsItsName ? of : name.value };
     let answer;
     let at = 0;
     do {

@@ -77,9 +77,10 @@ def end_with_launcher(rank: int) -> None:
 
     Introduced in lesson 8.
     """
-    if "RANK" not in os.environ:
-        return
     launcher, starter = os.getppid(), os.environ.get(STARTER, "")
+    # Both launchers name their run. 0 is one outside of this container, which nobody can look for.
+    if "TORCHELASTIC_RUN_ID" not in os.environ or not launcher:
+        return
     if not _is_waited_for(launcher, starter):  # before it takes anything from others
         _end_alone(rank)
     threading.Thread(target=_watch, args=(rank, launcher, starter), daemon=True).start()

@@ -308,15 +308,23 @@ def _surroundings() -> dict[str, str]:
     for package in PACKAGES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             found[package.removesuffix("-cpu")] = importlib.metadata.version(package)
-    with contextlib.suppress(OSError, ValueError):  # none, or one that is no text
+    with contextlib.suppress(OSError):  # there is none
         found["the script"] = _digest([Path(sys.argv[0])])
-    found["the course's code"] = _digest(sorted(COURSE.rglob("*.py")))
+    found["the course's code"] = _digest(_modules())
     return found
+
+
+def _modules() -> list[Path]:
+    """Without what editors, JupyterLab and macOS lay beside them under a hidden name."""
+    files = {path: path.relative_to(COURSE).parts for path in COURSE.rglob("*.py")}
+    return sorted(
+        path for path, parts in files.items() if not any(part.startswith(".") for part in parts)
+    )
 
 
 def _digest(files: Sequence[Path]) -> str:
     """The same for the same text, however a system ends its lines."""
     digest = hashlib.sha256()
     for file in files:
-        digest.update(file.read_text(encoding="utf-8").encode() + b"\0")
+        digest.update(file.read_bytes().replace(b"\r\n", b"\n") + b"\0")
     return digest.hexdigest()[:16]

@@ -177,7 +177,8 @@ def test_each_photo_keeps_the_class_that_it_was_chosen_with(browser, tmp_path):
     page = browser.new_page()
     page.evaluate(SLOW_KERNEL, Path(upload_script.__file__).with_suffix(".js").read_text("utf-8"))
     classes, files = page.get_by_label("Class of the photos"), page.locator("input[type=file]")
-    for name, ending in [("what/", "png"), ("bird", "png"), ("", "zip"), ("dog", "png")]:
+    given = [("what/", "png"), ("bird", "png"), ("", "zip"), ("dog", "png"), ("", "jpg")]
+    for name, ending in given:
         file = tmp_path / f"{name.strip('/') or 'all'}.{ending}"
         file.write_bytes(b"some bytes")
         classes.fill(name)
@@ -191,12 +192,12 @@ def test_each_photo_keeps_the_class_that_it_was_chosen_with(browser, tmp_path):
     answer("There is no such class.")
     classes.fill("crow")
     classes.press("Enter")
-    for number in (2, 3, 4, 5):
+    for number in (2, 3, 4, 5, 6):
         page.wait_for_function("number => asked.length === number", arg=number)
         answer("")
     assert page.evaluate(asked) == [
         ["what.png", "what/"], ["what.png", "crow"], ["bird.png", "bird"], ["all.zip", ""],
-        ["dog.png", "dog"],
+        ["dog.png", "dog"], ["all.jpg", "crow"],
     ]  # fmt: skip
     page.close()
 

@@ -290,6 +290,9 @@ class TestTrainTorch:
         train_torch(model, sgd, make_batches(dataset.train, 12))
         assert seen == [True, True]
         assert model.training is not asked_before  # as it was
+        model[1].eval()  # by itself
+        train_torch(model, sgd, make_batches(dataset.train, 12))
+        assert (model.training, model[1].training) == (not asked_before, False)
         with pytest.raises(UsageError):
             train_torch(model, sgd, [None])
         assert model.training is not asked_before

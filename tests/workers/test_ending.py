@@ -174,13 +174,17 @@ def test_what_may_not_be_looked_at_is_there(ended, monkeypatch):
 
 
 def test_who_was_started_by_no_launcher_looks_for_nobody(ended, monkeypatch):
-    monkeypatch.delenv("RANK", raising=False)
+    monkeypatch.setenv("RANK", "3")
+    monkeypatch.delenv("TORCHELASTIC_RUN_ID", raising=False)
     monkeypatch.setattr(ending, "_is_waited_for", lambda *above: pytest.fail("it looks"))
+    ending.end_with_launcher(3)
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "x")
+    monkeypatch.setattr(ending.os, "getppid", lambda: 0)  # as the first process of a container
     ending.end_with_launcher(3)
 
 
 def test_the_first_look_comes_before_anything_else(ended, monkeypatch):
-    monkeypatch.setenv("RANK", "3")
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "")
     monkeypatch.setattr(ending.threading, "Thread", lambda **_: pytest.fail("too late"))
     monkeypatch.setattr(ending, "_is_waited_for", lambda *above: False)
     with pytest.raises(SystemExit):

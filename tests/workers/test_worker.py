@@ -183,12 +183,16 @@ class TestAlone:
         monkeypatch.setattr(worker, "COURSE", tmp_path)
         monkeypatch.setattr(sys, "argv", ["-c"])  # no script
         said = []
-        for name, text in [("a", b"1\n2\n"), ("a", b"1\r\n2\r\n"), ("a", b"1\n"), ("b", b"2\n")]:
+        (tmp_path / ".ipynb_checkpoints").mkdir()
+        for name, text in [
+            ("a", b"1\n2\n"), ("a", b"1\r\n2\r\n"), ("._a", b"\xff"),
+            (".ipynb_checkpoints/a-checkpoint", b"0"), ("a", b"1\n"), ("b", b"2\n"),
+        ]:  # fmt: skip
             (tmp_path / f"{name}.py").write_bytes(text)
             found = worker._surroundings()
             assert "the script" not in found
             said.append(found["the course's code"])
-        assert said[0] == said[1]
+        assert len({*said[:4]}) == 1
         assert len({*said}) == 3
 
     def test_what_json_cannot_hold_is_refused(self, dataset, tmp_path):
