@@ -19,6 +19,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
 from functools import partial
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
 Answer = TypeVar("Answer")
 MOST_AT_ONCE = 1 << 17  # bytes
+HEARD_WITHIN = 0.5  # seconds
 SLOWEST = 1_000  # bytes a second that a host must send
 
 
@@ -215,12 +217,16 @@ def _watched(work: Callable[[], Answer], progress: Callable[[], int], timeout: f
         except Exception as error:
             done.set_exception(error)
 
-    before = progress()
+    before, until = progress(), time.monotonic() + timeout
     threading.Thread(target=run, daemon=True).start()
-    while not wait([done], timeout).done:
+    # A Ctrl-C that comes in the moment before a wait is heard only when that is over.
+    while not wait([done], min(HEARD_WITHIN, timeout)).done:
+        if time.monotonic() < until:
+            continue
         if (came := progress() - before) < SLOWEST * timeout:
             raise requests.RequestException(f"{came:,} bytes in {timeout:g} seconds (time-out)")
         before += came
+        until += timeout
     return done.result()
 
 
