@@ -194,8 +194,8 @@ def lay_out(source: Path | None, target: str, count: int) -> None:
         first_images(source, Path(target), count)
 
 
-def read_bytes(folder: Path) -> None:
-    """So that the system has every file in its memory."""
+def bring_into_memory(folder: Path) -> None:
+    """Read every file once: the system keeps it, and no reader waits for the disk."""
     for file in folder.rglob("*"):
         if file.is_file():
             file.read_bytes()
@@ -231,7 +231,7 @@ def measure(images: int = IMAGES, repeats: int = REPEATS, source: Path | None = 
             peaks = []
             for _ in range(repeats):
                 for reader in READERS if share == 1 else ("helpers",):
-                    read_bytes(Path(folder))
+                    bring_into_memory(Path(folder))
                     run = json.loads(run_alone("--read", reader, folder))
                     if share == 1:
                         runs[reader].append(run)

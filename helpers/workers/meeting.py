@@ -148,12 +148,12 @@ def _receive_all(
     with _door(place) as door:
         came: queue.Queue[_Guest] = queue.Queue()
         threading.Thread(target=_let_in, args=(door, came), daemon=True).start()
-        while _who_stay(guests) < place.count - 1:
+        while _forget_gone(guests) < place.count - 1:
             try:
                 guest = came.get(timeout=max(until - time.monotonic(), 0))
             except queue.Empty:
                 break
-            _who_stay(guests)
+            _forget_gone(guests)
             rank = guest.introduction["rank"]
             if words := refusal(guest.introduction, place, twice=rank in guests):
                 _answer(guest, {"refused": words})
@@ -172,8 +172,8 @@ def _receive_all(
     return Meeting(tuple(addresses), state, name)
 
 
-def _who_stay(guests: dict[int, _Guest]) -> int:
-    """How many are still there: one that was ended while it waited may come again."""
+def _forget_gone(guests: dict[int, _Guest]) -> int:
+    """How many are left: one that was ended while it waited may come again."""
     for rank in [rank for rank, guest in guests.items() if guest.went()]:
         _leave(guests.pop(rank))
     return len(guests)

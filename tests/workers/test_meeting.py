@@ -320,9 +320,10 @@ def test_who_does_not_say_who_it_is_is_sent_away_and_a_worker_waits(port, monkey
         chief.result()
 
 
+@pytest.mark.parametrize("last_comes_first", [False, True])
 @pytest.mark.parametrize("closes", [True, False])
-def test_one_that_went_may_come_again(port, closes):
-    """A worker that was started anew while worker 0 still waits for another one."""
+def test_one_that_was_ended_while_it_waited_may_come_again(port, closes, last_comes_first):
+    """A worker that was started anew. Until it is back, they are not all there."""
     said = {"rank": 1, "count": 3, "job": "", "epoch": 0, "facts": FACTS, "port": 1}
     with ThreadPoolExecutor(3) as threads:
         chief = threads.submit(meet, Place(0, 3, port=port), FACTS, b"s", wait=8)
@@ -332,26 +333,12 @@ def test_one_that_went_may_come_again(port, closes):
         if not closes:  # it breaks off, as where a machine is reset
             first.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         first.close()
-        again = threads.submit(meet, Place(1, 3, port=port), FACTS, wait=8)
-        time.sleep(0.3)
-        last = threads.submit(meet, Place(2, 3, port=port), FACTS, wait=8)
-        assert [one.result().state for one in (chief, again, last)] == [b"s"] * 3
-
-
-def test_one_that_was_ended_while_it_waited_is_waited_for(port):
-    """The last of the others comes before it does: they are not all there."""
-    said = {"rank": 1, "count": 3, "job": "", "epoch": 0, "facts": FACTS, "port": 1}
-    with ThreadPoolExecutor(3) as threads:
-        chief = threads.submit(meet, Place(0, 3, port=port), FACTS, b"s", wait=8)
-        first = calls(port)
-        first.sendall(json.dumps(said).encode() + b"\n")
-        time.sleep(0.3)
-        first.close()
-        last = threads.submit(meet, Place(2, 3, port=port), FACTS, wait=8)
-        time.sleep(0.6)
-        assert not chief.done()
-        again = threads.submit(meet, Place(1, 3, port=port), FACTS, wait=8)
-        assert [one.result().state for one in (chief, again, last)] == [b"s"] * 3
+        others = []
+        for rank in (2, 1) if last_comes_first else (1, 2):
+            assert not chief.done()
+            others.append(threads.submit(meet, Place(rank, 3, port=port), FACTS, wait=8))
+            time.sleep(0.5)
+        assert [one.result().state for one in (chief, *others)] == [b"s"] * 3
 
 
 def test_later_epochs_on_another_disk_are_said(port):
